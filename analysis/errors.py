@@ -1,0 +1,72 @@
+"""Named errors of the analysis layer: each says what was found, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AnalysisError(Exception):
+    """Base of every error that `analysis` raises on bad input."""
+
+
+class InputFileError(AnalysisError):
+    """A file is missing, is not of the declared format, or matches no pattern."""
+
+
+class NtupleReadError(AnalysisError):
+    """A file could not be decoded: truncated, corrupted, or not what its header says."""
+
+
+class TreeNotFoundError(AnalysisError):
+    """The file is readable but has no tree of that name."""
+
+
+class BranchNotFoundError(AnalysisError):
+    """An expression names a branch or column that the input does not have."""
+
+
+class ExpressionError(AnalysisError):
+    """An expression is malformed or uses something outside of the allow-list."""
+
+
+class UnitsError(AnalysisError):
+    """Energies are not in the declared unit."""
+
+
+class NonFiniteError(AnalysisError):
+    """A feature, mass or weight holds NaN or infinity."""
+
+
+class IdentifierError(AnalysisError):
+    """Event identifiers are missing, duplicated or out of range."""
+
+
+class EmptySelectionError(AnalysisError):
+    """No event passes the selection."""
+
+
+class ScoreAlignmentError(AnalysisError):
+    """Scores do not line up with the source that they are to be befriended to."""
+
+
+class DownloadError(AnalysisError):
+    """A data set could not be fetched, or what came does not have the published checksum."""
+
+
+class SimulationError(AnalysisError):
+    """An optional simulation dependency is missing or refused its settings."""
+
+
+def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> str:
+    """Sentence that names the known names closest to `name`, for use inside an error message.
+
+    >>> nearest("FatJet_ptt", ["FatJet_pt", "FatJet_eta", "MET"])
+    "Nearest: 'FatJet_pt', 'FatJet_eta'."
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
+    if close:
+        return "Nearest: " + ", ".join(repr(c) for c in close) + "."
+    shown = ", ".join(repr(n) for n in sorted(names)[:12])
+    return f"Available: {shown}{', …' if len(names) > 12 else ''}."

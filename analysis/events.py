@@ -1,0 +1,161 @@
+"""`Events`: what every stage after the reader works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError, NonFiniteError
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file, as it was when it was read.
+
+    `entries` counts all entries of the tree, `selected` those that passed; `uuid` is the file's own identifier if its
+    format has one, `sha256` the hash of its bytes if it was asked for.
+    """
+
+    path: str
+    tree: str
+    entries: int
+    selected: int
+    uuid: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Selected events: features with names, the resonant mass, weights, identifiers, truth if there is one.
+
+    Attributes
+    ----------
+    x : (N, *event) float32, the features; for feature vectors `columns` names the last axis.
+    mass : (N,) float64, the resonant variable in GeV.
+    columns : names of the features.
+    weights : (N,) float64, event weights, negative ones allowed; default 1.
+    ids : (N, 3) uint64, run, luminosity block and event number.
+    truth : (N,) bool, True for signal, or None where nobody knows.
+    entry : (N,) int64, position of the event in the concatenation of all `sources`, before the selection.
+    sources : the files that the events came from.
+
+    Raises
+    ------
+    AnalysisError
+        If the lengths disagree.
+    NonFiniteError
+        If a feature, the mass or a weight is NaN or infinite; the message names column, count and first row.
+    """
+
+    x: FloatArray
+    mass: FloatArray
+    columns: tuple[str, ...]
+    weights: FloatArray = field(default_factory=lambda: np.empty(0))
+    ids: NDArray[np.uint64] = field(default_factory=lambda: np.empty((0, 3), dtype=np.uint64))
+    truth: BoolArray | None = None
+    entry: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sources: tuple[SourceFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.x)
+        put = object.__setattr__
+        put(self, "x", np.asarray(self.x, dtype=np.float32))
+        put(self, "mass", np.asarray(self.mass, dtype=np.float64))
+        put(self, "columns", tuple(self.columns))
+        if len(self.weights) == 0:
+            put(self, "weights", np.ones(n))
+        if len(self.entry) == 0:
+            put(self, "entry", np.arange(n, dtype=np.int64))
+        if len(self.ids) == 0:
+            ids = np.ones((n, 3), dtype=np.uint64)
+            ids[:, 2] = self.entry
+            put(self, "ids", ids)
+        if self.truth is not None:
+            put(self, "truth", np.asarray(self.truth, dtype=bool))
+        for name in ("mass", "weights", "ids", "entry", "truth"):
+            value = getattr(self, name)
+            if value is not None and len(value) != n:
+                raise AnalysisError(f"Events: x has {n} rows but {name} has {len(value)}.")
+        if self.x.ndim == 2 and self.x.shape[1] != len(self.columns):
+            raise AnalysisError(
+                f"Events: x has {self.x.shape[1]} columns but {len(self.columns)} names {self.columns}."
+            )
+        self._refuse_non_finite()
+
+    def _refuse_non_finite(self) -> None:
+        named: list[tuple[str, FloatArray]] = [("mass", self.mass), ("weight", self.weights)]
+        if self.x.ndim == 2:
+            named += [(f"feature '{c}'", self.x[:, i]) for i, c in enumerate(self.columns)]
+        else:
+            named += [("x", self.x.reshape(len(self.x), -1).sum(axis=1))]
+        for name, values in named:
+            bad = ~np.isfinite(values)
+            if bad.any():
+                first = int(np.argmax(bad))
+                raise NonFiniteError(
+                    f"{name}: {int(bad.sum())} of {len(values)} events are NaN or infinite (first at entry "
+                    f"{int(self.entry[first])}: {values[first]}). Mend the expression or exclude them in the selection."
+                )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: slice | BoolArray | IntArray) -> Self:
+        """Rows by mask, slice or indices, as new Events."""
+        return replace(
+            self,
+            x=self.x[index],
+            mass=self.mass[index],
+            weights=self.weights[index],
+            ids=self.ids[index],
+            entry=self.entry[index],
+            truth=None if self.truth is None else self.truth[index],
+        )
+
+    @property
+    def context(self) -> FloatArray:
+        """The mass as context rows, (N, 1)."""
+        return self.mass[:, None]
+
+    def feature(self, name: str) -> FloatArray:
+        """One feature by name, (N,)."""
+        if name not in self.columns:
+            raise AnalysisError(f"No feature '{name}'; there are {', '.join(self.columns)}.")
+        return self.x[:, self.columns.index(name)]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Events]) -> Events:
+        """Join Events of the same columns; entries and sources are renumbered as one chain of files."""
+        if not parts:
+            raise AnalysisError("Events.concatenate needs at least one part.")
+        first = parts[0]
+        for part in parts[1:]:
+            if part.columns != first.columns:
+                raise AnalysisError(f"Events with columns {part.columns} do not join with {first.columns}.")
+        offsets = np.cumsum([0] + [_entries(p) for p in parts[:-1]])
+        known_truth = all(p.truth is not None for p in parts)
+        return Events(
+            x=np.concatenate([p.x for p in parts]),
+            mass=np.concatenate([p.mass for p in parts]),
+            columns=first.columns,
+            weights=np.concatenate([p.weights for p in parts]),
+            ids=np.concatenate([p.ids for p in parts]),
+            truth=np.concatenate([p.truth for p in parts if p.truth is not None]) if known_truth else None,
+            entry=np.concatenate([p.entry + o for p, o in zip(parts, offsets, strict=True)]),
+            sources=tuple(s for p in parts for s in p.sources),
+        )
+
+
+def _entries(events: Events) -> int:
+    """Entries of the chain that the events were selected from."""
+    if events.sources:
+        return sum(s.entries for s in events.sources)
+    return int(events.entry.max()) + 1 if len(events) else 0

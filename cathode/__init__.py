@@ -1,0 +1,1 @@
+"""Resonant anomaly detection with generative background templates."""

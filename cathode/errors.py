@@ -1,0 +1,31 @@
+"""Named errors of the search layer."""
+
+from __future__ import annotations
+
+
+class CathodeError(Exception):
+    """Base of every error that `cathode` raises on bad input."""
+
+
+class ConfigError(CathodeError):
+    """The analysis file has an unknown key, a wrong type or a value out of range."""
+
+
+class EmptyRegionError(CathodeError):
+    """The signal region or a sideband holds no events."""
+
+
+class TooFewEventsError(CathodeError):
+    """There are fewer events than the folds, the cut or the model need."""
+
+
+class ConstantFeatureError(CathodeError):
+    """A feature has a single value in the selected events."""
+
+
+class RunFolderError(CathodeError):
+    """The output folder belongs to another analysis, or a file in it is unreadable."""
+
+
+class MassModelError(CathodeError):
+    """The mass spectrum of the sidebands could not be modelled."""

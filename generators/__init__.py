@@ -1,0 +1,1 @@
+"""Everything that learns p(x | c) and samples from it."""

@@ -1,0 +1,43 @@
+"""Named errors of the generator layer."""
+
+from __future__ import annotations
+
+
+class GeneratorError(Exception):
+    """Base of every error that `generators` raises on bad input."""
+
+
+class NonFiniteInputError(GeneratorError):
+    """NaN or infinity in features, context or weights; raised before any parameter changes."""
+
+
+class ShapeError(GeneratorError):
+    """Arrays disagree in length or do not have the fitted event shape."""
+
+
+class ConstantFeatureError(GeneratorError):
+    """A feature has a single value, so no invertible map to a density exists."""
+
+
+class TooFewEventsError(GeneratorError):
+    """Fewer training events than the model or the split needs."""
+
+
+class NotFittedError(GeneratorError):
+    """A method that needs `fit` was called before it."""
+
+
+class UnknownKindError(GeneratorError):
+    """The registry has no generator or bijection of that name."""
+
+
+class ArtifactError(GeneratorError):
+    """A saved model is incomplete, was altered after it was written, or has another format version."""
+
+
+class CheckpointError(GeneratorError):
+    """A training checkpoint does not belong to this model, data or settings."""
+
+
+class DivergedError(GeneratorError):
+    """The training loss became NaN or infinite."""
