@@ -1,0 +1,1 @@
+"""Data sets: layout, units, splits and verified download."""

@@ -1,0 +1,1 @@
+"""Observables: kinematics and jet substructure."""

@@ -1,0 +1,1 @@
+"""How well something ranks, and how close two samples are."""

@@ -1,0 +1,1 @@
+"""Simulations that make real samples offline; optional extras."""

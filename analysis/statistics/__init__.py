@@ -1,0 +1,1 @@
+"""Counting, spectra and significance."""

@@ -1,0 +1,1 @@
+"""Weak classifiers: data against template."""

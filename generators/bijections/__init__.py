@@ -1,0 +1,1 @@
+"""Fitted, invertible preprocessing with its log-determinant."""
