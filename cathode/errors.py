@@ -11,6 +11,10 @@ class ConfigError(CathodeError):
     """The analysis file has an unknown key, a wrong type or a value out of range."""
 
 
+class RegionError(CathodeError):
+    """The edges of a window or of its sidebands make no sense."""
+
+
 class EmptyRegionError(CathodeError):
     """The signal region or a sideband holds no events."""
 
