@@ -33,3 +33,7 @@ class RunFolderError(CathodeError):
 
 class MassModelError(CathodeError):
     """The mass spectrum of the sidebands could not be modelled."""
+
+
+class ResultError(CathodeError):
+    """A stored result is unreadable, of another schema version, or lacks a field."""

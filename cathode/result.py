@@ -1,0 +1,289 @@
+"""`SearchResult`: everything that a search found, as frozen dataclasses that survive a round trip through JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from analysis.atomic import write_text
+from analysis.events import SourceFile
+from cathode.errors import ResultError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CutResult:
+    """One cut on the score, at a background efficiency that was chosen before looking.
+
+    Attributes
+    ----------
+    background_efficiency : the efficiency that was asked for.
+    observed : events of the signal region that pass.
+    expected : background events predicted by the template.
+    statistical : absolute error of `expected` from the finite template, in events.
+    systematic : absolute error of `expected` from the closure test, in events.
+    p_value_exact : p-value of counting against a finite template (negative binomial), without the systematic.
+    p_value : p-value including the systematic; this is the one to quote.
+    significance : `p_value` in one-sided standard deviations; 0 for a deficit.
+    thresholds : score threshold of each fold.
+    template_passing, template_total : template events that pass, and all of them, summed over the folds.
+    signal_efficiency : fraction of the true signal that passes, or None where nobody knows.
+    """
+
+    background_efficiency: float
+    observed: float
+    expected: float
+    statistical: float
+    systematic: float
+    p_value_exact: float
+    p_value: float
+    significance: float
+    thresholds: tuple[float, ...]
+    template_passing: int
+    template_total: int
+    signal_efficiency: float | None = None
+
+    @property
+    def uncertainty(self) -> float:
+        """Statistical and systematic error of `expected`, added in quadrature."""
+        return float((self.statistical**2 + self.systematic**2) ** 0.5)
+
+    @property
+    def effective_efficiency(self) -> float:
+        """Fraction of the template that passes; differs from what was asked for by rounding and by ties."""
+        return self.template_passing / self.template_total if self.template_total else 0.0
+
+
+@dataclass(frozen=True)
+class Closure:
+    """A classifier that tries to tell template from data in a held-out sideband strip; `auc` of 0.5 is closure."""
+
+    low: float
+    high: float
+    auc: float
+    auc_error: float
+    events: int
+    template_events: int
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Sculpting:
+    """Whether the cut changes the shape of the mass spectrum; `p_value` is small when it does."""
+
+    background_efficiency: float
+    chi2: float
+    ndof: float
+    p_value: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class MassModelSummary:
+    """The fit of the mass spectrum outside of the blinded window, and what it predicts inside.
+
+    `expected` and `expected_error` are events in the signal region before any cut, `observed` is the count there.
+    """
+
+    kind: str
+    parameters: dict[str, float]
+    chi2: float | None
+    ndof: int | None
+    p_value: float | None
+    fit_range: tuple[float, float]
+    expected: float
+    expected_error: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """Loss per epoch of one training; `stage` says of what ("template", "validation", "classifier fold 0", …)."""
+
+    stage: str
+    epochs: int
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    best_epochs: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TruthEvaluation:
+    """How well the held-out scores rank true signal above true background in the signal region.
+
+    `sic` maps a background efficiency to (significance improvement, error). `idealised` is the same evaluation of the
+    same classifier with true background in the place of the template: the bound of any template.
+    """
+
+    signal_events: int
+    background_events: int
+    auc: float
+    auc_error: float
+    max_sic: float
+    max_sic_error: float
+    efficiency_at_max: float
+    sic: dict[float, tuple[float, float]] = field(default_factory=dict)
+    idealised: TruthEvaluation | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Selected events by place; `template` counts the generated ones."""
+
+    total: int
+    signal_region: int
+    sideband_below: int
+    sideband_above: int
+    template: int
+
+
+@dataclass(frozen=True)
+class RegionSummary:
+    """Borders of the search in GeV, half-open; a sideband border of None means all events on that side."""
+
+    low: float
+    high: float
+    sideband_low: float | None = None
+    sideband_high: float | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What one search found, how it was validated, and from what it was made.
+
+    Attributes
+    ----------
+    region : borders of the signal region and the sidebands, GeV.
+    columns : names of the features.
+    counts : how many events went where.
+    mass_model : the fit of the sideband spectrum.
+    cuts : one per background efficiency, in the order in which they were asked for.
+    closures, sculpting : validation in data.
+    systematics : background efficiency -> relative systematic error of the expected background.
+    trainings : losses of everything that was trained.
+    truth : evaluation against truth labels, or None for real data.
+    warnings : what a reader must know before believing the numbers, in plain words.
+    inputs : the files that were read.
+    versions : package -> version.
+    config : the resolved analysis file (JSON types only), or None when the search was composed in Python.
+    seed : the seed of everything random.
+    seconds : stage -> wall time.
+    fingerprint : hash of data and settings; equal fingerprints mean the same analysis.
+    """
+
+    region: RegionSummary
+    columns: tuple[str, ...]
+    counts: Counts
+    mass_model: MassModelSummary
+    cuts: tuple[CutResult, ...]
+    closures: tuple[Closure, ...] = ()
+    sculpting: tuple[Sculpting, ...] = ()
+    systematics: dict[float, float] = field(default_factory=dict)
+    trainings: tuple[Training, ...] = ()
+    truth: TruthEvaluation | None = None
+    warnings: tuple[str, ...] = ()
+    inputs: tuple[SourceFile, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] | None = None
+    seed: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def primary(self) -> CutResult:
+        """The cut that was listed first; never the best one, which would be a choice after looking."""
+        return self.cuts[0]
+
+    @property
+    def validated(self) -> bool:
+        """Whether every closure and sculpting test that was made has passed."""
+        return all(c.passed for c in self.closures) and all(s.passed for s in self.sculpting)
+
+    def __str__(self) -> str:
+        region = f"Signal region {self.region.low:g}–{self.region.high:g} GeV: {self.counts.signal_region:,} events."
+        cuts = [
+            f"Background efficiency {c.background_efficiency:g}: {c.observed:g} observed, {c.expected:.1f} "
+            f"± {c.statistical:.1f} (stat) ± {c.systematic:.1f} (sys) expected; "
+            f"local significance {c.significance:.1f} σ (p = {c.p_value:.2g})."
+            for c in self.cuts
+        ]
+        return "\n".join([region, *cuts, *(f"Warning: {w}" for w in self.warnings)])
+
+    def to_json(self) -> str:
+        """JSON text with a schema version; NaN and infinity become strings, so that any parser reads it."""
+        body = {"schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
+        return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Inverse of `to_json`, exact to the last bit.
+
+        Raises
+        ------
+        ResultError
+            If the text is no JSON, has another schema version, or lacks or mistypes a field.
+        """
+        from pydantic import ValidationError
+
+        try:
+            body = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ResultError(f"Not a result: no valid JSON ({error}).") from error
+        version = body.pop("schema_version", None) if isinstance(body, dict) else None
+        if version != SCHEMA_VERSION:
+            raise ResultError(
+                f"This is a result of schema version {version!r}; this version of the package reads {SCHEMA_VERSION}. "
+                "Read it with the version that wrote it, or run the search again."
+            )
+        try:
+            result: Self = _adapter().validate_python(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ResultError(
+                f"Not a result: field '{place}': {first['msg']} ({error.error_count()} errors)."
+            ) from error
+        return result
+
+    def write(self, path: Path) -> None:
+        """Write `to_json` to a file, atomically."""
+        write_text(path, self.to_json() + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote; a `ResultError` names the file."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ResultError(f"{path}: can not be read ({error}).") from error
+        except ResultError as error:
+            raise ResultError(f"{path}: {error}") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SearchResult)
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON knows. The strings for non-finite numbers are those that pydantic reads back as numbers."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(float(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
