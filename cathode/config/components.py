@@ -1,0 +1,114 @@
+"""The exchangeable parts of an analysis: a kind and the hyperparameters of the class behind it.
+
+A part's hyperparameters are the fields of its dataclass. They are declared there and nowhere else: this module derives
+from them what an analysis file may say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
+
+from analysis.errors import nearest
+from cathode.errors import ConfigError
+
+CLASSIFIERS = {
+    "boosted_trees": "cathode.classifiers.boosted_trees:BoostedTrees",
+    "mlp": "cathode.classifiers.mlp:Mlp",
+}
+MASS_MODELS = {
+    "dijet_fit": "cathode.contexts:DijetFitMass",
+    "kde": "cathode.contexts:KdeMass",
+}
+
+
+class Component(BaseModel):
+    """`kind` and any hyperparameters; what those may be is known only to the class that `kind` names."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    role: ClassVar[str]
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_alone(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What the file says beside `kind`."""
+        return dict(self.model_extra or {})
+
+    def build(self) -> Any:
+        """The object itself, unfitted."""
+        return component_class(self.role, self.kind)(**self.hyperparameters)
+
+
+class GeneratorConfig(Component):
+    """A generator of `generators.registry`."""
+
+    role: ClassVar[str] = "generator"
+
+
+class ClassifierConfig(Component):
+    """A classifier of `cathode.classifiers`."""
+
+    role: ClassVar[str] = "classifier"
+
+
+class MassModelConfig(Component):
+    """A mass model of `cathode.contexts`."""
+
+    role: ClassVar[str] = "mass_model"
+
+
+def kinds(role: str) -> tuple[str, ...]:
+    """Names that `kind` may have for a generator, a classifier or a mass model."""
+    if role == "generator":
+        from generators.registry import generator_kinds
+
+        return tuple(generator_kinds())
+    return tuple(CLASSIFIERS if role == "classifier" else MASS_MODELS)
+
+
+def component_class(role: str, kind: str) -> type:
+    """The class behind a kind.
+
+    Raises
+    ------
+    ConfigError
+        If there is none; the message names the nearest.
+    """
+    if kind not in kinds(role):
+        raise ConfigError(f"kind: no {role.replace('_', ' ')} of kind {kind!r}. {nearest(kind, kinds(role))}")
+    if role == "generator":
+        from generators.registry import generator_class
+
+        cls: type = generator_class(kind)
+        return cls
+    module, name = (CLASSIFIERS if role == "classifier" else MASS_MODELS)[kind].split(":")
+    found: type = getattr(import_module(module), name)
+    return found
+
+
+@cache
+def hyperparameter_model(cls: type) -> type[BaseModel]:
+    """A pydantic model with the constructor fields of a dataclass: their types, defaults, and no others."""
+    hints = get_type_hints(cls)
+    fields: dict[str, Any] = {f.name: (hints[f.name], _default(f)) for f in dataclasses.fields(cls) if f.init}
+    made: type[BaseModel] = create_model(
+        cls.__name__, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields
+    )
+    return made
+
+
+def _default(spec: dataclasses.Field[Any]) -> Any:
+    if spec.default is not dataclasses.MISSING:
+        return spec.default
+    if spec.default_factory is not dataclasses.MISSING:
+        return spec.default_factory()
+    return ...

@@ -1,0 +1,117 @@
+"""From YAML text to a checked `AnalysisConfig`, with errors that name file, line, path, value and remedy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cathode.config.components import component_class, hyperparameter_model
+from cathode.config.messages import Places, message
+from cathode.config.models import AnalysisConfig
+from cathode.errors import ConfigError
+
+
+def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
+    """Read one analysis file.
+
+    `overrides` are `{"region.signal": [3600, 4000]}` or `["region.signal=[3600, 4000]"]`, and checked like the file.
+    Relative data files start from the folder of the analysis file.
+
+    Raises
+    ------
+    ConfigError
+        If the file can not be read, is no YAML, or says something that the package does not understand.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: can not be read ({error}). `cathode config example` prints a file to start from."
+        ) from error
+    return parse_config(text, name=str(path), folder=path.resolve().parent, overrides=overrides)
+
+
+def parse_config(
+    text: str,
+    *,
+    name: str = "configuration",
+    folder: Path | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+) -> AnalysisConfig:
+    """As `load_config`, from text; `name` stands in error messages."""
+    places = Places(name, text)
+    document = copy.deepcopy(places.document)
+    for path, value in _parsed(overrides).items():
+        _put(document, path, value)
+        places.overridden.add(path)
+    try:
+        config = AnalysisConfig.model_validate(document, context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError("\n".join(message(e, AnalysisConfig, places) for e in error.errors())) from error
+    return complete(config, places)
+
+
+def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
+    """Check the hyperparameters of every component against its class, and write out their defaults."""
+    problems: list[str] = []
+    document = config.model_dump()
+    for path, component in config.components().items():
+        try:
+            model = hyperparameter_model(component_class(component.role, component.kind))
+            values = model.model_validate(component.hyperparameters).model_dump(mode="json")
+        except ConfigError as error:
+            problems.append(f"{places(path + '.kind')}: {path}.{error}")
+        except ValidationError as error:
+            problems += [message(e, model, places, prefix=path) for e in error.errors()]
+        else:
+            _put(document, path, {"kind": component.kind, **values})
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return AnalysisConfig.model_validate(document)
+
+
+def example() -> str:
+    """A commented analysis file to start from."""
+    return embedded_text("example")
+
+
+def embedded_text(name: str) -> str:
+    """Text of an analysis file that comes with the package: "example" or "demo"."""
+    return resources.files("cathode").joinpath("configs", f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _parsed(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    parsed = {}
+    for item in overrides:
+        path, equals, value = item.partition("=")
+        if not equals or not path.strip():
+            raise ConfigError(f"--set {item!r}: expected path=value, as in region.signal='[3600, 4000]'.")
+        try:
+            parsed[path.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {path.strip()}: {value!r} is no YAML value ({error}).") from error
+    return parsed
+
+
+def _put(document: Any, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for depth, key in enumerate(parents, start=1):
+        # A component may be written as its kind alone.
+        if isinstance(document.get(key), str) and ".".join(parents[:depth]) in _COMPONENTS:
+            document[key] = {"kind": document[key]}
+        document = document.setdefault(key, {})
+        if not isinstance(document, dict):
+            raise ConfigError(f"--set {path}: '{'.'.join(parents[:depth])}' is a value, not a section.")
+    document[last] = value
+
+
+_COMPONENTS = ("mass_model", "template.generator", "classifier")

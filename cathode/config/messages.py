@@ -1,0 +1,80 @@
+"""What is wrong with an analysis file, said so that it can be mended: file, line, path, value, nearest key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from analysis.errors import nearest
+from cathode.errors import ConfigError
+
+
+class Places:
+    """The parsed document and the line of every path in it."""
+
+    def __init__(self, name: str, text: str):
+        self.name = name
+        self.overridden: set[str] = set()
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.document = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{name}: no valid YAML: {error}") from error
+        if not isinstance(self.document, dict):
+            raise ConfigError(
+                f"{name}: expected sections 'data:' and 'region:', found {type(self.document).__name__}. "
+                "`cathode config example` prints a file to start from."
+            )
+        self._lines: dict[str, int] = {}
+        self._walk(node, "")
+
+    def _walk(self, node: yaml.Node | None, path: str) -> None:
+        if not isinstance(node, yaml.MappingNode):
+            return
+        for key, value in node.value:
+            here = f"{path}.{key.value}" if path else str(key.value)
+            if here in self._lines:
+                raise ConfigError(
+                    f"{self.name}, line {key.start_mark.line + 1}: {here} is set twice (first in line "
+                    f"{self._lines[here]}). Remove one."
+                )
+            self._lines[here] = key.start_mark.line + 1
+            self._walk(value, here)
+
+    def __call__(self, path: str) -> str:
+        """Where `path`, or the innermost section around it, stands."""
+        if any(f"{override}.".startswith(f"{path}.") for override in self.overridden):
+            return "--set"
+        parts = path.split(".")
+        for end in range(len(parts), 0, -1):
+            section = ".".join(parts[:end])
+            if section in self.overridden:
+                return "--set"
+            if section in self._lines:
+                return f"{self.name}, line {self._lines[section]}"
+        return self.name
+
+
+def message(error: Any, model: type[BaseModel], places: Places, *, prefix: str = "") -> str:
+    """One line for one error of pydantic."""
+    inner = tuple(str(part) for part in error["loc"])
+    path = ".".join((prefix, *inner) if prefix else inner)
+    place = places(path)
+    shown = repr(error["input"])
+    if error["type"] == "extra_forbidden":
+        return f"{place}: {path}: unknown key (value {shown}). {nearest(inner[-1], _known(model, inner[:-1]))}"
+    if error["type"] == "missing":
+        return f"{place}: {path} is missing."
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {path}: {text} (value {shown})."
+
+
+def _known(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """Keys of the section at `path`."""
+    for name in path:
+        inner = model.model_fields[name].annotation if name in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return list(model.model_fields)

@@ -1,0 +1,236 @@
+"""The shape of an analysis file, as pydantic models; every key that is not declared here is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from cathode.config.components import ClassifierConfig, GeneratorConfig, MassModelConfig
+
+if TYPE_CHECKING:
+    from analysis.events import Events
+    from cathode.search import Search
+
+EMBEDDED = "embedded:"
+
+
+def _located(value: Any, info: ValidationInfo) -> Any:
+    """Absolute path of a file named in an analysis file: relative ones start from the folder of that file."""
+    if not isinstance(value, str) or "://" in value or value.startswith(EMBEDDED):
+        return value
+    folder = (info.context or {}).get("folder")
+    path = Path(os.path.expandvars(value)).expanduser()
+    return str(folder / path) if folder is not None and not path.is_absolute() else str(path)
+
+
+def _located_list(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        value = [value]
+    return [_located(item, info) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _feature_set(value: Any) -> Any:
+    if value == "dijet":
+        from analysis.features.dijets import DIJET_FEATURES
+
+        return dict(DIJET_FEATURES)
+    if isinstance(value, str):
+        raise ValueError("must be a mapping of name to expression, or the word 'dijet'")
+    return value
+
+
+File = Annotated[str, BeforeValidator(_located)]
+Files = Annotated[tuple[str, ...], BeforeValidator(_located_list), Field(min_length=1)]
+Features = Annotated[
+    dict[str, str],
+    BeforeValidator(_feature_set),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "dijet"},
+                {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+            ]
+        }
+    ),
+]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """What to read: the arguments of `analysis.read_events`."""
+
+    files: Files = Field(description="ROOT, HDF5 or parquet files; globs, URLs and embedded:dijets are understood")
+    tree: str | None = Field(
+        default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
+    )
+    layout: Literal["auto", "nanoaod", "physlite", "flat"] = "auto"
+    units: Literal["GeV", "MeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
+    selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
+    mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
+    features: Features = Field(
+        default="dijet", validate_default=True, description="name -> expression, or the word dijet"
+    )
+    weight: str | None = Field(default=None, description="expression of the event weight")
+    truth: str | None = Field(default=None, description="expression that is true for signal, where the truth is known")
+    identifiers: tuple[str, str, str] | None = Field(
+        default=None, description="branches of run, luminosity block and event"
+    )
+    memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
+
+
+class RegionConfig(Section):
+    """Where to look, in GeV; both intervals are half-open."""
+
+    signal: tuple[float, float]
+    sidebands: tuple[float, float] | None = Field(
+        default=None, description="outer borders; null uses every selected event"
+    )
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        low, high = self.signal
+        if not low < high:
+            raise ValueError(f"signal must be [low, high] with low < high, got [{low:g}, {high:g}]")
+        outer = self.sidebands
+        if outer is not None and not (outer[0] < low and high < outer[1]):
+            raise ValueError(
+                f"sidebands [{outer[0]:g}, {outer[1]:g}] must reach beyond signal [{low:g}, {high:g}] on both sides"
+            )
+        return self
+
+
+class TemplateConfig(Section):
+    """How the background template is made."""
+
+    generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig(kind="flow_matching"))
+    oversampling: int = Field(default=4, ge=1, description="template events per event expected in the signal region")
+
+
+class ValidationConfig(Section):
+    """How the template is tested before it is believed."""
+
+    closure: bool = True
+    strip_fraction: Fraction = Field(
+        default=0.5, description="part of each neighbouring strip that is held out for closure"
+    )
+    members: int = Field(default=10, ge=1, description="members of the classifier that judges closure")
+    idealised: File | None = Field(
+        default=None, description="files of independent true background: the bound of any template"
+    )
+
+
+class AnalysisConfig(Section):
+    """One analysis, complete: what `cathode run` needs and nothing else."""
+
+    data: DataConfig
+    region: RegionConfig
+    mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig(kind="dijet_fit"))
+    template: TemplateConfig = Field(default_factory=lambda: TemplateConfig())
+    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig(kind="boosted_trees"))
+    folds: int = Field(default=5, ge=2)
+    background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
+    validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
+    seed: int = Field(default=1, ge=0)
+    output: str | None = Field(default=None, description="run folder, relative to the working directory")
+    threads: int | None = Field(
+        default=None, ge=1, description="threads of torch, OpenMP and BLAS; null leaves them alone"
+    )
+
+    @field_validator("background_efficiencies")
+    @classmethod
+    def _distinct(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"names an efficiency twice: {list(value)}")
+        return value
+
+    def read_events(self, progress: Callable[..., None] | None = None) -> Events:
+        """Read and select the events of `data`."""
+        return self._read(self.data.files, progress)
+
+    def read_reference(self, progress: Callable[..., None] | None = None) -> Events | None:
+        """Read the independent background of `validation.idealised` with the same expressions, if there is one."""
+        return None if self.validation.idealised is None else self._read((self.validation.idealised,), progress)
+
+    def _read(self, files: tuple[str, ...], progress: Callable[..., None] | None) -> Events:
+        from analysis.io.ntuples import read_events
+
+        data = self.data
+        return read_events(
+            [_embedded(name) for name in files],
+            mass=data.mass,
+            features=data.features,
+            selection=data.selection,
+            tree=data.tree,
+            layout=data.layout,
+            units=data.units,
+            weight=data.weight,
+            truth=data.truth,
+            identifiers=data.identifiers,
+            memory=data.memory,
+            progress=progress,
+        )
+
+    def search(self) -> Search:
+        """The search that this file describes, ready to run."""
+        from cathode.region import Region
+        from cathode.search import Search
+
+        low, high = self.region.signal
+        outer = self.region.sidebands or (None, None)
+        return Search(
+            region=Region(low, high, *outer),
+            mass_model=self.mass_model.build(),
+            generator=self.template.generator.build(),
+            classifier=self.classifier.build(),
+            folds=self.folds,
+            oversampling=self.template.oversampling,
+            background_efficiencies=self.background_efficiencies,
+            closure=self.validation.closure,
+            seed=self.seed,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that is in force, defaults included, in JSON types."""
+        return self.model_dump(mode="json")
+
+    def to_yaml(self) -> str:
+        """`resolved` as YAML; loading it gives an equal configuration, wherever the file lies."""
+        import yaml
+
+        return yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True, width=120)
+
+    def components(self) -> Mapping[str, GeneratorConfig | ClassifierConfig | MassModelConfig]:
+        """Path in the file -> exchangeable part."""
+        return {
+            "mass_model": self.mass_model,
+            "template.generator": self.template.generator,
+            "classifier": self.classifier,
+        }
+
+
+def _embedded(name: str) -> str:
+    if not name.startswith(EMBEDDED):
+        return name
+    from analysis.datasets.embedded import embedded
+
+    return str(embedded(name.removeprefix(EMBEDDED)))

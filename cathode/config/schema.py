@@ -1,0 +1,26 @@
+"""The JSON schema of an analysis file, for editors and for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cathode.config.components import component_class, hyperparameter_model, kinds
+from cathode.config.models import AnalysisConfig
+
+_ROLES = {"GeneratorConfig": "generator", "ClassifierConfig": "classifier", "MassModelConfig": "mass_model"}
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of the whole file, with the hyperparameters of every kind that is registered."""
+    document = AnalysisConfig.model_json_schema()
+    for name, role in _ROLES.items():
+        variants = []
+        for kind in kinds(role):
+            cls = component_class(role, kind)
+            variant = hyperparameter_model(cls).model_json_schema(ref_template="#/$defs/{model}")
+            variant["properties"] = {"kind": {"const": kind}, **variant["properties"]}
+            variant["required"] = ["kind", *variant.get("required", [])]
+            document["$defs"].update(variant.pop("$defs", {}))
+            variants.append(variant)
+        document["$defs"][name] = {"anyOf": [{"enum": list(kinds(role))}, *variants], "title": role}
+    return document
