@@ -1,1 +1,54 @@
-"""Resonant anomaly detection with generative background templates."""
+"""Resonant anomaly detection with generative background templates: from ROOT ntuples to a p-value."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.events import Events as Events
+    from analysis.features.dijets import DIJET_FEATURES as DIJET_FEATURES
+    from analysis.features.dijets import DIJET_MASS as DIJET_MASS
+    from analysis.io.ntuples import read_events as read_events
+    from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
+    from cathode.classifiers.mlp import Mlp as Mlp
+    from cathode.config import AnalysisConfig as AnalysisConfig
+    from cathode.config import load_config as load_config
+    from cathode.contexts import DijetFitMass as DijetFitMass
+    from cathode.contexts import KdeMass as KdeMass
+    from cathode.region import Region as Region
+    from cathode.report import write_report as write_report
+    from cathode.result import SearchResult as SearchResult
+    from cathode.search import Search as Search
+    from generators.tabular.flow_matching import FlowMatching as FlowMatching
+
+_WHERE = {
+    "AnalysisConfig": "cathode.config",
+    "BoostedTrees": "cathode.classifiers.boosted_trees",
+    "DIJET_FEATURES": "analysis.features.dijets",
+    "DIJET_MASS": "analysis.features.dijets",
+    "DijetFitMass": "cathode.contexts",
+    "Events": "analysis.events",
+    "FlowMatching": "generators.tabular.flow_matching",
+    "KdeMass": "cathode.contexts",
+    "Mlp": "cathode.classifiers.mlp",
+    "Region": "cathode.region",
+    "Search": "cathode.search",
+    "SearchResult": "cathode.result",
+    "load_config": "cathode.config",
+    "read_events": "analysis.io.ntuples",
+    "write_report": "cathode.report",
+}
+
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names on first use, so that `import cathode` loads neither torch nor matplotlib."""
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'cathode' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

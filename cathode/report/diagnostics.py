@@ -1,0 +1,107 @@
+"""`Diagnostics`: the arrays behind the figures of a run, stored beside its result."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.atomic import atomic_path
+from cathode.errors import RunFolderError
+
+Array = NDArray[np.floating[Any]]
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RankingCurve:
+    """A ROC curve with its significance improvement, over K thresholds.
+
+    `sic` is NaN where too few background events are left to quote it.
+    """
+
+    signal_efficiency: Array
+    background_efficiency: Array
+    sic: Array
+    sic_error: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Diagnostics:
+    """What the report draws. Everything may be absent; the report shows what there is.
+
+    Attributes
+    ----------
+    columns : names of the D features.
+    mass, weights : (N,) all selected events, mass in GeV.
+    x : (N, D) their features.
+    scores : (N,) held-out scores, NaN where an event has none.
+    fold : (N,) fold of each event.
+    truth : (N,) True for signal, where the truth is known.
+    efficiencies : (E,) background efficiencies of the cuts.
+    passes : (E, N) whether an event passes each cut.
+    template_x, template_mass, template_scores, template_fold : (T, D), (T,), (T,), (T,) the template.
+    curve_mass, curve_density, curve_error : (K,) the mass model, in events per GeV.
+    sculpting_edges : (B + 1,) mass bins of the sculpting test, GeV.
+    sculpting_ratio, sculpting_error : (E, B) spectrum after the cut over efficiency × spectrum before, and its error.
+    ranking, idealised : evaluation against the truth, of this search and of the same classifier with true background.
+    """
+
+    columns: tuple[str, ...] = ()
+    mass: Array | None = None
+    weights: Array | None = None
+    x: Array | None = None
+    scores: Array | None = None
+    fold: NDArray[np.integer[Any]] | None = None
+    truth: NDArray[np.bool_] | None = None
+    efficiencies: Array | None = None
+    passes: NDArray[np.bool_] | None = None
+    template_x: Array | None = None
+    template_mass: Array | None = None
+    template_scores: Array | None = None
+    template_fold: NDArray[np.integer[Any]] | None = None
+    curve_mass: Array | None = None
+    curve_density: Array | None = None
+    curve_error: Array | None = None
+    sculpting_edges: Array | None = None
+    sculpting_ratio: Array | None = None
+    sculpting_error: Array | None = None
+    ranking: RankingCurve | None = None
+    idealised: RankingCurve | None = None
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz file, atomically."""
+        arrays: dict[str, Any] = {"format": np.array(FORMAT)}
+        for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if isinstance(value, RankingCurve):
+                arrays |= {f"{name}/{f.name}": getattr(value, f.name) for f in fields(value)}
+            elif value is not None:
+                arrays[name] = np.asarray(value)
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Inverse of `save`.
+
+        Raises
+        ------
+        RunFolderError
+            If the file is missing, damaged, or of another format version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RunFolderError(f"{path}: can not be read ({error}). Run the search again.") from error
+        if int(arrays.pop("format", -1)) != FORMAT:
+            raise RunFolderError(f"{path}: not written by this version of the package. Run the search again.")
+        values: dict[str, Any] = {name: value for name, value in arrays.items() if "/" not in name}
+        for name in {key.partition("/")[0] for key in arrays if "/" in key}:
+            values[name] = RankingCurve(**{f.name: arrays[f"{name}/{f.name}"] for f in fields(RankingCurve)})
+        values["columns"] = tuple(str(c) for c in arrays.get("columns", ()))
+        return cls(**values)
