@@ -58,6 +58,18 @@ class SimulationError(AnalysisError):
     """An optional simulation dependency is missing or refused its settings."""
 
 
+class CountingError(AnalysisError):
+    """A count, background or uncertainty is out of range for a p-value."""
+
+
+class TooFewEventsError(AnalysisError):
+    """A metric or a fit needs more events than there are."""
+
+
+class SpectrumError(AnalysisError):
+    """A mass spectrum could not be fitted, or the fit was handed events that it must not see."""
+
+
 def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Sentence that names the known names closest to `name`, for use inside an error message.
 
