@@ -7,11 +7,10 @@ from them what an analysis file may say.
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from analysis.errors import nearest
 from cathode.errors import ConfigError
@@ -44,8 +43,15 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
     def build(self) -> Any:
-        """The object itself, unfitted."""
-        return component_class(self.role, self.kind)(**self.hyperparameters)
+        """The object itself, unfitted.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a hyperparameter is unknown or of the wrong type; `load_config` says it in words.
+        """
+        cls = component_class(self.role, self.kind)
+        return hyperparameter_model(cls).model_validate(self.hyperparameters).make()
 
 
 class GeneratorConfig(Component):
@@ -69,9 +75,9 @@ class MassModelConfig(Component):
 def kinds(role: str) -> tuple[str, ...]:
     """Names that `kind` may have for a generator, a classifier or a mass model."""
     if role == "generator":
-        from generators.registry import generator_kinds
+        from generators.registry import kinds as generator_kinds
 
-        return tuple(generator_kinds())
+        return generator_kinds()
     return tuple(CLASSIFIERS if role == "classifier" else MASS_MODELS)
 
 
@@ -95,14 +101,39 @@ def component_class(role: str, kind: str) -> type:
     return found
 
 
-@cache
-def hyperparameter_model(cls: type) -> type[BaseModel]:
-    """A pydantic model with the constructor fields of a dataclass: their types, defaults, and no others."""
+class Hyperparameters(BaseModel):
+    """Checked constructor arguments of `target`."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    target: ClassVar[type]
+
+    def make(self) -> Any:
+        """Instance of `target`."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.target(**{n: v.make() if isinstance(v, Hyperparameters) else v for n, v in values.items()})
+
+
+def hyperparameter_model(cls: type) -> type[Hyperparameters]:
+    """A pydantic model with the constructor fields of a dataclass: their types, their defaults, and no others.
+
+    A field that is itself a dataclass becomes a section whose defaults are those of the field: naming one of its keys
+    leaves the others as the class wants them.
+    """
+    return _model(cls, None)
+
+
+def _model(cls: type, defaults: Any) -> type[Hyperparameters]:
     hints = get_type_hints(cls)
-    fields: dict[str, Any] = {f.name: (hints[f.name], _default(f)) for f in dataclasses.fields(cls) if f.init}
-    made: type[BaseModel] = create_model(
-        cls.__name__, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields
-    )
+    fields: dict[str, Any] = {}
+    for spec in (f for f in dataclasses.fields(cls) if f.init):
+        default = _default(spec) if defaults is None else getattr(defaults, spec.name)
+        if dataclasses.is_dataclass(default) and not isinstance(default, type):
+            section = _model(type(default), default)
+            fields[spec.name] = (section, Field(default_factory=section))
+        else:
+            fields[spec.name] = (hints[spec.name], default)
+    made: type[Hyperparameters] = create_model(cls.__name__, __base__=Hyperparameters, **fields)
+    made.target = cls
     return made
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from cathode.config.components import component_class, hyperparameter_model
 from cathode.config.messages import Places, message
 from cathode.config.models import AnalysisConfig
-from cathode.errors import ConfigError
+from cathode.errors import CathodeError, ConfigError
+from generators.errors import GeneratorError
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -66,10 +67,13 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
         try:
             model = hyperparameter_model(component_class(component.role, component.kind))
             values = model.model_validate(component.hyperparameters).model_dump(mode="json")
+            component.build()
         except ConfigError as error:
             problems.append(f"{places(path + '.kind')}: {path}.{error}")
         except ValidationError as error:
             problems += [message(e, model, places, prefix=path) for e in error.errors()]
+        except (CathodeError, GeneratorError, ValueError) as error:
+            problems.append(f"{places(path)}: {path}: {error}")
         else:
             _put(document, path, {"kind": component.kind, **values})
     if problems:

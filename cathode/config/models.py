@@ -231,6 +231,6 @@ class AnalysisConfig(Section):
 def _embedded(name: str) -> str:
     if not name.startswith(EMBEDDED):
         return name
-    from analysis.datasets.embedded import embedded
+    from analysis.datasets.shipped import embedded
 
     return str(embedded(name.removeprefix(EMBEDDED)))
