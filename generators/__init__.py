@@ -1,1 +1,36 @@
-"""Everything that learns p(x | c) and samples from it."""
+"""Everything that learns p(x | c) and samples from it.
+
+>>> import generators
+>>> "maf" in generators.kinds()
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from generators.artifact import fingerprint, load, save
+    from generators.registry import create, kinds
+
+__all__ = ["create", "fingerprint", "kinds", "load", "save"]
+
+_HOME = {
+    "create": "generators.registry",
+    "fingerprint": "generators.artifact",
+    "kinds": "generators.registry",
+    "load": "generators.artifact",
+    "save": "generators.artifact",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `import generators` costs nothing and loads no torch.
+    if name not in _HOME:
+        raise AttributeError(f"module 'generators' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -15,6 +15,10 @@ class ShapeError(GeneratorError):
     """Arrays disagree in length or do not have the fitted event shape."""
 
 
+class WeightError(GeneratorError):
+    """Event weights do not describe a distribution: their sum is not positive."""
+
+
 class ConstantFeatureError(GeneratorError):
     """A feature has a single value, so no invertible map to a density exists."""
 
@@ -25,6 +29,10 @@ class TooFewEventsError(GeneratorError):
 
 class NotFittedError(GeneratorError):
     """A method that needs `fit` was called before it."""
+
+
+class HyperparameterError(GeneratorError):
+    """A hyperparameter is unknown, of the wrong kind, or outside of its range."""
 
 
 class UnknownKindError(GeneratorError):

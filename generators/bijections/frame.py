@@ -1,0 +1,166 @@
+"""The frame of all fitted bijections: checks, buffers and the state live here, a map fills three holes."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from generators.errors import (
+    ConstantFeatureError,
+    NonFiniteInputError,
+    NotFittedError,
+    ShapeError,
+    TooFewEventsError,
+    WeightError,
+)
+
+
+@dataclass(eq=False, repr=False)
+class FittedBijection(nn.Module, ABC):
+    """Invertible map of feature vectors that is learned from data, with the log-determinant of the map applied.
+
+    Hyperparameters are the dataclass fields; what `fit` learns are buffers, so `state_dict` and `load_state_dict`
+    restore a map completely, into an unfitted one too. Learning is in double precision, and so is every later
+    evaluation unless the module was cast; results have the type of the input. Both directions are differentiable and
+    never wait for the device. A row with NaN maps to NaN and harms no other row.
+
+    A new bijection names its buffers in `learned`, the first with features as its first axis, and fills `_learn`,
+    `_map` and `_unmap`.
+    """
+
+    kind: ClassVar[str]
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        for name in self.learned:
+            self.register_buffer(name, torch.empty(0, dtype=torch.float64))
+
+    @abstractmethod
+    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Values of the buffers from x (N, D) and weights (N,); all finite, in double precision, weights summing to 1.
+
+        A feature with a single value raises ConstantFeatureError naming its column.
+        """
+
+    @abstractmethod
+    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The hole behind `forward`: z (N, D) and log|det dz/dx| (N,)."""
+
+    @abstractmethod
+    def _unmap(self, z: Tensor) -> Tensor:
+        """The hole behind `inverse`: x (N, D)."""
+
+    def fit(self, x: Tensor, weights: Tensor | None = None) -> Self:
+        """Learn from x (N, D) and optional weights (N,), which may be negative but must have a positive sum.
+
+        Rows of weight zero are ignored; a weight of two counts as two rows; the order of rows does not matter.
+
+        Raises
+        ------
+        ShapeError, NonFiniteInputError, WeightError, TooFewEventsError, ConstantFeatureError
+            Before anything changes.
+        """
+        rows, w = _usable(x, weights)
+        for name, value in self._learn(rows, w).items():
+            setattr(self, name, value)
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (N, D) to z (N, D) and log|det dz/dx| (N,)."""
+        z, log_det = self._map(self._own(x))
+        return z.to(x.dtype), log_det.to(x.dtype)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """Map z (N, D) back to x (N, D)."""
+        return self._unmap(self._own(z)).to(z.dtype)
+
+    @property
+    def features(self) -> int:
+        """Number of columns D that the map was fitted with."""
+        buffer = self._first_buffer()
+        if buffer.numel() == 0:
+            raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a state.")
+        return len(buffer)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON types."""
+        return dataclasses.asdict(self)
+
+    def specification(self) -> dict[str, Any]:
+        """Kind and hyperparameters, from which `create` makes an unfitted copy."""
+        return {"kind": self.kind, **self.hyperparameters()}
+
+    def extra_repr(self) -> str:
+        """Hyperparameters, for the printed form of a model."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
+
+    def _learned(self) -> tuple[Tensor, ...]:
+        """The buffers in the order of `learned`."""
+        return tuple(self.get_buffer(name) for name in self.learned)
+
+    def _first_buffer(self) -> Tensor:
+        return next(self.buffers())
+
+    def _own(self, values: Tensor) -> Tensor:
+        """`values` in the type of the buffers, refused if they do not have the fitted number of columns."""
+        if values.ndim != 2 or values.shape[1] != self.features:
+            raise ShapeError(f"{type(self).__name__} was fitted with (N, {self.features}); got {tuple(values.shape)}.")
+        return values.to(self._first_buffer().dtype)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # An unfitted map has empty buffers: give them the shape of what is about to be copied into them.
+        for name in self.learned:
+            value = state_dict.get(prefix + name)
+            if isinstance(value, Tensor):
+                setattr(self, name, torch.empty_like(value, device=getattr(self, name).device))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _usable(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Rows with non-zero weight and their weights, normalised, in double precision."""
+    if x.ndim != 2:
+        raise ShapeError(f"x must be (N, D); it is {tuple(x.shape)}.")
+    w = torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
+    if w.shape != (len(x),):
+        raise ShapeError(f"weights must be ({len(x)},), one per row of x; they are {tuple(w.shape)}.")
+    rows = x.double()
+    for name, values in (("x", rows), ("weights", w[:, None])):
+        counts = (~torch.isfinite(values)).sum(dim=0)
+        if bool(counts.any()):
+            column = int(counts.argmax())
+            raise NonFiniteInputError(
+                f"{name}, column {column}: {int(counts[column])} of {len(values)} values are NaN or infinite. "
+                "Remove these rows or repair the feature before fitting."
+            )
+    total = float(w.sum())
+    used = w != 0
+    if int(used.sum()) < 2:
+        raise TooFewEventsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
+    if not total > 0:
+        raise WeightError(f"The weights sum to {total:g}; their sum must be positive.")
+    return rows[used], w[used] / total
+
+
+def spread(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value of every column of x (N, D), each (D,); refuses columns with one value.
+
+    Raises
+    ------
+    ConstantFeatureError
+        Names the first such column by its index.
+    """
+    low, high = x.amin(dim=0), x.amax(dim=0)
+    constant = (high <= low).nonzero().flatten().tolist()
+    if constant:
+        column = constant[0]
+        raise ConstantFeatureError(
+            f"x, column {column}: every row has the value {float(low[column]):g}, so no density exists. Leave it out."
+        )
+    return low, high
