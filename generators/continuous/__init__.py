@@ -1,0 +1,1 @@
+"""Continuous normalizing flows as compositions of path, network and solver."""

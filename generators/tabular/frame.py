@@ -1,0 +1,243 @@
+"""The frame of all densities of feature vectors: a model is a file that fills one hole, `build`."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
+from generators.protocols import Array, Monitor
+from generators.registry import create
+from generators.training.batches import TrainingData
+from generators.training.loop import Phase, train
+from generators.training.settings import TrainingSettings
+from generators.training.stopping import State
+
+#: Rows that go through a network at once when sampling; bounds the memory whatever is asked for.
+CHUNK = 1 << 15
+
+_MINIMUM_EVENTS = 50
+
+
+class ConditionalDensity(nn.Module, ABC):
+    """A network with a loss, a sampler and a density in the space behind the bijection.
+
+    z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range.
+    """
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every event, (N,)."""
+
+    @abstractmethod
+    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
+        """One z per row of c, (N, D)."""
+
+    @abstractmethod
+    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | c), (N,)."""
+
+    def after_epoch(self, z: Tensor, c: Tensor) -> None:
+        """Set statistics from the whole training sample, (N, D) and (N, C); most models have none."""
+
+
+@dataclass(kw_only=True, eq=False)
+class TabularDensity(ABC):
+    """Bijection, network states and training of a density p(x | c) of feature vectors.
+
+    Hyperparameters are the dataclass fields. After `fit`: `bijection_`, `states_` (best first), `train_losses_`,
+    `validation_losses_`, `best_epochs_`. Sampling shares the rows among all kept states; the density is their mean.
+    """
+
+    kind: ClassVar[str]
+
+    bijection: str = "quantile_normal"
+    training: TrainingSettings
+
+    @abstractmethod
+    def build(self, features: int, context: int) -> ConditionalDensity:
+        """An untrained network for `features` columns and `context` columns."""
+
+    def fit(
+        self,
+        x: Array,
+        context: Array,
+        *,
+        weights: Array | None = None,
+        seed: int,
+        monitor: Monitor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Learn from x (N, D), context (N, C) and optional event weights (N,), which may be negative.
+
+        Raises
+        ------
+        NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
+            Before anything changes.
+        DivergedError, CheckpointError
+            From the training.
+        """
+        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        _check(x, context, w)
+        rows, c = torch.as_tensor(np.asarray(x, np.float64)), torch.as_tensor(np.asarray(context, np.float64))
+        w_t = torch.as_tensor(w)
+        bijection = create({"kind": self.bijection}).fit(rows, w_t)
+        shift, scale = _range(c)
+        z, _ = bijection.forward(rows)
+        data = TrainingData(z.float(), ((c - shift) / scale).float(), w_t.float())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self.build(rows.shape[1], c.shape[1])
+        trained = train(
+            network,
+            [Phase(self.kind, network)],
+            data,
+            self.training,
+            seed=seed,
+            monitor=monitor,
+            checkpoint=checkpoint,
+            after_epoch=_after_epoch,
+        )
+        self.bijection_, self.shift_, self.scale_ = bijection, shift, scale
+        self.features_, self.seed_ = rows.shape[1], seed
+        self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
+        self.best_epochs_ = trained.best_epochs
+        self._take(trained.states)
+        return self
+
+    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
+        """Draw one event per context row: (N, C) -> (N, D)."""
+        c = self._context(context)
+        generator = torch.Generator().manual_seed(seed)
+        # A random order shares the masses fairly among the states and leaves no block structure behind.
+        order = torch.randperm(len(c), generator=generator)
+        out = torch.empty(len(c), self.features_, dtype=torch.float32)
+        with torch.no_grad():
+            for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
+                for chunk in torch.split(rows, CHUNK):
+                    z = network.draw(c[chunk], generator)
+                    out[chunk] = self.bijection_.inverse(z.double()).float()
+        return out.numpy()
+
+    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
+        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x."""
+        c = self._context(context)
+        rows = np.asarray(x, np.float64)
+        _check(rows, context, np.ones(len(rows)), minimum=0)
+        if rows.shape[1] != self.features_:
+            raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
+        parts: list[Tensor] = []
+        for chunk in torch.split(torch.arange(len(c)), CHUNK):
+            with torch.no_grad():
+                z, log_det = self.bijection_.forward(torch.as_tensor(rows[chunk.numpy()]))
+                each = [network.log_density(z.float(), c[chunk]).double() for network in self.networks_]
+                mixture = torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each))
+            parts.append(mixture + log_det)
+        return torch.cat(parts).numpy() if parts else np.empty(0)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON types."""
+        return dataclasses.asdict(self)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that was fitted, as named tensors."""
+        self._require_fit()
+        out = {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
+        for index, state in enumerate(self.states_):
+            out |= {f"network.{index}.{key}": value for key, value in state.items()}
+        return out | {
+            "context.shift": self.shift_,
+            "context.scale": self.scale_,
+            "losses.train": torch.tensor(self.train_losses_, dtype=torch.float64),
+            "losses.validation": torch.tensor(self.validation_losses_, dtype=torch.float64),
+            "losses.best_epochs": torch.tensor(self.best_epochs_),
+            "seed": torch.tensor(self.seed_),
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> Self:
+        """Take what `state` gave; the inverse of it."""
+        self.shift_, self.scale_ = state["context.shift"], state["context.scale"]
+        self.bijection_ = create({"kind": self.bijection})
+        self.bijection_.load_state_dict(_under("bijection.", state))
+        self.train_losses_ = state["losses.train"].tolist()
+        self.validation_losses_ = state["losses.validation"].tolist()
+        self.best_epochs_ = state["losses.best_epochs"].tolist()
+        self.seed_ = int(state["seed"])
+        self.features_ = self.bijection_.features
+        networks = _under("network.", state)
+        count = 1 + max(int(key.split(".")[0]) for key in networks)
+        self._take([_under(f"{index}.", networks) for index in range(count)])
+        return self
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one event."""
+        self._require_fit()
+        return (self.features_,)
+
+    def _take(self, states: list[State]) -> None:
+        """Build the networks of all kept states."""
+        self.states_ = states
+        self.networks_: list[ConditionalDensity] = []
+        for state in states:
+            with torch.random.fork_rng(devices=[]):
+                network = self.build(self.features_, len(self.shift_))
+            network.load_state_dict(state)
+            self.networks_.append(network.eval().requires_grad_(False))
+
+    def _context(self, context: Array) -> Tensor:
+        self._require_fit()
+        c = np.asarray(context, np.float64)
+        if c.ndim != 2 or c.shape[1] != len(self.shift_):
+            raise ShapeError(f"context has shape {c.shape}; it must be (events, {len(self.shift_)}).")
+        if not np.isfinite(c).all():
+            raise NonFiniteInputError(f"context: {int((~np.isfinite(c)).sum())} values are NaN or infinite.")
+        return ((torch.as_tensor(c) - self.shift_) / self.scale_).float()
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "networks_"):
+            raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
+
+
+def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = _MINIMUM_EVENTS) -> None:
+    """Refuse what can not be learned from, by name."""
+    if np.ndim(x) != 2 or np.ndim(context) != 2:
+        raise ShapeError(f"x must be (N, D) and context (N, C); they are {np.shape(x)} and {np.shape(context)}.")
+    if not len(x) == len(context) == len(weights) or weights.ndim != 1:
+        raise ShapeError(f"x, context and weights have {len(x)}, {len(context)} and {np.shape(weights)} rows.")
+    if len(x) < minimum:
+        raise TooFewEventsError(f"{len(x)} events are too few to learn a density from; at least {minimum} are needed.")
+    for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
+        bad = ~np.isfinite(values)
+        if bad.any():
+            column = int(np.argmax(bad.any(axis=0)))
+            raise NonFiniteInputError(
+                f"{name}, column {column}: {int(bad[:, column].sum())} of {len(values)} values are NaN or infinite "
+                f"(first in row {int(np.argmax(bad[:, column]))})."
+            )
+    if minimum and not weights.sum() > 0:
+        raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+
+
+def _range(c: Tensor) -> tuple[Tensor, Tensor]:
+    """Shift and scale that take the training range to [−1, 1]; a constant column keeps scale 1."""
+    low, high = c.amin(dim=0), c.amax(dim=0)
+    half = (high - low) / 2
+    return (low + high) / 2, torch.where(half > 0, half, torch.ones_like(half))
+
+
+def _after_epoch(model: nn.Module, data: TrainingData) -> None:
+    assert isinstance(model, ConditionalDensity)
+    model.after_epoch(data.x, data.context)
+
+
+def _under(prefix: str, state: dict[str, Tensor]) -> State:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

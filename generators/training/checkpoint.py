@@ -1,0 +1,94 @@
+"""Training checkpoints: one safetensors file that is either whole or absent, with a hash over all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generators.errors import CheckpointError
+
+_KEY = "tree"
+_HASH = "sha256"
+
+
+def write_checkpoint(path: Path, tree: dict[str, Any]) -> None:
+    """Write nested dictionaries and lists of tensors and JSON scalars to `path`, atomically."""
+    from safetensors.torch import save
+
+    tensors: dict[str, Tensor] = {}
+    skeleton = json.dumps(_detach(tree, tensors))
+    digest = _digest(skeleton, tensors)
+    data = save(tensors, metadata={_KEY: skeleton, _HASH: digest})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `write_checkpoint` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is truncated, altered, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            # Clones, because safetensors hands out views of the mapped file that a later write would replace.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error}). Delete it to start afresh.") from error
+    skeleton = metadata.get(_KEY, "")
+    if not skeleton or _digest(skeleton, tensors) != metadata.get(_HASH):
+        raise CheckpointError(f"{path}: the content does not match its hash. Delete it to start afresh.")
+    tree: dict[str, Any] = _attach(json.loads(skeleton), tensors)
+    return tree
+
+
+def _detach(node: Any, tensors: dict[str, Tensor]) -> Any:
+    """Move tensors out of the tree, leaving numbered references."""
+    if isinstance(node, Tensor):
+        key = f"t{len(tensors)}"
+        tensors[key] = node.detach().cpu().contiguous().clone()
+        return {"$tensor": key}
+    if isinstance(node, dict):
+        # JSON turns integer keys into strings, and optimiser states are keyed by integers: keep pairs.
+        return {"$dict": [[key, _detach(value, tensors)] for key, value in node.items()]}
+    if isinstance(node, list | tuple):
+        return [_detach(value, tensors) for value in node]
+    return node
+
+
+def _attach(node: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(node, dict):
+        if "$tensor" in node:
+            return tensors[node["$tensor"]]
+        return {key: _attach(value, tensors) for key, value in node["$dict"]}
+    if isinstance(node, list):
+        return [_attach(value, tensors) for value in node]
+    return node
+
+
+def _digest(skeleton: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(skeleton.encode())
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().tobytes() if tensors[key].numel() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""What a training needs to know besides the model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from generators.errors import GeneratorError
+from generators.training.batches import steps_per_pass
+
+#: With a budget in steps, losses are evaluated about this often.
+_EVALUATIONS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Budget, optimiser and choice of states.
+
+    Exactly one of `epochs` (passes over the data) and `steps` (optimiser steps, whatever the size of the data) sets the
+    budget. `schedule` is "one_cycle" (Smith & Topin, 1708.07120: warm-up over the first tenth, cosine decay to zero)
+    or "constant". `ema_decay` keeps an exponential moving average of the weights and evaluates with it; `clip` bounds
+    the gradient norm; `patience` stops after so many epochs without a better validation loss; `best_states` is the
+    number of epochs with the lowest validation loss whose weights are kept (CATHODE, 2109.00546, keeps ten).
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int = 1024
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "one_cycle"
+    clip: float | None = 1.0
+    ema_decay: float | None = None
+    validation_fraction: float = 0.1
+    patience: int | None = None
+    best_states: int = 1
+    precision: str = "32-true"
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise GeneratorError(f"Give epochs or steps, not both or none: {self.epochs=}, {self.steps=}.")
+        if self.schedule not in SCHEDULES:
+            raise GeneratorError(f"schedule '{self.schedule}' is not one of {', '.join(SCHEDULES)}.")
+        for name in ("epochs", "steps", "batch_size", "best_states"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise GeneratorError(f"{name} = {value} must be at least 1.")
+        if not 0 < self.validation_fraction < 1:
+            raise GeneratorError(f"validation_fraction = {self.validation_fraction} must lie between 0 and 1.")
+
+    def plan(self, rows: int) -> list[int]:
+        """Steps of every epoch for `rows` training events."""
+        per_pass = steps_per_pass(rows, self.batch_size)
+        if self.epochs is not None:
+            return [per_pass] * self.epochs
+        assert self.steps is not None
+        # A small sample would otherwise be evaluated after every few steps.
+        each = per_pass * math.ceil(self.steps / (_EVALUATIONS * per_pass))
+        full, rest = divmod(self.steps, each)
+        return [each] * full + ([rest] if rest else [])
+
+
+def one_cycle(progress: float) -> float:
+    """Learning-rate factor at `progress` in [0, 1]."""
+    warm_up = 0.1
+    if progress < warm_up:
+        return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / warm_up))
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def constant(progress: float) -> float:
+    """Learning-rate factor 1."""
+    return 1.0
+
+
+SCHEDULES = {"one_cycle": one_cycle, "constant": constant}
