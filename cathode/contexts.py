@@ -1,0 +1,247 @@
+"""Mass models: the background's mass spectrum inside the window, from the sidebands alone.
+
+A template is drawn at masses that the background would have in the window; a mass model supplies those, and beside them
+how many events it expects there. It is blind by construction: a mass inside the window is refused, not ignored, so the
+signal can not pull on the template that is meant to reveal it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.errors import SpectrumError, nearest
+from analysis.statistics.dijet_fit import FUNCTIONS, SpectrumFit
+from analysis.statistics.local_density import LocalDensity, local_density
+from analysis.statistics.spectrum import fit_spectrum
+from cathode.errors import MassModelError
+from cathode.region import Interval, Region
+
+FloatArray = NDArray[np.floating[Any]]
+
+_GRID = 4097
+
+
+class Expected(NamedTuple):
+    """Events expected in an interval of mass, and the error of the expectation (the Poisson scatter is not in it)."""
+
+    events: float
+    error: float
+
+
+@runtime_checkable
+class MassModel(Protocol):
+    """The mass spectrum of the background, learned beside the window and known inside."""
+
+    kind: ClassVar[str]
+
+    def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
+        """Learn from sideband masses (N,) in GeV with optional weights (N,), negative ones allowed."""
+        ...
+
+    def sample(self, n: int, *, seed: int, within: Region | Interval | None = None) -> FloatArray:
+        """Draw n masses (n,) in GeV, in the window unless told otherwise."""
+        ...
+
+    def expected(self, within: Region | Interval | None = None) -> Expected:
+        """Background events in the window, unless told otherwise."""
+        ...
+
+    def density(self, mass: ArrayLike) -> FloatArray:
+        """Events per GeV at masses (N,) in GeV."""
+        ...
+
+    def band(self, mass: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Density one standard deviation down and up, (N,) each."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted model in JSON types."""
+        ...
+
+
+class _FromSidebands:
+    """What both models share once there is a density beside and inside the window."""
+
+    kind: ClassVar[str]
+    region_: Region
+    density_: SpectrumFit | LocalDensity
+
+    def sample(self, n: int, *, seed: int, within: Region | Interval | None = None) -> FloatArray:
+        """Draw n masses (n,) in GeV by the inverse of the cumulative density, in the window unless told otherwise."""
+        low, high = self._edges(within)
+        grid = np.linspace(low, high, _GRID)
+        density = self.density(grid)
+        if not np.all(np.isfinite(density)):
+            raise MassModelError(f"{low:g}–{high:g} GeV is not inside the range {self.fit_range_} that was fitted.")
+        cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+        drawn = np.interp(np.random.default_rng(seed).random(n) * cumulative[-1], cumulative, grid)
+        masses: FloatArray = np.minimum(drawn, np.nextafter(high, low))
+        return masses
+
+    def expected(self, within: Region | Interval | None = None) -> Expected:
+        """Background events in the window, unless told otherwise."""
+        try:
+            return Expected(*self._fitted.integral(*self._edges(within)))
+        except SpectrumError as error:
+            raise MassModelError(str(error)) from error
+
+    def density(self, mass: ArrayLike) -> FloatArray:
+        """Events per GeV at masses (N,) in GeV."""
+        return self._fitted.density(mass)
+
+    def band(self, mass: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Density one standard deviation down and up, (N,) each."""
+        return self._fitted.band(mass)
+
+    @property
+    def fit_range_(self) -> tuple[float, float]:
+        """Masses that the model describes, GeV."""
+        return self._fitted.low, self._fitted.high
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted model in JSON types: kind, hyperparameters, region and density."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        settings = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
+        density = self._fitted.to_dict()
+        return {"kind": self.kind, "settings": settings, "region": vars(self.region_), "density": density}
+
+    @property
+    def _fitted(self) -> SpectrumFit | LocalDensity:
+        if not hasattr(self, "density_"):
+            raise MassModelError(f"The mass model '{self.kind}' must be fitted first.")
+        return self.density_
+
+    def _edges(self, within: Region | Interval | None) -> tuple[float, float]:
+        self._fitted  # noqa: B018
+        chosen = self.region_ if within is None else within
+        return chosen.low, chosen.high
+
+
+@dataclass(kw_only=True)
+class DijetFitMass(_FromSidebands):
+    """Dijet function fitted to the sidebands: binned extended likelihood, order by F-test, range above the turn-on.
+
+    The most precise where the spectrum falls smoothly. Errors contain the fitted parameters and the choice of function.
+
+    Attributes
+    ----------
+    functions : functions to choose from, in rising order.
+    low : lower edge of the fit, GeV; None finds where the turn-on of the spectrum is over.
+    sqrt_s : collision energy, GeV.
+    """
+
+    kind: ClassVar[str] = "dijet_fit"
+    functions: tuple[str, ...] = FUNCTIONS
+    low: float | None = None
+    sqrt_s: float = 13_000.0
+
+    def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
+        """Fit sideband masses (N,) in GeV; the result is `density_`, a `SpectrumFit`.
+
+        Raises
+        ------
+        MassModelError
+            If a mass lies inside the window, or no fit is possible.
+        """
+        mass, weights = _sidebands(mass, region, weights)
+        try:
+            self.density_: SpectrumFit = fit_spectrum(
+                mass,
+                (region.low, region.high),
+                weights=weights,
+                low=self.low,
+                high=region.sideband_high,
+                functions=self.functions,
+                sqrt_s=self.sqrt_s,
+            )
+        except SpectrumError as error:
+            raise MassModelError(str(error)) from error
+        self.region_ = region
+        return self
+
+    @property
+    def parameters_(self) -> dict[str, float]:
+        """Published parameters of the fitted function by name."""
+        values = self.density_.parameters[0]
+        return {name: float(v) for name, v in zip(("ln_norm", *(f"p{i}" for i in range(1, 9))), values, strict=False)}
+
+
+@dataclass(kw_only=True)
+class KdeMass(_FromSidebands):
+    """Local-likelihood density of the sidebands, carried across the window by a polynomial in ln m.
+
+    No functional form, hence about twice the error of the dijet fit; for spectra that no dijet function describes.
+
+    Attributes
+    ----------
+    reach : how far an event counts, in widths of the window in ln m; more than half of one on each side.
+    degree : order of the polynomial in ln m, of the logarithm of the density.
+    """
+
+    kind: ClassVar[str] = "kde"
+    reach: float = 1.5
+    degree: int = 3
+
+    def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
+        """Learn from sideband masses (N,) in GeV; the result is `density_`, a `LocalDensity`.
+
+        Raises
+        ------
+        MassModelError
+            If a mass lies inside the window, or there are too few events beside it.
+        """
+        mass, weights = _sidebands(mass, region, weights)
+        try:
+            self.density_: LocalDensity = local_density(
+                mass, (region.low, region.high), weights=weights, reach=self.reach, degree=self.degree
+            )
+        except SpectrumError as error:
+            raise MassModelError(str(error)) from error
+        self.region_ = region
+        return self
+
+    @property
+    def parameters_(self) -> dict[str, float]:
+        """What was chosen; there are no fitted parameters."""
+        return {"reach": self.reach, "degree": float(self.degree)}
+
+
+_DENSITIES: dict[str, tuple[type[DijetFitMass | KdeMass], type[SpectrumFit | LocalDensity]]] = {
+    DijetFitMass.kind: (DijetFitMass, SpectrumFit),
+    KdeMass.kind: (KdeMass, LocalDensity),
+}
+
+
+def mass_model_from_dict(content: dict[str, Any]) -> DijetFitMass | KdeMass:
+    """Inverse of `to_dict` of either model: a fitted model, equal to the one that was written."""
+    kind = content["kind"]
+    if kind not in _DENSITIES:
+        raise MassModelError(f"No mass model of kind '{kind}'. {nearest(kind, _DENSITIES)}")
+    model, density = _DENSITIES[kind]
+    settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()}
+    made = model(**settings)
+    made.region_ = Region(**content["region"])
+    made.density_ = density.from_dict(content["density"])
+    return made
+
+
+def _sidebands(mass: FloatArray, region: Region, weights: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
+    """Masses and weights in the sidebands; a mass in the window is an error, one beyond the sidebands is left out."""
+    mass = np.asarray(mass, dtype=float)
+    weights = None if weights is None else np.asarray(weights, dtype=float)
+    inside = int(np.count_nonzero(region.signal(mass)))
+    if inside:
+        raise MassModelError(
+            f"{inside} of {mass.size} masses lie inside the window {region.low:g}–{region.high:g} GeV. A mass model is "
+            "blind to it: hand over mass[region.sideband(mass)]."
+        )
+    if not np.all(np.isfinite(mass)) or (
+        weights is not None and (weights.shape != mass.shape or not np.all(np.isfinite(weights)))
+    ):
+        raise MassModelError("Masses and weights must be finite and of equal length.")
+    chosen = region.sideband(mass)
+    return mass[chosen], None if weights is None else weights[chosen]
