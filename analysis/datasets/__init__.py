@@ -1,4 +1,11 @@
-"""Data sets: layout, units, splits and verified download."""
+"""Data sets: layout, units, splits and verified download.
+
+    >>> from analysis.datasets import embedded
+    >>> embedded("dijets").name
+    'dijets.root'
+
+Public files are downloaded by `analysis.datasets.fetch.fetch`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +13,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.datasets.lhco import convert_lhco_raw as convert_lhco_raw
+    from analysis.datasets.lhco import iterate_lhco_raw as iterate_lhco_raw
+    from analysis.datasets.lhco import read_lhco_features as read_lhco_features
+    from analysis.datasets.registry import DatasetFile as DatasetFile
+    from analysis.datasets.registry import catalogue as catalogue
     from analysis.datasets.shipped import describe as describe
     from analysis.datasets.shipped import embedded as embedded
 
 _WHERE = {
+    "DatasetFile": "analysis.datasets.registry",
+    "catalogue": "analysis.datasets.registry",
+    "convert_lhco_raw": "analysis.datasets.lhco",
     "describe": "analysis.datasets.shipped",
     "embedded": "analysis.datasets.shipped",
+    "iterate_lhco_raw": "analysis.datasets.lhco",
+    "read_lhco_features": "analysis.datasets.lhco",
 }
 
-__all__ = ["describe", "embedded"]
+__all__ = [
+    "DatasetFile",
+    "catalogue",
+    "convert_lhco_raw",
+    "describe",
+    "embedded",
+    "iterate_lhco_raw",
+    "read_lhco_features",
+]
 
 
 def __getattr__(name: str) -> Any:

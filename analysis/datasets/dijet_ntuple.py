@@ -41,6 +41,16 @@ def shorten_mantissa(values: NDArray[np.floating[Any]], bits: int = PRECISION_BI
     return rounded.view(np.float32)
 
 
+def shorten_records(records: ak.Array) -> ak.Array:
+    """Jagged records (N, var) with their floating-point fields shortened."""
+    counts = ak.num(records)
+    columns = {name: ak.to_numpy(ak.flatten(records[name])) for name in records.fields}
+    for name, column in columns.items():
+        if np.issubdtype(column.dtype, np.floating):
+            columns[name] = shorten_mantissa(column)
+    return ak.unflatten(ak.zip(columns), counts)
+
+
 @contextmanager
 def dijet_ntuple(
     path: str | os.PathLike[str],

@@ -1,0 +1,166 @@
+"""The LHC Olympics 2020 R&D files (Kasieczka, Nachman, Shih, doi:10.5281/zenodo.6466204) in our terms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.datasets.dijet_ntuple import dijet_ntuple, shorten_records
+from analysis.datasets.pandas_hdf import Frame, open_frame
+from analysis.errors import EmptySelectionError, InputFileError
+from analysis.events import Events, SourceFile
+from analysis.features.dijets import DIJET_FEATURES, DIJET_MASS
+from analysis.selection import compile_expression
+
+PARTICLES = 700
+RAW_COLUMNS = 3 * PARTICLES
+EVENTS_PER_CHUNK = 2_000
+UNKNOWN_TRUTH = -1
+
+Progress = Callable[[str, float, float], None]
+
+
+def read_lhco_features(
+    path: str | os.PathLike[str],
+    *,
+    mass: str = DIJET_MASS,
+    features: Mapping[str, str] = DIJET_FEATURES,
+    selection: str | None = None,
+    key: str | None = None,
+) -> Events:
+    """Events of a features file (R&D v2, three-pronged signal, extra QCD).
+
+    The file's columns pxj1, pyj1, pzj1, mj1, tau1j1, tau2j1, tau3j1, the same for j2, and label (if there is one)
+    become the branches FatJet_{pt, eta, phi, mass, tau1, tau2, tau3} of an ntuple; `mass`, `features` and `selection`
+    are expressions on these, evaluated exactly as for ROOT files. GeV. The event number is the row in the file plus 1.
+
+    Raises
+    ------
+    InputFileError
+        If the file is not a pandas data frame in HDF5.
+    BranchNotFoundError
+        If a column is missing.
+    EmptySelectionError
+        If no event passes.
+    """
+    frame = open_frame(path, key)
+    branches = _jets_of(frame)
+    passing = np.ones(frame.rows, dtype=bool)
+    if selection is not None:
+        passing = compile_expression(selection).passing(branches)
+    if not passing.any():
+        raise EmptySelectionError(f"{path}: none of {frame.rows} events passes '{selection}'. Loosen the selection.")
+    columns = [compile_expression(text).values(branches, passing, name=name) for name, text in features.items()]
+    entry = np.flatnonzero(passing)
+    ids = np.ones((len(entry), 3), dtype=np.uint64)
+    ids[:, 2] = entry + 1
+    return Events(
+        x=np.stack(columns, axis=1),
+        mass=compile_expression(mass).values(branches, passing, name="mass"),
+        columns=tuple(features),
+        ids=ids,
+        truth=frame.read(["label"])[passing, 0] == 1 if "label" in frame.columns else None,
+        entry=entry,
+        sources=(SourceFile(os.fspath(path), key or "", frame.rows, len(entry)),),
+    )
+
+
+def _jets_of(frame: Frame) -> dict[str, ak.Array]:
+    """Branches FatJet_* (N, var = 2) out of the flat columns, in the order of the file: falling pT."""
+    fields = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
+    flat = frame.read([f"{field}j{jet}" for jet in (1, 2) for field in fields]).reshape(-1, 2, len(fields))
+    px, py, pz, mass, *taus = np.moveaxis(flat, -1, 0)
+    pt = np.hypot(px, py)
+    columns = {"pt": pt, "eta": np.arcsinh(pz / pt), "phi": np.arctan2(py, px), "mass": mass}
+    columns |= {f"tau{i}": tau for i, tau in enumerate(taus, start=1)}
+    return {f"FatJet_{name}": ak.from_regular(ak.Array(values)) for name, values in columns.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class RawEvents:
+    """A range of events of a raw file.
+
+    `particles` (N, 700, 3) are pT in GeV, η, φ of massless particles, all zero where there is none; `truth` (N,) is 1
+    for signal, 0 for background, -1 if the file does not say; `first` is the row of the first of `total` events.
+    """
+
+    particles: NDArray[np.float64]
+    truth: NDArray[np.int8]
+    first: int
+    total: int
+
+
+def iterate_lhco_raw(
+    path: str | os.PathLike[str], *, chunk: int = EVENTS_PER_CHUNK, key: str | None = None
+) -> Iterator[RawEvents]:
+    """Events of a raw file in ranges of `chunk` (34 MB per thousand).
+
+    Raises
+    ------
+    InputFileError
+        If the file is not a pandas data frame of 2100 or 2101 columns in HDF5.
+    """
+    frame = open_frame(path, key)
+    labelled = len(frame.columns) == RAW_COLUMNS + 1
+    if not labelled and len(frame.columns) != RAW_COLUMNS:
+        raise InputFileError(
+            f"{path} has {len(frame.columns)} columns; raw files have {RAW_COLUMNS} (700 particles of pT, eta, phi) "
+            "and possibly a label."
+        )
+    for start in range(0, frame.rows, chunk):
+        rows = frame.read(frame.columns, start, start + chunk)
+        truth = rows[:, -1] if labelled else np.full(len(rows), UNKNOWN_TRUTH)
+        particles = rows[:, :RAW_COLUMNS].reshape(-1, PARTICLES, 3)
+        yield RawEvents(particles, truth.astype(np.int8), start, frame.rows)
+
+
+def convert_lhco_raw(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    chunk: int = EVENTS_PER_CHUNK,
+    key: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Cluster a raw file into large jets and write the NanoAOD-like ntuple that `simulate_dijets` writes.
+
+    Anti-kT jets of R = 1.0 above 20 GeV, the two hardest of each event with N-subjettiness; GeV. One entry per row of
+    the raw file, with event = row + 1, run and luminosity block 1; isSignal is -1 if the file has no labels. `progress`
+    is called as progress("cluster", events done, events). Needs the optional simulation libraries for FastJet.
+
+    Raises
+    ------
+    InputFileError
+        If the file is not a raw file.
+    SimulationError
+        If FastJet is not installed.
+    """
+    from analysis.simulation.jets import leading_jets, substructure
+
+    title = f"LHC Olympics raw file {Path(path).name}, anti-kT R = 1.0; GeV"
+    with dijet_ntuple(output, title=title) as extend:
+        for raw in iterate_lhco_raw(path, chunk=chunk, key=key):
+            jets = shorten_records(substructure(*leading_jets(_present(raw.particles))))
+            n = len(jets)
+            rows = ak.zip({"FatJet": jets, "isSignal": raw.truth}, depth_limit=1)
+            rows["run"] = np.ones(n, np.uint32)
+            rows["luminosityBlock"] = np.ones(n, np.uint32)
+            rows["event"] = np.arange(raw.first + 1, raw.first + n + 1, dtype=np.uint64)
+            extend(rows)
+            if progress is not None:
+                progress("cluster", raw.first + n, raw.total)
+    return Path(output)
+
+
+def _present(particles: NDArray[Any]) -> ak.Array:
+    """Jagged massless objects of the padded array: those with momentum."""
+    there = particles[..., 0] > 0
+    flat = ak.zip({name: particles[there][:, i] for i, name in enumerate(("pt", "eta", "phi"))})
+    return ak.unflatten(flat, there.sum(axis=1))

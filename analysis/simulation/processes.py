@@ -1,0 +1,117 @@
+"""What collides into what: the processes of the LHC Olympics R&D sample as Pythia 8 settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.errors import SimulationError, nearest
+
+LEADING_JET_PT = 1200.0
+
+# Monash is Pythia's default tune. K0S, Lambda and longer-lived particles reach the detector undecayed, as with Delphes.
+COMMON = (
+    "Beams:eCM = 13000",
+    "PartonLevel:MPI = off",
+    "ParticleDecays:limitTau0 = on",
+    "ParticleDecays:tau0Max = 10",
+    "Check:epTolErr = 1e-2",
+    "Random:setSeed = on",
+    "Print:quiet = on",
+)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A hard process: `settings` for Pythia, truth label, and whether most of its events miss the jet-pT cut."""
+
+    name: str
+    settings: tuple[str, ...]
+    is_signal: bool
+    soft: bool
+
+
+def process(signal: str | None, *, resonance_mass: float, daughter_masses: tuple[float, float]) -> Process:
+    """The process of a name.
+
+    None are QCD dijets, "wprime" is W' → X Y → 4 quarks, "zprime_tt" is Z' → t t̄ → 6 quarks. Masses in GeV; only
+    "wprime" has free daughter masses, (X, Y).
+
+    Raises
+    ------
+    SimulationError
+        If the name is unknown, the decay is kinematically closed, or the jets would be too soft for the selection.
+    """
+    if signal is None:
+        return qcd()
+    if signal not in SIGNALS:
+        raise SimulationError(f"Unknown signal '{signal}'. {nearest(signal, SIGNALS)}")
+    # Half of the mass is the largest jet pT of a two-body decay at rest.
+    if resonance_mass <= 2 * LEADING_JET_PT:
+        raise SimulationError(
+            f"Resonance mass {resonance_mass:g} GeV: its jets are softer than the {LEADING_JET_PT:g} GeV that the "
+            f"leading one must have; choose more than {2 * LEADING_JET_PT:g} GeV."
+        )
+    if signal == "zprime_tt":
+        return zprime_tt(resonance_mass)
+    return wprime(resonance_mass, daughter_masses)
+
+
+SIGNALS = ("wprime", "zprime_tt")
+
+
+def qcd() -> Process:
+    """All QCD 2 → 2 scatterings above 700 GeV; less than 1 % of the selected events would come from below."""
+    return Process("qcd", (*COMMON, "HardQCD:all = on", "PhaseSpace:pTHatMin = 700"), is_signal=False, soft=True)
+
+
+def wprime(mass: float, daughter_masses: tuple[float, float]) -> Process:
+    """W' → X Y, each to two light quarks.
+
+    X and Y are Pythia's W and Z with other masses, because that keeps the spin correlations of W' → V V → 4 quarks,
+    which the LHC Olympics signal shows: isotropically decaying scalars can be told apart from it.
+    """
+    x, y = daughter_masses
+    if min(x, y) <= 0 or x + y >= mass:
+        raise SimulationError(
+            f"W'({mass:g}) → X({x:g}) Y({y:g}): daughter masses must be positive and sum to less than the parent's."
+        )
+    settings = (
+        "NewGaugeBoson:ffbar2Wprime = on",
+        "Wprime:coup2WZ = 1",
+        "34:onMode = off",
+        "34:onIfAll = 23 24",
+        *_resonance(34, mass, relative_width=0.02, low=0.5, high=1.5),
+        *_resonance(24, x, relative_width=0.026, low=0.5, high=1.5),
+        *_decays(24, "1 2 3 4"),
+        *_resonance(23, y, relative_width=0.027, low=0.5, high=1.5),
+        *_decays(23, "1 2 3"),
+    )
+    return Process("wprime", COMMON + settings, is_signal=True, soft=False)
+
+
+def zprime_tt(mass: float) -> Process:
+    """Z' → t t̄ with hadronic top decays: a signal with three-pronged jets."""
+    settings = (
+        "NewGaugeBoson:ffbar2gmZZprime = on",
+        "Zprime:gmZmode = 3",
+        f"32:m0 = {mass}",
+        f"32:mMin = {0.6 * mass}",
+        f"32:mMax = {1.4 * mass}",
+        *_decays(32, "6"),
+        *_decays(24, "1 2 3 4 5"),
+    )
+    return Process("zprime_tt", COMMON + settings, is_signal=True, soft=False)
+
+
+def _resonance(particle: int, mass: float, *, relative_width: float, low: float, high: float) -> tuple[str, ...]:
+    return (
+        f"{particle}:m0 = {mass}",
+        f"{particle}:doForceWidth = on",
+        f"{particle}:mWidth = {relative_width * mass}",
+        f"{particle}:mMin = {low * mass}",
+        f"{particle}:mMax = {high * mass}",
+    )
+
+
+def _decays(particle: int, products: str) -> tuple[str, ...]:
+    return (f"{particle}:onMode = off", f"{particle}:onIfAny = {products}")
