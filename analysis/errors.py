@@ -15,7 +15,16 @@ class InputFileError(AnalysisError):
 
 
 class NtupleReadError(AnalysisError):
-    """A file could not be decoded: truncated, corrupted, or not what its header says."""
+    """A file could not be decoded: truncated, corrupted, or not what its header says.
+
+    `file`, `branch` and `entries` (first, one past the last) hold the place, as far as it is known.
+    """
+
+    def __init__(
+        self, message: str, *, file: str = "", branch: str = "", entries: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.file, self.branch, self.entries = file, branch, entries
 
 
 class TreeNotFoundError(AnalysisError):
@@ -32,6 +41,10 @@ class ExpressionError(AnalysisError):
 
 class UnitsError(AnalysisError):
     """Energies are not in the declared unit."""
+
+
+class MissingValueError(AnalysisError):
+    """An expression asks selected events for an element that they do not have, such as the second of one jet."""
 
 
 class NonFiniteError(AnalysisError):
@@ -60,6 +73,10 @@ class SimulationError(AnalysisError):
 
 class CountingError(AnalysisError):
     """A count, background or uncertainty is out of range for a p-value."""
+
+
+class MetricError(AnalysisError):
+    """Scores, truth or weights from which no metric can be made."""
 
 
 class TooFewEventsError(AnalysisError):

@@ -18,10 +18,11 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One input file, as it was when it was read.
+    """One input file, or a range of its entries, as it was when it was read.
 
-    `entries` counts all entries of the tree, `selected` those that passed; `uuid` is the file's own identifier if its
-    format has one, `sha256` the hash of its bytes if it was asked for.
+    `entries` counts all entries of the range, `selected` those that passed, and `start` is the first entry of the
+    range in the file (0 for a whole file); `uuid` is the file's own identifier if its format has one, `sha256` the hash
+    of its bytes if it was asked for.
     """
 
     path: str
@@ -30,6 +31,12 @@ class SourceFile:
     selected: int
     uuid: str = ""
     sha256: str = ""
+    start: int = 0
+
+    def continued_by(self, other: SourceFile) -> bool:
+        """Whether `other` is the range of the same file that begins where this one ends."""
+        same_file = (self.path, self.tree, self.uuid, self.sha256) == (other.path, other.tree, other.uuid, other.sha256)
+        return same_file and other.start == self.start + self.entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,7 @@ class Events:
     ids : (N, 3) uint64, run, luminosity block and event number.
     truth : (N,) bool, True for signal, or None where nobody knows.
     entry : (N,) int64, position of the event in the concatenation of all `sources`, before the selection.
-    sources : the files that the events came from.
+    sources : the files, or ranges of files, that the events came from.
 
     Raises
     ------
@@ -101,9 +108,19 @@ class Events:
             if bad.any():
                 first = int(np.argmax(bad))
                 raise NonFiniteError(
-                    f"{name}: {int(bad.sum())} of {len(values)} events are NaN or infinite (first at entry "
-                    f"{int(self.entry[first])}: {values[first]}). Mend the expression or exclude them in the selection."
+                    f"{name}: {int(bad.sum())} of {len(values)} events are NaN or infinite (first at "
+                    f"{self.place_of(first)}: {values[first]}). Mend the expression or exclude them in the selection."
                 )
+
+    def place_of(self, row: int) -> str:
+        """Where row number `row` was read, in words: its entry, and the file if it is known."""
+        entry = int(self.entry[row])
+        remaining = entry
+        for source in self.sources:
+            if remaining < source.entries:
+                return f"entry {source.start + remaining} of '{source.path}'"
+            remaining -= source.entries
+        return f"entry {entry}"
 
     def __len__(self) -> int:
         return len(self.x)
@@ -133,7 +150,10 @@ class Events:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Events]) -> Events:
-        """Join Events of the same columns; entries and sources are renumbered as one chain of files."""
+        """Join Events of the same columns; entries and sources are renumbered as one chain of files.
+
+        Ranges that continue each other in one file become one source, so that joined chunks are the events of the file.
+        """
         if not parts:
             raise AnalysisError("Events.concatenate needs at least one part.")
         first = parts[0]
@@ -150,7 +170,7 @@ class Events:
             ids=np.concatenate([p.ids for p in parts]),
             truth=np.concatenate([p.truth for p in parts if p.truth is not None]) if known_truth else None,
             entry=np.concatenate([p.entry + o for p, o in zip(parts, offsets, strict=True)]),
-            sources=tuple(s for p in parts for s in p.sources),
+            sources=_joined([s for p in parts for s in p.sources]),
         )
 
 
@@ -159,3 +179,15 @@ def _entries(events: Events) -> int:
     if events.sources:
         return sum(s.entries for s in events.sources)
     return int(events.entry.max()) + 1 if len(events) else 0
+
+
+def _joined(sources: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
+    """The same chain with ranges that continue each other merged."""
+    joined: list[SourceFile] = []
+    for source in sources:
+        if joined and joined[-1].continued_by(source):
+            last = joined[-1]
+            joined[-1] = replace(last, entries=last.entries + source.entries, selected=last.selected + source.selected)
+        else:
+            joined.append(source)
+    return tuple(joined)
