@@ -1,0 +1,282 @@
+"""Parsing against an allow-list: what is not listed here can not be said, so nothing of a config is ever executed.
+
+Python's own parser builds the syntax tree, of which only the listed parts are translated to nodes.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from analysis.errors import ExpressionError, nearest
+from analysis.expressions.jets import DijetCall, Jet
+from analysis.expressions.nodes import (
+    Branch,
+    Constant,
+    Count,
+    Element,
+    Logic,
+    Node,
+    Operation,
+    Reduction,
+    Selected,
+    Where,
+)
+from analysis.features.dijets import DIJET_FUNCTIONS
+
+# Bounds against expressions that are made to exhaust the parser or the machine.
+_LONGEST_TEXT = 4096
+_DEEPEST = 64
+_LARGEST_EXPONENT = 16
+
+_REDUCTIONS: dict[str, tuple[np.ufunc, bool | int | None]] = {
+    "sum": (np.add, 0),
+    "min": (np.minimum, None),
+    "max": (np.maximum, None),
+    "any": (np.logical_or, False),
+    "all": (np.logical_and, True),
+}
+_PAIRWISE: dict[str, np.ufunc] = {"min": np.minimum, "max": np.maximum}
+_FUNCTIONS: dict[str, tuple[np.ufunc, int]] = {
+    "abs": (np.abs, 1),
+    "sqrt": (np.sqrt, 1),
+    "log": (np.log, 1),
+    "log10": (np.log10, 1),
+    "exp": (np.exp, 1),
+    "sin": (np.sin, 1),
+    "cos": (np.cos, 1),
+    "tan": (np.tan, 1),
+    "sinh": (np.sinh, 1),
+    "cosh": (np.cosh, 1),
+    "tanh": (np.tanh, 1),
+    "hypot": (np.hypot, 2),
+    "atan2": (np.arctan2, 2),
+}
+FUNCTION_NAMES = frozenset({*_REDUCTIONS, *_FUNCTIONS, *DIJET_FUNCTIONS, "num", "where"})
+
+
+def _multiply(a: Any, b: Any) -> Any:
+    """Product in floats: a product of integers can leave 64 bits."""
+    return np.multiply(a, b, dtype=np.float64)
+
+
+def _power(a: Any, b: Any) -> Any:
+    return np.power(a, b, dtype=np.float64)
+
+
+def _integer_safe(function: np.ufunc) -> Callable[[Any, Any], Any]:
+    """Division with remainder whose division by zero is NaN for integers too, not a silent zero."""
+
+    def divide(a: Any, b: Any) -> Any:
+        return function(a, b) if np.all(b) else function(a, b, dtype=np.float64)
+
+    return divide
+
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: _multiply,
+    ast.Div: np.true_divide,
+    ast.FloorDiv: _integer_safe(np.floor_divide),
+    ast.Mod: _integer_safe(np.remainder),
+    ast.Pow: _power,
+}
+_LOGIC: dict[type[ast.AST], np.ufunc] = {
+    ast.And: np.logical_and,
+    ast.Or: np.logical_or,
+    ast.BitAnd: np.logical_and,
+    ast.BitOr: np.logical_or,
+}
+_COMPARE: dict[type[ast.cmpop], np.ufunc] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+_HINTS: dict[type[ast.AST], str] = {
+    ast.Attribute: "attributes do not exist here; branches are written with an underscore, such as 'FatJet_pt'",
+    ast.IfExp: "write where(condition, a, b)",
+    ast.Slice: "write FatJet_pt[0] for the leading element of every event",
+    ast.Tuple: "write FatJet_pt[0] for the leading element of every event",
+}
+
+
+def parse(text: str) -> Node:
+    """Translate an expression to its nodes.
+
+    Raises
+    ------
+    ExpressionError
+        If it is no expression, or uses anything outside of the allow-list; the message says what and where.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ExpressionError(f"An expression is a text such as 'FatJet_pt[0] > 1200', not {text!r}.")
+    if len(text) > _LONGEST_TEXT:
+        raise ExpressionError(f"The expression has {len(text)} characters; at most {_LONGEST_TEXT} are read.")
+    line = " ".join(text.split())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tree = ast.parse(line, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        place = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+        raise ExpressionError(f"'{_short(line)}' is not an expression{place}: {error}.") from None
+    return _Translator(line).translate(tree.body)
+
+
+class _Translator:
+    """Walks the syntax tree of one text; what has no case is refused."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._depth = 0
+
+    def translate(self, node: ast.expr) -> Node:
+        """Node of one part of the syntax tree, if it is on the list."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            self._refuse(node, f"it is nested deeper than {_DEEPEST} levels")
+        translated = self._listed(node)
+        self._depth -= 1
+        return translated
+
+    def _listed(self, node: ast.expr) -> Node:
+        match node:
+            case ast.Constant():
+                return self._constant(node)
+            case ast.Name():
+                return Branch(node.id)
+            case ast.BinOp():
+                return self._binary(node)
+            case ast.UnaryOp():
+                return self._unary(node)
+            case ast.BoolOp():
+                return Logic(_LOGIC[type(node.op)], tuple(self.translate(v) for v in node.values))
+            case ast.Compare():
+                return self._compare(node)
+            case ast.Subscript():
+                return self._subscript(node)
+            case ast.Call():
+                return self._call(node)
+        hint = _HINTS.get(type(node), "only branches, numbers, operators and the listed functions are")
+        return self._refuse(node, f"{type(node).__name__} is not allowed; {hint}")
+
+    def _refuse(self, node: ast.AST, why: str) -> NoReturn:
+        column = getattr(node, "col_offset", 0) + 1
+        raise ExpressionError(f"'{_short(self._text)}', column {column}: {why}.")
+
+    def _constant(self, node: ast.Constant) -> Node:
+        if isinstance(node.value, bool | float):
+            return Constant(node.value)
+        if isinstance(node.value, int):
+            if node.value >= 2**64:
+                self._refuse(node, "whole numbers have at most 64 bits")
+            return Constant(node.value)
+        return self._refuse(node, f"{node.value!r} is neither a number nor True or False")
+
+    def _binary(self, node: ast.BinOp) -> Node:
+        operands = (self.translate(node.left), self.translate(node.right))
+        if type(node.op) in _LOGIC:
+            return Logic(_LOGIC[type(node.op)], operands)
+        if type(node.op) not in _BINARY:
+            self._refuse(node, f"the operator {type(node.op).__name__} is not allowed")
+        if isinstance(node.op, ast.Pow):
+            exponent = _literal(node.right)
+            if exponent is None or not abs(exponent) <= _LARGEST_EXPONENT:
+                self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
+        return Operation(_BINARY[type(node.op)], operands)
+
+    def _unary(self, node: ast.UnaryOp) -> Node:
+        operand = self.translate(node.operand)
+        if isinstance(node.op, ast.Not | ast.Invert):
+            return Logic(np.logical_not, (operand,))
+        return Operation(np.negative if isinstance(node.op, ast.USub) else np.positive, (operand,))
+
+    def _compare(self, node: ast.Compare) -> Node:
+        sides = [node.left, *node.comparators]
+        for side in sides:
+            if isinstance(side, ast.BinOp) and isinstance(side.op, ast.BitAnd | ast.BitOr):
+                self._refuse(side, "& and | bind tighter than comparisons; write (a > 1) & (b < 2), or use and, or")
+        operands = [self.translate(side) for side in sides]
+        steps: list[Node] = []
+        for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
+            if type(operator) not in _COMPARE:
+                self._refuse(node, f"the comparison {type(operator).__name__} is not allowed")
+            steps.append(Operation(_COMPARE[type(operator)], (left, right)))
+        return steps[0] if len(steps) == 1 else Logic(np.logical_and, tuple(steps))
+
+    def _subscript(self, node: ast.Subscript) -> Node:
+        of = self.translate(node.value)
+        index = _literal(node.slice)
+        if index is None:
+            return Selected(of, self.translate(node.slice))
+        if not isinstance(index, int) or abs(index) >= 2**31:
+            self._refuse(node, f"an element is counted by a whole number, not {index}")
+        return Element(of, index)
+
+    def _call(self, node: ast.Call) -> Node:
+        if not isinstance(node.func, ast.Name):
+            self._refuse(node, "only functions by their name can be called")
+        name, arguments = node.func.id, node.args
+        if node.keywords or any(isinstance(a, ast.Starred) for a in arguments):
+            self._refuse(node, "functions take plain arguments only")
+        if name not in FUNCTION_NAMES:
+            self._refuse(node, f"there is no function '{name}'. {nearest(name, FUNCTION_NAMES).rstrip('.')}")
+        if name in DIJET_FUNCTIONS:
+            return DijetCall(DIJET_FUNCTIONS[name], self._jets(node))
+        operands = tuple(self.translate(a) for a in arguments)
+        if name in _PAIRWISE and len(operands) > 1:
+            # min and max of more than two have no ufunc of their own.
+            return functools.reduce(lambda a, b: Operation(_PAIRWISE[name], (a, b)), operands)
+        wanted = {"where": 3}.get(name) or (_FUNCTIONS[name][1] if name in _FUNCTIONS else 1)
+        if len(operands) != wanted:
+            self._refuse(node, f"{name} takes {wanted} argument{'s' * (wanted > 1)}, not {len(operands)}")
+        if name == "where":
+            return Where(*operands)
+        if name == "num":
+            return Count(operands[0])
+        if name in _REDUCTIONS:
+            return Reduction(*_REDUCTIONS[name], operands[0])
+        return Operation(_FUNCTIONS[name][0], operands)
+
+    def _jets(self, node: ast.Call) -> tuple[Jet, Jet]:
+        """The two jets of a call: the leading ones of a collection, or two that are named."""
+        assert isinstance(node.func, ast.Name)
+        jets = [self._jet(argument) for argument in node.args]
+        if len(jets) == 1 and jets[0].index is None:
+            return Jet(jets[0].collection, rank=0), Jet(jets[0].collection, rank=1)
+        if len(jets) == 2:
+            return jets[0], jets[1]
+        name = node.func.id
+        return self._refuse(node, f"write {name}(FatJet) for the leading two, or {name}(FatJet[0], FatJet[1])")
+
+    def _jet(self, node: ast.expr) -> Jet:
+        if isinstance(node, ast.Name):
+            return Jet(node.id)
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            index = _literal(node.slice)
+            if isinstance(index, int):
+                return Jet(node.value.id, index=index)
+        return self._refuse(node, "a jet is a collection such as FatJet, or one of its elements such as FatJet[0]")
+
+
+def _literal(node: ast.expr) -> int | float | None:
+    """The number that is written there, with its sign; None if it is anything else."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _literal(node.operand)
+        return None if value is None else -value
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        return node.value
+    return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "…"
