@@ -1,0 +1,46 @@
+"""Hashes of input files: TTree baskets and most RNTuple pages carry no checksum that a reader would notice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+from analysis.errors import InputFileError
+from analysis.io.paths import is_remote
+
+Checksums = bool | Mapping[str, str]
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of the bytes of a local file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum_for(path: str, wanted: Checksums) -> str:
+    """Hash of a file if hashes are wanted, compared with the expected one if that is known.
+
+    wanted : False for none, True for a record, or the expected SHA-256 by path or file name.
+
+    Raises
+    ------
+    InputFileError
+        If the hash is not the expected one, or a file is not listed.
+    """
+    if wanted is False or (wanted is True and is_remote(path)):
+        return ""
+    if wanted is True:
+        return sha256_of(path)
+    expected = wanted.get(path, wanted.get(os.path.basename(path)))
+    if expected is None:
+        raise InputFileError(f"'{path}' is not in the list of {len(wanted)} checksums.")
+    if is_remote(path):
+        raise InputFileError(f"'{path}' is remote; its checksum can be verified only on a local copy.")
+    found = sha256_of(path)
+    if found != expected.lower():
+        raise InputFileError(
+            f"'{path}' has the SHA-256 {found}, not {expected.lower()} as listed: it is damaged or another version. "
+            "Copy it again."
+        )
+    return found

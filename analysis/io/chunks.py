@@ -1,0 +1,52 @@
+"""How many entries at once: a memory ceiling turned into ranges that fall on the borders of the file's own packing."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError
+
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+# While a chunk is read, its compressed, unpacked and joined forms coexist.
+_COPIES = 4.0
+# Double-precision temporaries of an expression, per event.
+_TEMPORARIES = 200.0
+
+
+def parse_memory(memory: str | int) -> int:
+    """Bytes of a size such as "200 MB" or 200_000_000.
+
+    >>> parse_memory("1.5 GB")
+    1500000000
+    """
+    match = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)\s*([A-Za-z]*)", str(memory).strip())
+    if match and match[2].upper() in _SIZES and match[1].count(".") <= 1:
+        size = int(float(match[1]) * _SIZES[match[2].upper()])
+        if size > 0:
+            return size
+    raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
+
+
+def entries_within(memory: int, bytes_per_entry: float) -> int:
+    """Entries that can be read and evaluated at once inside of the ceiling; at least one."""
+    return max(1, int(memory / (_COPIES * bytes_per_entry + _TEMPORARIES)))
+
+
+def plan_chunks(boundaries: NDArray[np.int64], largest: int) -> list[tuple[int, int]]:
+    """Ranges that cover all entries, none larger than `largest`, cut at boundaries wherever one is in reach.
+
+    boundaries : increasing, from 0 to the number of entries.
+    """
+    entries = int(boundaries[-1])
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    while start < entries:
+        reach = int(boundaries[np.searchsorted(boundaries, start + largest, side="right") - 1])
+        stop = reach if reach > start else min(start + largest, entries)
+        ranges.append((start, stop))
+        start = stop
+    return ranges

@@ -1,0 +1,106 @@
+"""How ntuples name things: identifiers for branches, and where the event numbers are."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.errors import AnalysisError, BranchNotFoundError, IdentifierError, nearest
+
+_PHYSLITE_BRANCH = re.compile(r"(?P<container>\w+?)Aux(?:Dyn)?[.:](?P<variable>\w+)")
+_ANONYMOUS_COLLECTION = re.compile(r"^_collection\d+\.")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A manner of naming: `identifiers` are the branches of run, luminosity block and event number."""
+
+    name: str
+    identifiers: tuple[str, ...]
+
+
+LAYOUTS: dict[str, Layout] = {
+    "nanoaod": Layout("nanoaod", ("run", "luminosityBlock", "event")),
+    "physlite": Layout("physlite", ("EventInfo_runNumber", "EventInfo_lumiBlock", "EventInfo_eventNumber")),
+    "flat": Layout("flat", ("run", "luminosityBlock", "event")),
+}
+
+
+def layout_of(names: Collection[str], declared: str = "auto") -> Layout:
+    """The declared layout, or the one that the branch names of the file show.
+
+    PHYSLITE-like: auxiliary stores `…AuxDyn.…`; NanoAOD-like: counters `nX` beside branches `X_…`; otherwise flat.
+    """
+    if declared != "auto":
+        if declared not in LAYOUTS:
+            raise AnalysisError(f"No layout '{declared}'. {nearest(declared, [*LAYOUTS, 'auto'])}")
+        return LAYOUTS[declared]
+    if any(_PHYSLITE_BRANCH.search(name) for name in names):
+        return LAYOUTS["physlite"]
+    prefixes = {name.split("_", 1)[0] for name in names if "_" in name}
+    if any(f"n{prefix}" in names for prefix in prefixes):
+        return LAYOUTS["nanoaod"]
+    return LAYOUTS["flat"]
+
+
+def identifiers(names: Sequence[str]) -> dict[str, str]:
+    """Identifier -> branch, for all branches of a file.
+
+    `AnalysisLargeRJetsAuxDyn.pt` and, in an RNTuple, `AnalysisLargeRJetsAuxDyn:pt` become `AnalysisLargeRJets_pt`;
+    of any other name the last part of its path is taken and every character that an identifier can not have becomes an
+    underscore: `Jet/Jet.PT` becomes `Jet_PT`. Of two branches with the same identifier the first is taken, a dynamic
+    store (`AuxDyn`) before a static one.
+    """
+    mapping: dict[str, str] = {}
+    for name in sorted(names, key=lambda n: "AuxDyn" not in n):
+        mapping.setdefault(identifier(name), name)
+    return mapping
+
+
+def identifier(name: str) -> str:
+    """Identifier of one branch.
+
+    >>> identifier("AnalysisLargeRJetsAuxDyn.pt"), identifier("Jet/Jet.PT")
+    ('AnalysisLargeRJets_pt', 'Jet_PT')
+    """
+    last = _ANONYMOUS_COLLECTION.sub("", name).rsplit("/", 1)[-1]
+    physlite = _PHYSLITE_BRANCH.fullmatch(last)
+    if physlite:
+        return f"{physlite['container']}_{physlite['variable']}"
+    text = re.sub(r"\W", "_", last)
+    return f"_{text}" if text[:1].isdigit() or keyword.iskeyword(text) else text
+
+
+def event_numbers(
+    layout: Layout, available: Mapping[str, str], declared: Sequence[str] | None, path: str
+) -> tuple[str, ...]:
+    """Identifiers of the branches that number the events: (run, lumi, event), (run, event) or (event).
+
+    Raises
+    ------
+    IdentifierError
+        If the file has none of the usual ones and none were declared.
+    BranchNotFoundError
+        If a declared one does not exist.
+    """
+    if declared is not None:
+        if not 1 <= len(declared) <= 3:
+            raise IdentifierError(
+                f"identifiers={tuple(declared)!r}: name one to three branches, (run, lumi, event), (run, event) or "
+                "(event)."
+            )
+        for name in declared:
+            if name not in available:
+                raise BranchNotFoundError(f"'{path}' has no branch '{name}'. {nearest(name, available)}")
+        return tuple(declared)
+    missing = [name for name in layout.identifiers if name not in available]
+    if missing:
+        raise IdentifierError(
+            f"'{path}' (layout '{layout.name}') has no branch {', '.join(map(repr, missing))}, which would identify "
+            "its events. Folds and score trees need such numbers: name yours by identifiers=('run', 'lumi', 'event'), "
+            "or one or two of them, or choose identifiers='entry' to number the events by their position, which "
+            f"depends on the order of the files. {nearest(missing[-1], available)}"
+        )
+    return layout.identifiers

@@ -1,0 +1,78 @@
+"""Which files are meant: paths, patterns and lists of both, in natural order."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from analysis.errors import InputFileError, nearest
+
+Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path is a URL, such as root://server//store/file.root."""
+    return "://" in path
+
+
+def expand(files: Files) -> tuple[str, ...]:
+    """Paths meant by a path, a pattern (`*`, `?`, `[…]`, `**`), or a list of them.
+
+    The files of a pattern come in natural order, file_2 before file_10; a list keeps its own order.
+
+    Raises
+    ------
+    InputFileError
+        If a path does not exist, a pattern matches nothing, or a file is listed twice; the message names the nearest.
+    """
+    listed = [files] if isinstance(files, str | os.PathLike) else list(files)
+    if not listed:
+        raise InputFileError("The list of input files is empty.")
+    paths = [path for item in listed for path in _expand_one(os.fspath(item))]
+    seen: set[str] = set()
+    for path in paths:
+        if path in seen:
+            raise InputFileError(f"'{path}' is listed twice, so its events would be read twice.")
+        seen.add(path)
+    return tuple(paths)
+
+
+def natural_key(text: str) -> list[tuple[int, int | str]]:
+    """Sort key by which the numbers inside of a name count as numbers.
+
+    >>> sorted(["ntuple_10.root", "ntuple_2.root"], key=natural_key)
+    ['ntuple_2.root', 'ntuple_10.root']
+    """
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
+
+
+def _expand_one(item: str) -> list[str]:
+    if is_remote(item):
+        return [item]
+    item = os.path.expanduser(item)
+    if os.path.isfile(item):
+        return [item]
+    if os.path.isdir(item):
+        raise InputFileError(f"'{item}' is a folder; write a pattern such as '{os.path.join(item, '*.root')}'.")
+    found = sorted((p for p in glob.glob(item, recursive=True) if os.path.isfile(p)), key=natural_key)
+    if not found:
+        what = "No file matches" if glob.has_magic(item) else "There is no file"
+        raise InputFileError(f"{what} '{item}'. {_neighbours(Path(item))}")
+    return found
+
+
+def _neighbours(path: Path) -> str:
+    """What the folder has instead."""
+    match = re.fullmatch(r"(.+\.root):(.+)", str(path))
+    if match and os.path.isfile(match[1]):
+        return f"The file '{match[1]}' exists; name the tree by itself: tree='{match[2]}'."
+    folder = path.parent
+    while not folder.is_dir():
+        path, folder = folder, folder.parent
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    if not names:
+        return f"The folder '{folder}' is empty."
+    return f"In '{folder}': {nearest(path.name, names)}"

@@ -1,0 +1,213 @@
+"""ROOT files by uproot: TTree and RNTuple.
+
+User expressions never reach uproot, whose `cut=` is silently ignored on an RNTuple; it is asked for plain columns only.
+Decompression runs in the calling thread.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError, InputFileError, NtupleReadError
+from analysis.expressions.chunk import column_of
+from analysis.expressions.column import Column
+from analysis.io.paths import is_remote
+from analysis.io.tables import Table, checked, choose_tree, decoding, with_retries
+
+_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
+_USUAL_NAMES = ("Events", "CollectionTree", "EventData")
+
+
+def open_root(path: str, tree: str | None, *, cache_bytes: int) -> Table:
+    """Open the named tree of a file, or the only one, or the one with a usual name."""
+    file = open_file(path)
+    with decoding(path):
+        classes = file.classnames(recursive=True, cycle=False)
+        trees = [name for name, kind in classes.items() if kind in _TREES]
+        chosen = choose_tree(path, tree, trees, _USUAL_NAMES)
+        content = file[chosen]
+        if "RNTuple" in classes[chosen]:
+            return RNTupleTable(path, chosen, file, content, cache_bytes)
+        return TTreeTable(path, chosen, file, content)
+
+
+def open_file(path: str) -> Any:
+    """The file as an uproot directory, without caches.
+
+    Raises
+    ------
+    InputFileError
+        If it is remote and can not be reached, or its protocol needs a package that is not installed.
+    NtupleReadError
+        If it is truncated or corrupted.
+    """
+    import uproot
+
+    _refuse_short(path)
+    with decoding(path):
+        try:
+            # A mapping, because a plain path is split at its colons.
+            return with_retries(path, lambda: uproot.open({path: None}, object_cache=None, array_cache=None))
+        except ImportError as error:
+            raise InputFileError(
+                f"'{path}' needs a package that is not installed; for root:// URLs: pip install 'cathode-hep[xrootd]'. "
+                f"({' '.join(str(error).split())[:160]})"
+            ) from error
+
+
+def _refuse_short(path: str) -> None:
+    """A local file that is shorter than its header says is named as truncated before anything else fails in it."""
+    if is_remote(path):
+        return
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        header = file.read(64)
+    if len(header) == 64:
+        version = struct.unpack(">i", header[4:8])[0]
+        end = struct.unpack(">q", header[12:20])[0] if version >= 1_000_000 else struct.unpack(">i", header[12:16])[0]
+        if end <= size:
+            return
+        what = f"it has {size} bytes where its header says {end}"
+    else:
+        what = f"it has {size} bytes, less than a header"
+    raise NtupleReadError(f"'{path}' is truncated: {what}. Copy it again, or remove it from the list.", file=path)
+
+
+class _RootTable:
+    """What TTrees and RNTuples share: names, conversion to columns, and the search for the damaged branch."""
+
+    def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
+        self.path, self.tree = path, tree
+        self._file, self._content = file, content
+        self.entries = int(content.num_entries)
+        self.uuid = str(file.file.uuid)
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
+        """The named columns for entries start to stop."""
+        try:
+            return with_retries(self.path, lambda: self._columns(names, start, stop))
+        except AnalysisError:
+            raise
+        except Exception as error:
+            for name in names:
+                with decoding(self.path, name, (start, stop)):
+                    self._columns([name], start, stop)
+            with decoding(self.path, ", ".join(names), (start, stop)):
+                raise error
+            raise AssertionError("unreachable") from error
+
+    def _columns(self, names: Sequence[str], start: int, stop: int) -> dict[str, Column]:
+        arrays = self._arrays(names, start, stop)
+        columns = {name: checked(column_of(arrays[name], name)) for name in names}
+        for name, column in columns.items():
+            if len(column) != stop - start:
+                raise ValueError(f"'{name}' gives {len(column)} entries for {stop - start}")
+        return columns
+
+    def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+class TTreeTable(_RootTable):
+    """A TTree."""
+
+    def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
+        super().__init__(path, tree, file, content)
+        branches = content.iteritems(recursive=True, full_paths=True)
+        self._branches: dict[str, Any] = {name: branch for name, branch in branches if not branch.branches}
+        self.names: Sequence[str] = tuple(self._branches)
+
+    def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
+        """Entries at which the baskets of all named branches end together, as they do at every cluster."""
+        with decoding(self.path):
+            offsets = [np.asarray(self._branches[n].entry_offsets, dtype=np.int64) for n in names]
+            common = reduce(np.intersect1d, offsets) if offsets else np.empty(0, dtype=np.int64)
+            inside = common[(common > 0) & (common < self.entries)]
+            return np.concatenate([[0], inside, [self.entries]]).astype(np.int64)
+
+    def bytes_per_entry(self, names: Collection[str]) -> float:
+        """Unpacked size from the baskets' own accounting."""
+        return sum(float(self._branches[n].uncompressed_bytes) for n in names) / max(self.entries, 1)
+
+    def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
+        branches = {name: self._branches[name] for name in names}
+        wanted = {id(branch) for branch in branches.values()}
+        # One call for all branches, because on a remote file it is one request; it names them without their path.
+        arrays = self._content.arrays(
+            filter_branch=lambda branch: id(branch) in wanted,
+            entry_start=start,
+            entry_stop=stop,
+            library="ak",
+            how=dict,
+        )
+        if len(arrays) == len(names):
+            return {name: arrays[branch.name] for name, branch in branches.items()}
+        return {name: branch.array(entry_start=start, entry_stop=stop) for name, branch in branches.items()}
+
+
+class RNTupleTable(_RootTable):
+    """An RNTuple."""
+
+    def __init__(self, path: str, tree: str, file: Any, content: Any, cache_bytes: int) -> None:
+        import uproot
+
+        super().__init__(path, tree, file, content)
+        self.names: Sequence[str] = tuple(name for name, field in content.items() if not field.keys())
+        # uproot unpacks whole clusters, and the one after the range as well if the range ends on a border.
+        self._cache = uproot.cache.LRUArrayCache(cache_bytes)
+
+    def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
+        """First entries of the clusters."""
+        with decoding(self.path):
+            starts = {int(cluster.num_first_entry) for cluster in self._content.cluster_summaries}
+            return np.array(sorted({0, self.entries} | {s for s in starts if 0 < s < self.entries}), dtype=np.int64)
+
+    def bytes_per_entry(self, names: Collection[str]) -> float:
+        """Unpacked size from the number of elements in all pages."""
+        with decoding(self.path):
+            return sum(map(self._bytes, names)) / max(self.entries, 1)
+
+    def _bytes(self, name: str) -> float:
+        columns: list[int] = []
+        self._find_columns(self._content[name].to_akform()[0], columns)
+        clusters = self._content.page_link_list
+        records = self._content.column_records
+        bits = 0
+        for cluster in clusters:
+            for column in columns:
+                if column < len(cluster):
+                    bits += int(records[column].nbits) * sum(int(p.num_elements) for p in cluster[column].pages)
+        return bits / 8
+
+    def _find_columns(self, form: Any, found: list[int]) -> None:
+        """Column numbers from the keys "column-N" of an awkward form."""
+        for key in form.expected_from_buffers(recursive=True, buffer_key="{form_key}"):
+            digits = key.split("-")
+            if digits[0] == "column" and len(digits) > 1 and digits[1].isdigit():
+                found.append(int(digits[1]))
+
+    def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
+        top = [name for name in names if name in self._content.keys(recursive=False)]
+        arrays = {}
+        if top:
+            records = self._content.arrays(
+                filter_name=top, entry_start=start, entry_stop=stop, array_cache=self._cache, library="ak"
+            )
+            arrays = {name: records[name] for name in top}
+        for name in names:
+            if name not in arrays:
+                arrays[name] = self._content[name].array(
+                    entry_start=start, entry_stop=stop, array_cache=self._cache, library="ak"
+                )
+        return arrays

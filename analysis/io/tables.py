@@ -1,0 +1,189 @@
+"""What every input format offers to the reader: named columns by ranges of entries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError, InputFileError, NtupleReadError, TreeNotFoundError, nearest
+from analysis.expressions.column import Column
+from analysis.io.paths import is_remote
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ROOT, _HDF5, _PARQUET = "ROOT", "HDF5", "parquet"
+_SUFFIXES = {".root": _ROOT, ".h5": _HDF5, ".hdf5": _HDF5, ".hdf": _HDF5, ".parquet": _PARQUET, ".pq": _PARQUET}
+_MAGIC = {b"root": _ROOT, b"\x89HDF": _HDF5, b"PAR1": _PARQUET}
+
+_ATTEMPTS = 4
+_FIRST_PAUSE = 1.0
+
+
+class Table(Protocol):
+    """One open table of one file.
+
+    `names` are the columns as the file spells them; `boundaries` are entries, from 0 to `entries`, between which the
+    file is packed, so that reading from one to another unpacks nothing twice.
+    """
+
+    path: str
+    tree: str
+    entries: int
+    uuid: str
+    names: Sequence[str]
+
+    def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
+        """Entries at which the named columns can be cut."""
+        ...
+
+    def bytes_per_entry(self, names: Collection[str]) -> float:
+        """Mean size of the named columns in memory."""
+        ...
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
+        """The named columns for entries start to stop.
+
+        Raises
+        ------
+        NtupleReadError
+            If they can not be decoded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+def open_table(path: str, tree: str | None, *, cache_bytes: int) -> Table:
+    """Open a file by its suffix, or by its first bytes if the suffix says nothing.
+
+    `cache_bytes` bounds what the table may keep between two reads.
+
+    Raises
+    ------
+    InputFileError
+        If it is missing or of another format.
+    NtupleReadError
+        If its structure can not be read.
+    TreeNotFoundError
+        If it has no table of that name, or several and none was named.
+    """
+    kind = _kind(path)
+    if kind == _HDF5:
+        from analysis.io.hdf5 import Hdf5Table
+
+        return Hdf5Table(path, tree)
+    if kind == _PARQUET:
+        from analysis.io.parquet import ParquetTable
+
+        return ParquetTable(path, tree)
+    from analysis.io.root import open_root
+
+    return open_root(path, tree, cache_bytes=cache_bytes)
+
+
+def _kind(path: str) -> str:
+    declared = _SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if is_remote(path):
+        return declared or _ROOT
+    if not os.path.isfile(path):
+        raise InputFileError(f"There is no file '{path}'.")
+    with open(path, "rb") as file:
+        first = file.read(4)
+    found = _MAGIC.get(first)
+    if found is None:
+        what = f"starts with the bytes {first!r}" if first else "is empty"
+        raise InputFileError(f"'{path}' is not a {declared or 'ROOT, HDF5 or parquet'} file: it {what}.")
+    if declared is not None and declared != found:
+        raise InputFileError(f"'{path}' is named like a {declared} file but its content is {found}; rename it.")
+    return found
+
+
+@contextmanager
+def decoding(path: str, branch: str = "", entries: tuple[int, int] | None = None) -> Iterator[None]:
+    """Turn whatever a decoder raises on damaged input into one named error with the place."""
+    try:
+        yield
+    except AnalysisError:
+        raise
+    except Exception as error:
+        place = f"'{path}'"
+        if branch:
+            place += f", branch '{branch}'"
+        if entries is not None:
+            place += f", entries {entries[0]} to {entries[1]}"
+        reason = " ".join(str(error).split())[:200]
+        raise NtupleReadError(
+            f"{place} can not be read: the file is truncated, corrupted or of an unknown type "
+            f"({type(error).__name__}: {reason}). Copy it again, or remove it from the list.",
+            file=path,
+            branch=branch,
+            entries=entries,
+        ) from error
+
+
+def with_retries(path: str, action: Callable[[], T]) -> T:
+    """Run an action on a file; on a remote one try again after a growing pause when the connection fails.
+
+    Raises
+    ------
+    InputFileError
+        If the last attempt fails too.
+    """
+    if not is_remote(path):
+        return action()
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return action()
+        except OSError as error:
+            pause = _FIRST_PAUSE * 2 ** (attempt - 1)
+            log.warning("'%s', attempt %d of %d: %s; again in %g s", path, attempt, _ATTEMPTS, error, pause)
+            time.sleep(pause)
+    try:
+        return action()
+    except OSError as error:
+        raise InputFileError(f"'{path}' can not be reached after {_ATTEMPTS} attempts: {error}.") from error
+
+
+def choose_tree(path: str, tree: str | None, available: Sequence[str], usual: Sequence[str] = ()) -> str:
+    """The table that is meant: the named one, the only one, or the one with a usual name.
+
+    Raises
+    ------
+    TreeNotFoundError
+        If there is none, or the choice is not clear.
+    """
+    if tree is not None:
+        if tree in available:
+            return tree
+        hint = nearest(tree, available) if available else "The file has no tree at all."
+        raise TreeNotFoundError(f"'{path}' has no tree '{tree}'. {hint}")
+    if not available:
+        raise TreeNotFoundError(f"'{path}' has no tree.")
+    if len(available) == 1:
+        return available[0]
+    for name in usual:
+        if name in available:
+            return name
+    raise TreeNotFoundError(
+        f"'{path}' has {len(available)} trees; say which: tree='{available[0]}'. {nearest('', available)}"
+    )
+
+
+def checked(column: Column) -> Column:
+    """The same column, if its lists are consistent; damaged offsets would otherwise surface far from here."""
+    if column.offsets is not None:
+        ends = column.offsets
+        if len(ends) == 0 or ends[0] != 0 or ends[-1] != len(column.values) or (np.diff(ends) < 0).any():
+            raise ValueError("the list lengths are not consistent")
+    return column
