@@ -33,7 +33,7 @@ def shorten_mantissa(values: NDArray[np.floating[Any]], bits: int = PRECISION_BI
     """Round float32 values to `bits` bits of mantissa (relative error ≤ 2^-(bits+1)), as NanoAOD does to save space.
 
     >>> shorten_mantissa(np.array([1234.567, 0.0, -0.1]), 12).tolist()
-    [1234.5, 0.0, -0.0999908447265625]
+    [1234.5, 0.0, -0.100006103515625]
     """
     dropped = 23 - bits
     raw = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)

@@ -65,7 +65,8 @@ class Frame:
         for block in self.blocks:
             wanted = [(i, block.columns.index(c)) for i, c in enumerate(columns) if c in block.columns]
             if wanted:
-                values = _read(self.path, block, start, stop).reshape(len(out), -1)
+                rows = _rows(self.path, block.dataset, start, stop)
+                values = (rows[block.field] if block.field else rows).reshape(len(out), -1)
                 to, of = (list(index) for index in zip(*wanted, strict=True))
                 out[:, to] = values[:, of]
         return out
@@ -92,18 +93,15 @@ def open_frame(path: str | os.PathLike[str], key: str | None = None) -> Frame:
         if key not in keys:
             raise InputFileError(f"{path}: no pandas data frame '{key}'. {nearest(key, keys)}")
         group = file[key]
-        blocks = _table_blocks(group) if "table" in group else _fixed_blocks(group)
+        blocks = _table_blocks(group) if "table" in group else _fixed_blocks(path, group)
         if not blocks:
             raise InputFileError(f"{path}: the data frame '{key}' is empty.")
         return Frame(path, len(file[blocks[0].dataset]), tuple(blocks))
 
 
-def _fixed_blocks(group: Any) -> list[Block]:
-    n = int(group.attrs["nblocks"])
-    return [
-        Block(f"{group.name}/block{i}_values", "", tuple(_text(c) for c in group[f"block{i}_items"][:]))
-        for i in range(n)
-    ]
+def _fixed_blocks(path: str, group: Any) -> list[Block]:
+    names = [f"{group.name}/block{i}" for i in range(int(group.attrs["nblocks"]))]
+    return [Block(f"{name}_values", "", tuple(map(_text, _rows(path, f"{name}_items")))) for name in names]
 
 
 def _table_blocks(group: Any) -> list[Block]:
@@ -123,15 +121,14 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _read(path: str, block: Block, start: int, stop: int) -> NDArray[Any]:
+def _rows(path: str, dataset: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+    """Rows of a dataset by h5py, or by PyTables if only that knows the compression."""
     with _opened(path) as file:
-        dataset = file[block.dataset]
-        if _filters_available(dataset):
+        if _filters_available(file[dataset]):
             try:
-                rows = dataset[start:stop]
+                return np.asarray(file[dataset][start:stop])
             except OSError as error:
-                raise NtupleReadError(f"{path}: rows {start} to {stop} of {block.dataset}: {error}") from error
-            return _field(rows, block)
+                raise _damaged(path, dataset, error) from error
     try:
         tables = import_module("tables")
     except ImportError as error:
@@ -140,15 +137,13 @@ def _read(path: str, block: Block, start: int, stop: int) -> NDArray[Any]:
         ) from error
     with tables.open_file(path) as file:
         try:
-            rows = file.get_node(block.dataset)[start:stop]
+            return np.asarray(file.get_node(dataset)[start:stop])
         except tables.HDF5ExtError as error:
-            raise NtupleReadError(f"{path}: rows {start} to {stop} of {block.dataset}: {error}") from error
-        return _field(rows, block)
+            raise _damaged(path, dataset, error) from error
 
 
-def _field(rows: Any, block: Block) -> NDArray[Any]:
-    values: NDArray[Any] = rows[block.field] if block.field else rows
-    return values
+def _damaged(path: str, dataset: str, error: Exception) -> NtupleReadError:
+    return NtupleReadError(f"{path}: '{dataset}' can not be decoded; the file is damaged, fetch it again. ({error})")
 
 
 def _filters_available(dataset: Any) -> bool:

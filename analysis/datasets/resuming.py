@@ -16,7 +16,7 @@ from analysis.errors import DownloadError
 Progress = Callable[[str, float, float], None]
 
 TIMEOUT = 60.0
-PIECE = 1 << 20
+PIECE = 1 << 16
 
 logger = logging.getLogger(__name__)
 
