@@ -33,8 +33,9 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{path}: can not be read ({error}). `cathode config example` prints a file to start from."
+            f"{path}: can not be read ({reason}). `cathode config example` prints a file to start from."
         ) from error
     return parse_config(text, name=str(path), folder=path.resolve().parent, overrides=overrides)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -22,6 +22,7 @@ from cathode.config.components import ClassifierConfig, GeneratorConfig, MassMod
 
 if TYPE_CHECKING:
     from analysis.events import Events
+    from cathode.progress import Progress
     from cathode.search import Search
 
 EMBEDDED = "embedded:"
@@ -67,6 +68,10 @@ Features = Annotated[
         }
     ),
 ]
+Identifiers = Annotated[
+    Annotated[tuple[str, ...], Field(min_length=1, max_length=3)] | None,
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -84,7 +89,7 @@ class DataConfig(Section):
         default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
     )
     layout: Literal["auto", "nanoaod", "physlite", "flat"] = "auto"
-    units: Literal["GeV", "MeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
+    units: Literal["GeV", "MeV", "TeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
     selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
     mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
     features: Features = Field(
@@ -92,10 +97,13 @@ class DataConfig(Section):
     )
     weight: str | None = Field(default=None, description="expression of the event weight")
     truth: str | None = Field(default=None, description="expression that is true for signal, where the truth is known")
-    identifiers: tuple[str, str, str] | None = Field(
-        default=None, description="branches of run, luminosity block and event"
+    identifiers: Identifiers = Field(
+        default=None, description="branches of run, luminosity block and event; or the word entry for their position"
     )
     memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
+    checksums: bool | dict[str, str] = Field(
+        default=True, description="record the SHA-256 of every file; a mapping of file name -> SHA-256 verifies it"
+    )
 
 
 class RegionConfig(Section):
@@ -123,16 +131,14 @@ class TemplateConfig(Section):
     """How the background template is made."""
 
     generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig(kind="flow_matching"))
-    oversampling: int = Field(default=4, ge=1, description="template events per event expected in the signal region")
+    oversampling: float = Field(default=4, gt=0, description="template events per event of the signal region")
 
 
 class ValidationConfig(Section):
     """How the template is tested before it is believed."""
 
     closure: bool = True
-    strip_fraction: Fraction = Field(
-        default=0.5, description="part of each neighbouring strip that is held out for closure"
-    )
+    strip_fraction: Fraction = Field(default=0.5, description="width of a held-out strip over the width of the window")
     members: int = Field(default=10, ge=1, description="members of the classifier that judges closure")
     idealised: File | None = Field(
         default=None, description="files of independent true background: the bound of any template"
@@ -152,9 +158,7 @@ class AnalysisConfig(Section):
     validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
-    threads: int | None = Field(
-        default=None, ge=1, description="threads of torch, OpenMP and BLAS; null leaves them alone"
-    )
+    threads: int | None = Field(default=None, ge=1, description="processes and threads to use; null uses all cores")
 
     @field_validator("background_efficiencies")
     @classmethod
@@ -163,16 +167,22 @@ class AnalysisConfig(Section):
             raise ValueError(f"names an efficiency twice: {list(value)}")
         return value
 
-    def read_events(self, progress: Callable[..., None] | None = None) -> Events:
+    def read_events(self, progress: Progress | None = None) -> Events:
         """Read and select the events of `data`."""
-        return self._read(self.data.files, progress)
+        return self.read_files(self.data.files, progress, stage="read")
 
-    def read_reference(self, progress: Callable[..., None] | None = None) -> Events | None:
+    def read_reference(self, progress: Progress | None = None) -> Events | None:
         """Read the independent background of `validation.idealised` with the same expressions, if there is one."""
-        return None if self.validation.idealised is None else self._read((self.validation.idealised,), progress)
+        idealised = self.validation.idealised
+        return None if idealised is None else self.read_files((idealised,), progress, stage="read reference")
 
-    def _read(self, files: tuple[str, ...], progress: Callable[..., None] | None) -> Events:
-        from analysis.io.ntuples import read_events
+    def read_files(self, files: Iterable[str], progress: Progress | None = None, *, stage: str = "read") -> Events:
+        """Read other files with the expressions of `data`."""
+        from analysis.io.ntuples import ReadProgress, read_events
+
+        def chunk_read(at: ReadProgress) -> None:
+            if progress is not None:
+                progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
 
         data = self.data
         return read_events(
@@ -187,7 +197,8 @@ class AnalysisConfig(Section):
             truth=data.truth,
             identifiers=data.identifiers,
             memory=data.memory,
-            progress=progress,
+            checksums=data.checksums,
+            progress=chunk_read,
         )
 
     def search(self) -> Search:
@@ -206,7 +217,10 @@ class AnalysisConfig(Section):
             oversampling=self.template.oversampling,
             background_efficiencies=self.background_efficiencies,
             closure=self.validation.closure,
+            strip_fraction=self.validation.strip_fraction,
+            closure_members=self.validation.members,
             seed=self.seed,
+            workers=self.threads,
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -231,6 +245,6 @@ class AnalysisConfig(Section):
 def _embedded(name: str) -> str:
     if not name.startswith(EMBEDDED):
         return name
-    from analysis.datasets.shipped import embedded
+    from analysis.datasets import embedded
 
     return str(embedded(name.removeprefix(EMBEDDED)))

@@ -1,0 +1,84 @@
+"""All verbs, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from analysis.errors import AnalysisError
+from cathode.cli import config, data, doctor, models, searches
+from cathode.errors import CathodeError
+from generators.errors import GeneratorError
+
+USER_ERROR = 1
+INTERRUPTED = 130
+
+
+class HonestGroup(TyperGroup):
+    """Errors of input end with one message and status 1; a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except (CathodeError, AnalysisError, GeneratorError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            typer.echo(f"cathode: {error}", err=True)
+            raise typer.Exit(USER_ERROR) from error
+        except KeyboardInterrupt:
+            typer.echo("cathode: interrupted; the same command continues where it stopped.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=HonestGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cathode-hep {version('cathode-hep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to standard error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Search for resonances with a learned background: from ROOT ntuples to a p-value.
+
+    Start with `cathode demo`; for your own ntuples, `cathode config example > analysis.yaml`, then
+    `cathode run analysis.yaml`.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+
+
+SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"
+app.command("demo", rich_help_panel=SEARCH)(searches.demo)
+app.command("run", rich_help_panel=SEARCH)(searches.run)
+app.command("validate", rich_help_panel=SEARCH)(searches.validate)
+app.command("score", rich_help_panel=SEARCH)(searches.score)
+app.command("report", rich_help_panel=SEARCH)(searches.report)
+app.command("train", rich_help_panel=PARTS)(models.train)
+app.command("sample", rich_help_panel=PARTS)(models.sample)
+app.add_typer(config.app, name="config", rich_help_panel=HELP)
+app.add_typer(data.app, name="data", rich_help_panel=HELP)
+app.command("doctor", rich_help_panel=HELP)(doctor.doctor)

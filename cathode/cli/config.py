@@ -1,0 +1,53 @@
+"""`cathode config`: check, schema, example."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cathode.cli.options import AnalysisFile, Json, Overrides, Plugins, Quiet, load_plugins
+from cathode.cli.terminal import Terminal
+
+app = typer.Typer(no_args_is_help=True, help="Check, describe or begin an analysis file.")
+
+
+@app.command()
+def check(
+    analysis: AnalysisFile,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the file with every default written out.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check an analysis file without reading data: status 0, or 1 and what to mend."""
+    from cathode.config import load_config
+
+    load_plugins(plugins)
+    config = load_config(analysis, overrides or ())
+    terminal = Terminal(json=json, quiet=quiet)
+    terminal.result(config.resolved())
+    if resolved and not json:
+        typer.echo(config.to_yaml(), nl=False)
+    else:
+        terminal.show(f"{analysis} is in order.")
+
+
+@app.command()
+def schema(plugins: Plugins = None) -> None:
+    """Print the JSON schema of analysis files, for editors."""
+    from cathode.config import schema as json_schema
+
+    load_plugins(plugins)
+    Terminal(json=True).result(json_schema())
+
+
+@app.command()
+def example() -> None:
+    """Print a commented analysis file to start from."""
+    from cathode.config import example as text
+
+    typer.echo(text(), nl=False)

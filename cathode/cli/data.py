@@ -1,0 +1,113 @@
+"""`cathode data`: list, fetch, simulate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cathode.cli.options import Json, Output, Quiet
+from cathode.cli.terminal import Terminal
+
+app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, or simulate dijets.")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Show the data sets that come with the package and those that can be fetched."""
+    from analysis.datasets import describe, embedded
+    from analysis.datasets.fetch import data_folder
+    from analysis.datasets.registry import catalogue
+
+    terminal = Terminal(json=json)
+    here = {file.name: (data_folder() / file.filename).is_file() for file in catalogue()}
+    terminal.result(
+        {
+            "embedded": {"dijets": {"path": str(embedded("dijets")), **describe("dijets")}},
+            "folder": str(data_folder()),
+            "fetchable": [{**asdict(file), "fetched": here[file.name]} for file in catalogue()],
+        }
+    )
+    if json:
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("name", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("here", no_wrap=True)
+    table.add_column("what")
+    size = embedded("dijets").stat().st_size / 1e6
+    table.add_row("embedded:dijets", f"{size:.0f} MB", "[green]yes[/]", escape(describe("dijets")["title"]))
+    for file in catalogue():
+        megabytes = "?" if file.megabytes is None else f"{file.megabytes:,.0f} MB"
+        doi = f" [dim]doi:{escape(file.doi)}[/]" if file.doi else ""
+        table.add_row(
+            file.name, megabytes, "[green]yes[/]" if here[file.name] else "no", escape(file.description) + doi
+        )
+    terminal.show(table, f"[dim]`cathode data fetch NAME` keeps files in {escape(str(data_folder()))}.[/]")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name from `cathode data list`.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to keep it.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a public data set, or continue a download; its checksum is verified in any case."""
+    from analysis.datasets.fetch import fetch as fetch_by_name
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.progress() as progress:
+        path = fetch_by_name(name, folder=folder, offline=offline, progress=progress)
+    terminal.result({"name": name, "path": str(path)})
+    if not json:
+        typer.echo(path)
+
+
+@app.command()
+def simulate(
+    sample: Annotated[str, typer.Argument(help="What to simulate: dijets.")] = "dijets",
+    events: Annotated[int, typer.Option("--events", "-n", min=1, help="Selected events.")] = 10_000,
+    signal: Annotated[str | None, typer.Option(help="wprime or zprime_tt; without it QCD dijets.")] = None,
+    mass: Annotated[float, typer.Option(help="Of the resonance, GeV.")] = 3500.0,
+    daughters: Annotated[tuple[float, float], typer.Option(help="Masses of its two daughters, GeV.")] = (500.0, 100.0),
+    constituents: Annotated[bool, typer.Option("--constituents", help="Keep the particles of the jets.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the file does not depend on it.")] = 1,
+    output: Output = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate dijets with Pythia 8 and a fast detector (extra `simulation`)."""
+    from analysis.simulation.dijets import simulate_dijets
+
+    if sample != "dijets":
+        raise typer.BadParameter(f"{sample!r} can not be simulated; there is: dijets.", param_hint="SAMPLE")
+    target = output or Path(f"{signal or 'qcd'}_{seed}.root")
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.progress() as progress:
+
+        def simulated(done: int, total: int) -> None:
+            if progress is not None:
+                progress("simulate", done, total, f"{done:,} events")
+
+        path = simulate_dijets(
+            events,
+            signal=signal,
+            seed=seed,
+            output=target,
+            resonance_mass=mass,
+            daughter_masses=daughters,
+            workers=workers,
+            constituents=constituents,
+            progress=simulated,
+        )
+    terminal.result({"path": str(path), "events": events, "signal": signal, "seed": seed})
+    if not json:
+        typer.echo(path)

@@ -1,0 +1,55 @@
+"""`cathode train` and `sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
+from cathode.cli.terminal import Terminal
+
+
+def train(
+    analysis: AnalysisFile,
+    output: Output = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit mass model and generator to the sidebands; nothing looks at the signal region."""
+    from cathode.config import load_config
+    from cathode.running import TEMPLATE, train_template
+
+    load_plugins(plugins)
+    config = load_config(analysis, overrides or ())
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        folder = train_template(config, output or Path("runs") / f"{analysis.stem}_template", progress=progress)
+    terminal.result({"folder": str(folder), "template": str(folder / TEMPLATE)})
+    if not json:
+        typer.echo(folder)
+
+
+def sample(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `cathode train` or `cathode run` wrote.")],
+    events: Annotated[int, typer.Option("--events", "-n", min=1, help="Background events to draw.")] = 10_000,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .root, .parquet or .h5.")] = Path(
+        "template.root"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    plugins: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Draw background events in the signal region from a saved template."""
+    from cathode.running import sample_template
+    from cathode.tables import write_table
+
+    load_plugins(plugins)
+    template, columns = sample_template(folder, events, seed=seed)
+    write_table(output, {"mass": template.mass, **{name: template.x[:, i] for i, name in enumerate(columns)}})
+    Terminal(json).result({"path": str(output), "events": len(template), "columns": ["mass", *columns], "seed": seed})
+    if not json:
+        typer.echo(output)

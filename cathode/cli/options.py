@@ -1,0 +1,43 @@
+"""Options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cathode.errors import ConfigError
+
+AnalysisFile = Annotated[Path, typer.Argument(metavar="ANALYSIS.yaml", help="The analysis file.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `cathode run` wrote.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Override a value, as in `region.signal='[3600, 4000]'`. Repeatable."
+    ),
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="MODULE", help="Import a module that registers a generator. Repeatable."),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Leave with status 3 if a validation test failed.")]
+
+
+def load_plugins(modules: list[str] | None) -> None:
+    """Import modules that register components of their own.
+
+    Raises
+    ------
+    ConfigError
+        If one can not be imported.
+    """
+    for module in modules or []:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ConfigError(f"--plugin {module}: {error}. Is it installed, or on PYTHONPATH?") from error

@@ -1,0 +1,141 @@
+"""`cathode demo`, `run`, `validate`, `score` and `report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, RunFolder, Strict, load_plugins
+from cathode.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cathode.config import AnalysisConfig
+
+VALIDATION_FAILED = 3
+
+
+def demo(
+    output: Output = None,
+    overrides: Overrides = None,
+    strict: Strict = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a complete search on the dijet ntuples that come with the package."""
+    from cathode.config import embedded_text, parse_config
+
+    config = parse_config(embedded_text("demo"), name="demo.yaml", overrides=overrides or ())
+    _search(config, output or Path(config.output or "demo"), strict=strict, terminal=Terminal(json, quiet))
+
+
+def run(
+    analysis: AnalysisFile,
+    output: Output = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    strict: Strict = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the search that an analysis file describes; an interrupted run continues where it stopped."""
+    from cathode.config import load_config
+
+    load_plugins(plugins)
+    config = load_config(analysis, overrides or ())
+    folder = output or Path(config.output or Path("runs") / analysis.stem)
+    _search(config, folder, strict=strict, terminal=Terminal(json, quiet))
+
+
+def _search(config: AnalysisConfig, folder: Path, *, strict: bool, terminal: Terminal) -> None:
+    from cathode.running import run_analysis
+
+    with terminal.progress() as progress:
+        result = run_analysis(config, folder, progress=progress)
+    terminal.result(result.to_json())
+    if not (terminal.json or terminal.quiet):
+        from cathode.cli.tables import files, verdict
+
+        written = [(what, folder / name) for what, name in FILES if (folder / name).exists()]
+        terminal.show(*verdict(result), files(written))
+    if strict and not result.validated:
+        raise typer.Exit(VALIDATION_FAILED)
+
+
+FILES = (
+    ("report", "report.html"),
+    ("result", "result.json"),
+    ("scores", "scores.root"),
+    ("figures", "figures"),
+    ("template", "template"),
+    ("settings", "config.yaml"),
+)
+
+
+def validate(
+    analysis: AnalysisFile,
+    output: Output = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    strict: Strict = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Test the template in strips of the sidebands, before anyone looks into the signal region."""
+    from cathode.config import load_config
+    from cathode.running import validate_analysis
+
+    load_plugins(plugins)
+    config = load_config(analysis, overrides or ())
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        test = validate_analysis(config, output, progress=progress)
+    passed = all(closure.passed for closure in test.closures)
+    systematics = {f"{efficiency:g}": value for efficiency, value in test.systematics.items()}
+    terminal.result({"passed": passed, "closures": [asdict(c) for c in test.closures], "systematics": systematics})
+    if not (json or quiet):
+        from cathode.cli.tables import checks
+
+        relative = ", ".join(f"{100 * value:.2g} % at {name}" for name, value in systematics.items())
+        terminal.show(
+            checks(test.closures), f"Systematic error of the background, by background efficiency: {relative}."
+        )
+    if strict and not passed:
+        raise typer.Exit(VALIDATION_FAILED)
+
+
+def score(
+    run_folder: RunFolder,
+    files: Annotated[list[str], typer.Argument(metavar="FILES…", help="Ntuples, globs or URLs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The friend tree to write.")] = Path("scores.root"),
+    overrides: Overrides = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score other ntuples by a finished search, into a ROOT friend tree."""
+    from cathode.running import score_files
+
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        scored = score_files(run_folder, files, output, overrides=overrides or (), progress=progress)
+    passes = {f"{efficiency:g}": count for efficiency, count in scored.passes.items()}
+    terminal.result({"path": str(scored.path), "events": scored.events, "passes": passes})
+    if not (json or quiet):
+        counts = ", ".join(f"{count:,} at {efficiency}" for efficiency, count in passes.items())
+        terminal.show(f"{scored.events:,} events scored; passing by background efficiency: {counts}.")
+    if not json:
+        typer.echo(scored.path)
+
+
+def report(run_folder: RunFolder, json: Json = False, quiet: Quiet = False) -> None:
+    """Draw the figures and write the page of a run again."""
+    from cathode.report import write_report
+
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        page = write_report(run_folder, progress=progress)
+    terminal.result({"report": str(page)})
+    if not json:
+        typer.echo(page)

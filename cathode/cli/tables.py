@@ -1,0 +1,96 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cathode.report.words import headline, number, p_value, validation
+from cathode.result import Closure, Sculpting, SearchResult
+
+
+def verdict(result: SearchResult) -> Iterator[RenderableType]:
+    """The verdict, its warnings, and the numbers of every cut."""
+    yield Text(headline(result), style="bold")
+    for warning in result.warnings:
+        yield Padding(Text.assemble(("Warning: ", "bold yellow"), (warning, "yellow")), (0, 0, 0, 2))
+    yield cuts(result)
+    said = validation(result)
+    if said:
+        yield Text(said, style="green" if result.validated else "bold yellow")
+
+
+def cuts(result: SearchResult) -> Table:
+    """One row for each background efficiency, in the order in which they were asked for."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("background efficiency", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
+        table.add_column(title, justify="right")
+    known = any(cut.signal_efficiency is not None for cut in result.cuts)
+    if known:
+        table.add_column("true signal kept", justify="right")
+    for cut in result.cuts:
+        row = [
+            f"{cut.background_efficiency:g}",
+            number(cut.observed),
+            number(cut.expected),
+            f"± {number(cut.statistical)}",
+            f"± {number(cut.systematic)}",
+            p_value(cut.p_value_exact),
+            p_value(cut.p_value),
+            f"[bold]{cut.significance:.1f} σ[/]",
+        ]
+        if known:
+            row.append("–" if cut.signal_efficiency is None else f"{100 * cut.signal_efficiency:.1f} %")
+        table.add_row(*row)
+    return table
+
+
+def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> RenderableType:
+    """Closure by strip and sculpting by cut."""
+    tables = []
+    if closures:
+        table = _table("closure: template against data, 0.5 is perfect")
+        table.add_column("strip, GeV")
+        for title in ("data", "template", "AUC", "verdict"):
+            table.add_column(title, justify="right")
+        for c in closures:
+            table.add_row(
+                f"{c.low:g}–{c.high:g}",
+                f"{c.events:,}",
+                f"{c.template_events:,}",
+                f"{c.auc:.4f} ± {c.auc_error:.4f}",
+                _passed(c.passed),
+            )
+        tables.append(table)
+    if sculpting:
+        table = _table("sculpting of the mass spectrum")
+        for title in ("background efficiency", "χ²", "ndf", "p", "verdict"):
+            table.add_column(title, justify="right")
+        for s in sculpting:
+            table.add_row(
+                f"{s.background_efficiency:g}", f"{s.chi2:.1f}", f"{s.ndof:g}", p_value(s.p_value), _passed(s.passed)
+            )
+        tables.append(table)
+    return Group(*tables)
+
+
+def files(paths: Sequence[tuple[str, object]]) -> Table:
+    """What was written, and where."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for what, path in paths:
+        table.add_row(what, escape(str(path)))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
+
+
+def _passed(passed: bool) -> str:
+    return "[green]passed[/]" if passed else "[bold yellow]failed[/]"

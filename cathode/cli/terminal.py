@@ -1,0 +1,106 @@
+"""What the command line shows: results on standard output, progress on standard error, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cathode.progress import Progress
+
+#: Seconds between two plain lines of one stage, where nobody watches a bar.
+PLAIN_INTERVAL = 10.0
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """One verb's way of speaking: `json` prints only the result, `quiet` prints nothing but errors."""
+
+    json: bool = False
+    quiet: bool = False
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Print for a person, unless nobody wants to read."""
+        if self.json or self.quiet:
+            return
+        from rich.console import Console
+
+        # Files and pipes have no width; tables should not wrap at 80 there.
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        for renderable in renderables:
+            console.print(renderable)
+
+    def result(self, document: Any) -> None:
+        """Print the result for a program, if it was asked for; `document` is JSON text or what JSON can hold."""
+        if not self.json:
+            return
+        text = document if isinstance(document, str) else json.dumps(document, indent=2, ensure_ascii=False)
+        typer.echo(text)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress | None]:
+        """Bars on a terminal, plain lines in a batch log, None when silent."""
+        if self.json or self.quiet:
+            yield None
+        elif sys.stderr.isatty():
+            with bars() as progress:
+                yield progress
+        else:
+            yield PlainLines()
+
+
+class PlainLines:
+    """One line when a stage begins, when it ends, and now and then between."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, tuple[float, float]] = {}
+        self._ended: set[str] = set()
+
+    def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
+        """See `cathode.progress.Progress`."""
+        now = time.monotonic()
+        begun, last = self._stages.get(stage, (now, -PLAIN_INTERVAL))
+        ended = 0 < total <= done
+        if stage in self._ended or not (ended or now - last >= PLAIN_INTERVAL or stage not in self._stages):
+            return
+        self._stages[stage] = (begun, now)
+        if ended:
+            self._ended.add(stage)
+        where = f"{100 * done / total:.0f} %" if total else f"{done:,.0f}"
+        parts = [f"{stage}: {where}", note, f"{now - begun:.0f} s" if done else ""]
+        typer.echo(", ".join(part for part in parts if part), err=True)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """One bar for each stage, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    tasks: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=32),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as shown:
+
+        def progress(stage: str, done: float, total: float, note: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=total or None, note=note)
+            shown.update(tasks[stage], completed=done, total=total or None, note=note)
+
+        yield progress

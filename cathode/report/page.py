@@ -1,0 +1,152 @@
+"""From a run folder to one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.atomic import atomic_path, write_text
+from cathode.report import words
+from cathode.report.diagnostics import Diagnostics
+from cathode.result import SearchResult, TruthEvaluation
+
+if TYPE_CHECKING:
+    from cathode.progress import Progress
+    from cathode.report.figures import Plate
+
+PIXELS_PER_INCH = 144
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn plate: PNG bytes, and the words around them."""
+
+    name: str
+    section: str
+    caption: str
+    alt: str
+    wide: bool
+    png: bytes
+
+    @property
+    def base64(self) -> str:
+        """The bytes as text for a data URI."""
+        return base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def width(self) -> int:
+        """Pixels, from the header of the file."""
+        return int(struct.unpack(">I", self.png[16:20])[0])
+
+    @property
+    def height(self) -> int:
+        """Pixels, from the header of the file."""
+        return int(struct.unpack(">I", self.png[20:24])[0])
+
+
+def write_report(folder: Path | str, *, progress: Progress | None = None) -> Path:
+    """Draw `figures/*.png` and `.pdf` and write `report.html` of a run folder; returns the path of the page.
+
+    Raises
+    ------
+    ResultError
+        If `result.json` is missing or unreadable.
+    RunFolderError
+        If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events.
+    """
+    from cathode.report.figures import plates
+
+    folder = Path(folder)
+    result = SearchResult.read(folder / "result.json")
+    stored = folder / "diagnostics.npz"
+    diagnostics = Diagnostics.load(stored) if stored.exists() else Diagnostics()
+    drawn = list(plates(result, diagnostics))
+    pictures = []
+    for number, plate in enumerate(drawn):
+        if progress is not None:
+            progress("report", number, len(drawn), plate.name)
+        pictures.append(draw(plate, folder / "figures"))
+    page = folder / "report.html"
+    write_text(page, render(result, pictures))
+    if progress is not None:
+        progress("report", 1, 1)
+    return page
+
+
+def draw(plate: Plate, folder: Path) -> Picture:
+    """Write one figure as PNG and PDF; the PNG also comes back for the page."""
+    buffer = io.BytesIO()
+    plate.figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
+    with atomic_path(folder / f"{plate.name}.png") as temporary:
+        temporary.write_bytes(buffer.getvalue())
+    with atomic_path(folder / f"{plate.name}.pdf") as temporary:
+        # Without a date the same figure is the same file.
+        plate.figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+    return Picture(plate.name, plate.section, plate.caption, plate.alt, plate.wide, buffer.getvalue())
+
+
+def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
+    """The page as text."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    return environment.from_string(_stored("report.html")).render(
+        css=Markup(_stored("report.css")),
+        result=result,
+        plates=pictures,
+        headline=words.headline(result),
+        validation=words.validation(result),
+        derivations=[(cut, words.derivation(result, cut)) for cut in result.cuts],
+        caveats=words.CAVEATS,
+        truth_rows=list(_truth_rows(result.truth)),
+        sections=list(_sections(result)),
+        config=_config_text(result),
+        number=words.number,
+        p_value=words.p_value,
+    )
+
+
+def _stored(name: str) -> str:
+    return resources.files("cathode.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _sections(result: SearchResult) -> Iterable[tuple[str, str]]:
+    yield "spectrum", "Mass spectrum"
+    yield "template", "Template against data"
+    yield "validation", "Validation"
+    if result.truth is not None:
+        yield "truth", "Against the truth"
+    yield "derivation", "How the p-value was computed"
+    if result.trainings:
+        yield "training", "Training"
+    yield "provenance", "Provenance"
+
+
+def _truth_rows(truth: TruthEvaluation | None) -> Iterable[tuple[str, list[str]]]:
+    if truth is None:
+        return
+    columns = [truth] if truth.idealised is None else [truth, truth.idealised]
+    yield "AUC, signal against background", [f"{t.auc:.4f} ± {t.auc_error:.4f}" for t in columns]
+    yield "largest significance improvement", [f"{t.max_sic:.2f} ± {t.max_sic_error:.2f}" for t in columns]
+    yield "at background efficiency", [f"{t.efficiency_at_max:.2g}" for t in columns]
+    for efficiency in truth.sic:
+        shown = [t.sic.get(efficiency) for t in columns]
+        yield (
+            f"significance improvement at {efficiency:g}",
+            [f"{pair[0]:.2f} ± {pair[1]:.2f}" if pair is not None else "–" for pair in shown],
+        )
+
+
+def _config_text(result: SearchResult) -> str:
+    if result.config is None:
+        return ""
+    import yaml
+
+    return yaml.safe_dump(result.config, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,198 @@
+"""From an analysis file to what each verb of the command line makes of it, for Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.atomic import write_text
+from cathode.config import AnalysisConfig, load_config
+from cathode.errors import ConfigError, RunFolderError
+from cathode.progress import Progress
+from cathode.result import SearchResult
+
+if TYPE_CHECKING:
+    from cathode.templates import Template
+    from cathode.validation import StripTest
+
+CONFIG = "config.yaml"
+MASS_MODEL = "mass_model.json"
+TEMPLATE = "template"
+
+
+def run_analysis(
+    config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None, report: bool = True
+) -> SearchResult:
+    """Read, search, validate and report; an interrupted run is continued by the same call.
+
+    `output` gets config.yaml (resolved), result.json, scores.root, diagnostics.npz, template/ and classifiers/, and
+    with `report` also report.html and figures/.
+    """
+    folder = Path(output)
+    with _threads(config.threads):
+        events = config.read_events(progress)
+        reference = config.read_reference(progress)
+        found = config.search().run(events, output=folder, reference=reference, progress=progress)
+    write_text(folder / CONFIG, config.to_yaml())
+    result = replace(found, config=config.resolved())
+    result.write(folder / "result.json")
+    if report:
+        from cathode.report import write_report
+
+        write_report(folder, progress=progress)
+    return result
+
+
+def validate_analysis(
+    config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
+) -> StripTest:
+    """Test the template in strips of the sidebands, without a look at the signal region.
+
+    With `output`, the models stay there, and a search that is run into the same folder takes them over.
+    """
+    from cathode.folder import RunFolder
+    from cathode.seeds import Seeds
+    from cathode.templates import train_generator
+    from cathode.validation import strip_test, with_members, without_strips
+
+    search, seeds = config.search(), Seeds(config.seed)
+    strips = search.region.strips(fraction=search.strip_fraction)
+    with _threads(config.threads):
+        events = config.read_events(progress)
+        search.region.check(events.mass)
+        folder = RunFolder.claim(output, search.fingerprint(events), search.settings())
+        sideband = events[search.region.sideband(events.mass)]
+        generator = train_generator(
+            search.generator,
+            without_strips(sideband, search.region, strips),
+            seed=seeds("strip generator"),
+            folder=folder.at("validation/generator"),
+            monitor=_monitor(progress),
+        )
+        return strip_test(
+            generator,
+            with_members(search.classifier, search.closure_members),
+            sideband,
+            strips,
+            folds=search.folds,
+            oversampling=search.oversampling,
+            background_efficiencies=search.background_efficiencies,
+            limit=int(search.region.signal(events.mass).sum()),
+            seeds=seeds.many("strip test", 3 + search.folds),
+            folder=folder.at("validation/classifiers"),
+            progress=None if progress is None else lambda fraction: progress("validation", fraction, 1.0),
+        )
+
+
+def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:
+    """Fit mass model and generator to the sidebands and save both in `output`; returns it.
+
+    An interrupted training is continued by the same call; a finished one is not repeated.
+    """
+    from cathode.seeds import Seeds
+    from cathode.templates import train_generator
+
+    folder = Path(output)
+    search = config.search()
+    with _threads(config.threads):
+        events = config.read_events(progress)
+        search.region.check(events.mass)
+        sideband = events[search.region.sideband(events.mass)]
+        mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
+        write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
+        write_text(folder / CONFIG, config.to_yaml())
+        train_generator(
+            search.generator,
+            sideband,
+            seed=Seeds(config.seed)("generator"),
+            folder=folder / TEMPLATE,
+            monitor=_monitor(progress),
+        )
+    return folder
+
+
+def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Template, tuple[str, ...]]:
+    """Draw background events in the signal region from a saved template; also returns the names of the features.
+
+    `folder` is what `train_template` or a search wrote.
+
+    Raises
+    ------
+    RunFolderError
+        If it holds no mass model or no template.
+    """
+    from cathode.contexts import mass_model_from_dict
+    from cathode.seeds import Seeds
+    from cathode.templates import draw_template
+    from generators.artifact import load
+
+    place = Path(folder)
+    for name in (MASS_MODEL, TEMPLATE):
+        if not (place / name).exists():
+            raise RunFolderError(f"{place}: no {name}; name a folder that `cathode train` or `cathode run` wrote.")
+    generator: Any = load(place / TEMPLATE)
+    mass_model = mass_model_from_dict(json.loads((place / MASS_MODEL).read_text(encoding="utf-8")))
+    seeds = Seeds(seed)
+    template = draw_template(generator, mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
+    return template, tuple(generator.columns_)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How many events of other ntuples were scored by a finished search, and how many pass each cut."""
+
+    path: Path
+    events: int
+    passes: dict[float, int]
+
+
+def score_files(
+    run: Path | str,
+    files: Sequence[str],
+    output: Path | str,
+    *,
+    overrides: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Scored:
+    """Score other ntuples by the classifiers of a finished run, into a ROOT friend tree.
+
+    They are read as the run read its own; `overrides` change that, for example `data.truth=null`.
+    """
+    from analysis.io.scores import write_scores
+    from cathode.scoring import Scorer, columns
+
+    place = Path(run)
+    if not (place / CONFIG).exists():
+        raise RunFolderError(f"{place}: no {CONFIG}; name a folder that `cathode run` wrote.")
+    changes = [*overrides]
+    if any(not change.startswith("data.") for change in changes):
+        raise ConfigError(f"--set {', '.join(changes)}: only data.… can be overridden here; the search is finished.")
+    config = load_config(place / CONFIG, changes)
+    scorer = Scorer.load(place)
+    events = config.read_files(files, progress)
+    scores = scorer(events)
+    write_scores(output, events, columns(events, scores, scorer.region, scorer.cuts))
+    passing = {cut.background_efficiency: int(p.sum()) for cut, p in zip(scorer.cuts, scores.passes, strict=True)}
+    return Scored(Path(output), len(events), passing)
+
+
+def _monitor(progress: Progress | None) -> Callable[[Any], None] | None:
+    if progress is None:
+        return None
+    return lambda at: progress("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Limit OpenMP and BLAS to so many threads; None leaves them alone."""
+    if number is None:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=number):
+        yield

@@ -1,0 +1,56 @@
+"""Columns of numbers as a file that others read: ROOT, parquet or HDF5, told by the suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.atomic import atomic_path
+from cathode.errors import ConfigError
+
+TREE = "Events"
+
+
+def write_table(path: Path | str, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write columns of equal length, atomically.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is not .root, .parquet, .h5 or .hdf5.
+    """
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise ConfigError(f"{path}: unknown format '{path.suffix}'; use {', '.join(_WRITERS)}.")
+    with atomic_path(path) as temporary:
+        _WRITERS[path.suffix](temporary, {name: np.asarray(values) for name, values in columns.items()})
+
+
+def _root(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    import uproot
+
+    with uproot.recreate(path) as file:
+        # Assignment would write an RNTuple, which older ROOT can not read.
+        file.mktree(TREE, {name: values.dtype for name, values in columns.items()}).extend(dict(columns))
+
+
+def _parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(dict(columns)), path)
+
+
+def _hdf5(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, values in columns.items():
+            file.create_dataset(name, data=values, compression="gzip", shuffle=True)
+
+
+_WRITERS = {".root": _root, ".parquet": _parquet, ".h5": _hdf5, ".hdf5": _hdf5}

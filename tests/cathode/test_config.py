@@ -1,0 +1,160 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
+from cathode.errors import ConfigError
+
+MINIMAL = """\
+data:
+  files: ntuple.root
+region:
+  signal: [3300, 3700]
+"""
+
+
+def problem(text: str, **more: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, name="a.yaml", **more)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_minimal_file_gets_the_documented_defaults() -> None:
+    config = parse_config(MINIMAL)
+    assert config.region.signal == (3300.0, 3700.0)
+    assert config.background_efficiencies == (1e-2, 1e-3)
+    assert config.template.generator.kind == "flow_matching"
+    assert config.data.features.keys() == {"mj_light", "delta_mj", "tau21_light", "tau21_heavy"}
+
+
+def test_resolved_file_is_a_fixed_point() -> None:
+    config = parse_config(MINIMAL, folder=Path("/somewhere"))
+    again = parse_config(config.to_yaml(), folder=Path("/elsewhere"))
+    assert again == config
+    assert again.to_yaml() == config.to_yaml()
+
+
+@pytest.mark.parametrize("text", [example(), embedded_text("demo")])
+def test_files_that_come_with_the_package_are_valid(text: str) -> None:
+    assert parse_config(text).folds >= 2
+
+
+def test_every_default_that_the_example_names_is_the_default() -> None:
+    commented = "\n".join(
+        line.replace("# ", "", 1) if line.lstrip().startswith("# ") and ":" in line.partition("#")[2] else line
+        for line in example().splitlines()
+    )
+    keys = set(yaml.safe_load(example())) | {"folds", "background_efficiencies", "seed", "output", "threads"}
+    assert keys == set(AnalysisConfig.model_fields)
+    assert "# folds: 5" in example()
+    assert commented
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fold: 5", "a.yaml, line 5: fold: unknown key (value 5). Nearest: 'folds'"),
+        ("folds: many", "a.yaml, line 5: folds: Input should be a valid integer"),
+        ("template: {oversampling: 0}", "template.oversampling: Input should be greater than or equal to 1 (value 0)"),
+        ("template: {generator: {kind: flow_maching}}", "template.generator.kind: no generator of kind 'flow_maching'"),
+        ("template: {generator: {kind: maf, hiden: 3}}", "template.generator.hiden: unknown key (value 3). Nearest: 'hidden"),
+        ("classifier: boosted_tree", "classifier.kind: no classifier of kind 'boosted_tree'. Nearest: 'boosted_trees'"),
+        ("classifier: {kind: boosted_trees, members: several}", "classifier.members: Input should be a valid integer"),
+        ("background_efficiencies: [0.01, 2]", "background_efficiencies.1: Input should be less than 1 (value 2)"),
+        ("background_efficiencies: [0.01, 0.01]", "names an efficiency twice"),
+        ("folds: 5\nfolds: 6", "a.yaml, line 6: folds is set twice (first in line 5)"),
+        ("validation: [1]", "validation: Input should be a valid dictionary"),
+        ("folds: [", "no valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_place_path_value_and_remedy(line: str, said: str) -> None:
+    assert said in problem(MINIMAL + line)
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    lines = problem(MINIMAL + "fold: 5\nsed: 1").splitlines()
+    assert ["fold" in line or "sed" in line for line in lines] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("signal: [3700, 3300]", "low < high"),
+        ("signal: [3300, 3700]\n  sidebands: [3400, 5000]", "must reach beyond signal"),
+        ("signal: [3300]", "region.signal.1 is missing"),
+        ("signals: [3300, 3700]", "Nearest: 'signal'"),
+    ],
+)
+def test_borders_must_make_sense(region: str, said: str) -> None:
+    assert said in problem(f"data:\n  files: a.root\nregion:\n  {region}\n")
+
+
+def test_only_mappings_are_analysis_files() -> None:
+    assert "expected sections" in problem("[1, 2]")
+    assert "expected sections" in problem("")
+
+
+def test_missing_file_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cathode config example"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_yaml_does_not_construct_objects() -> None:
+    assert "no valid YAML" in problem("data: !!python/object/apply:os.system ['true']")
+
+
+def test_overrides_are_checked_like_the_file() -> None:
+    config = parse_config(MINIMAL, overrides=["region.signal=[3600, 4000]", "template.generator.hidden=64"])
+    assert config.region.signal == (3600.0, 4000.0)
+    assert config.template.generator.hyperparameters["hidden"] == 64
+    assert "--set: region.sgnal: unknown key" in problem(MINIMAL, overrides=["region.sgnal=3"])
+    assert "is a value, not a section" in problem(MINIMAL + "seed: 3", overrides=["seed.low=3"])
+    assert "expected path=value" in problem(MINIMAL, overrides=["seed"])
+
+
+def test_an_overridden_hyperparameter_leaves_a_short_form_its_kind() -> None:
+    config = parse_config(MINIMAL + "classifier: mlp", overrides={"classifier.epochs": 3})
+    assert config.classifier.kind == "mlp"
+    assert config.classifier.hyperparameters["epochs"] == 3
+
+
+def test_naming_one_training_setting_keeps_the_others_of_the_class() -> None:
+    default = parse_config(MINIMAL).template.generator.build()
+    changed = parse_config(MINIMAL, overrides=["template.generator.training.steps=7"]).template.generator.build()
+    assert changed.training.steps == 7
+    assert changed.training.ema_decay == default.training.ema_decay
+    assert "Nearest: 'steps'" in problem(MINIMAL, overrides=["template.generator.training.stps=7"])
+
+
+def test_hyperparameters_that_the_class_refuses_are_refused_with_their_path() -> None:
+    said = problem(MINIMAL, overrides=["template.generator.training.schedule=linear"])
+    assert said.startswith("--set: template.generator: schedule 'linear' is not one of")
+
+
+def test_files_start_from_the_folder_of_the_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NTUPLES", "/eos/ntuples")
+    text = "data: {files: [a.root, /b.root, 'root://host//c.root', $NTUPLES/d.root, 'embedded:dijets']}\nregion: {signal: [1, 2]}"
+    (tmp_path / "a.yaml").write_text(text)
+    config = load_config(tmp_path / "a.yaml")
+    assert config.data.files == (
+        str(tmp_path / "a.root"),
+        "/b.root",
+        "root://host//c.root",
+        "/eos/ntuples/d.root",
+        "embedded:dijets",
+    )
+
+
+def test_search_is_built_as_the_file_says() -> None:
+    search = parse_config(MINIMAL + "folds: 3\nseed: 9", overrides={"template.oversampling": 2}).search()
+    assert (search.region.low, search.region.high) == (3300.0, 3700.0)
+    assert (search.folds, search.seed, search.oversampling) == (3, 9, 2)
+
+
+def test_schema_knows_every_kind_and_its_hyperparameters() -> None:
+    text = json.dumps(schema())
+    for name in ("flow_matching", "maf", "boosted_trees", "dijet_fit", "kde", "oversampling", "ema_decay"):
+        assert f'"{name}"' in text
+    assert schema()["additionalProperties"] is False
