@@ -1,0 +1,75 @@
+"""What a finished search leaves in its folder, beside the result itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import Events
+from analysis.io.scores import write_scores
+from cathode.contexts import MassModel
+from cathode.crossfit import CrossFit
+from cathode.evaluation import Ranking, Shape
+from cathode.report.diagnostics import Diagnostics
+from cathode.scoring import Scorer, Scores, columns
+from cathode.templates import Template
+
+if TYPE_CHECKING:
+    from analysis.events import FloatArray
+
+SCORES = "scores.root"
+DIAGNOSTICS = "diagnostics.npz"
+
+_CURVE_POINTS = 400
+
+
+def write_products(
+    folder: Path,
+    selected: Events,
+    scores: Scores,
+    scorer: Scorer,
+    template: Template,
+    template_fold: NDArray[np.int64],
+    fit: CrossFit,
+    mass_model: MassModel,
+    shape: Shape,
+    ranking: Ranking,
+) -> None:
+    """Write the friend tree of scores and the arrays behind the figures, each atomically."""
+    write_scores(folder / SCORES, selected, columns(selected, scores, scorer.region, scorer.cuts))
+    mass, density, error = _curve(mass_model, selected)
+    vectors = selected.x.ndim == 2
+    Diagnostics(
+        columns=selected.columns if vectors else (),
+        mass=selected.mass,
+        weights=selected.weights,
+        x=selected.x if vectors else None,
+        scores=scores.score,
+        fold=scores.fold,
+        truth=selected.truth,
+        efficiencies=np.array([cut.background_efficiency for cut in scorer.cuts]),
+        passes=scores.passes,
+        template_x=template.x if vectors else None,
+        template_mass=template.mass,
+        template_scores=fit.template,
+        template_fold=template_fold,
+        curve_mass=mass,
+        curve_density=density,
+        curve_error=error,
+        sculpting_edges=shape.edges,
+        sculpting_ratio=shape.ratio,
+        sculpting_error=shape.error,
+        ranking=ranking.curve,
+        idealised=ranking.idealised_curve,
+    ).save(folder / DIAGNOSTICS)
+
+
+def _curve(model: MassModel, events: Events) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mass, density and error of the mass model over the range that it describes."""
+    low, high = getattr(model, "fit_range_", (float(events.mass.min()), float(events.mass.max())))
+    grid = np.linspace(low, high, _CURVE_POINTS)
+    down, up = model.band(grid)
+    return grid, np.asarray(model.density(grid)), 0.5 * (np.asarray(up) - np.asarray(down))

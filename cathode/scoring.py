@@ -1,0 +1,97 @@
+"""Scores of events by a finished search, for the run itself and for other ntuples later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import Events, FloatArray
+from analysis.folds import fold_of
+from cathode.background import Cut
+from cathode.classifiers import WeakClassifier, load_classifier
+from cathode.crossfit import held_out_scores
+from cathode.errors import RunFolderError
+from cathode.region import Region
+from cathode.result import SearchResult
+
+RESULT = "result.json"
+CLASSIFIERS = "classifiers"
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Held-out score (N,), fold (N,) and whether each cut is passed (E, N)."""
+
+    score: FloatArray
+    fold: NDArray[np.int64]
+    passes: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """The classifiers and cuts of a search. An event is scored by the classifier that was trained without its fold."""
+
+    region: Region
+    columns: tuple[str, ...]
+    classifiers: tuple[WeakClassifier, ...]
+    cuts: tuple[Cut, ...]
+
+    def __call__(self, events: Events) -> Scores:
+        """Score events with the columns of the search."""
+        if events.columns != self.columns:
+            raise RunFolderError(
+                f"The events have the features {', '.join(events.columns)}; the search was trained on "
+                f"{', '.join(self.columns)}, in this order."
+            )
+        fold = fold_of(events.ids, len(self.classifiers))
+        score = held_out_scores(self.classifiers, events.x, fold)
+        return Scores(score, fold, np.array([cut.passes(score, fold) for cut in self.cuts]))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Scorer:
+        """The scorer of a finished run folder.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder holds no finished run.
+        """
+        place = Path(folder)
+        if not (place / RESULT).exists():
+            raise RunFolderError(f"{place}: no {RESULT}; this is not a finished run. Run the search to its end first.")
+        result = SearchResult.from_json((place / RESULT).read_text(encoding="utf-8"))
+        folds = len(result.cuts[0].thresholds)
+        return cls(
+            Region(result.region.low, result.region.high, result.region.sideband_low, result.region.sideband_high),
+            result.columns,
+            tuple(load_classifier(place / CLASSIFIERS / f"fold_{fold}") for fold in range(folds)),
+            tuple(Cut(c.background_efficiency, np.array(c.thresholds)) for c in result.cuts),
+        )
+
+
+def score(folder: Path | str, events: Events) -> dict[str, NDArray[Any]]:
+    """Columns for a friend tree, one row per event: score, fold, region and one flag per cut.
+
+    `region` is 1 in the signal region, 0 in a sideband, −1 in neither.
+    """
+    scorer = Scorer.load(folder)
+    return columns(events, scorer(events), scorer.region, scorer.cuts)
+
+
+def columns(events: Events, scores: Scores, region: Region, cuts: tuple[Cut, ...]) -> dict[str, NDArray[Any]]:
+    """What goes into the friend tree."""
+    place = np.where(region.signal(events.mass), 1, np.where(region.sideband(events.mass), 0, -1)).astype(np.int32)
+    out: dict[str, NDArray[Any]] = {
+        "score": scores.score.astype(np.float32),
+        "fold": scores.fold.astype(np.int32),
+        "region": place,
+        "mass": events.mass,
+    }
+    return out | {
+        f"passes_{cut.background_efficiency:g}".replace(".", "p").replace("-", "m"): passes
+        for cut, passes in zip(cuts, scores.passes, strict=True)
+    }

@@ -1,0 +1,320 @@
+"""`Search`: from selected events to a p-value, in one straight line."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.events import Events
+from analysis.folds import fold_of
+from cathode.background import Cut, background_only, count, make_cut
+from cathode.classifiers import WeakClassifier
+from cathode.classifiers.boosted_trees import BoostedTrees
+from cathode.contexts import DijetFitMass, MassModel
+from cathode.crossfit import CrossFit, Sample, cross_fit
+from cathode.errors import ConfigError, ConstantFeatureError, TooFewEventsError
+from cathode.evaluation import evaluate, sculpting
+from cathode.folder import RunFolder, versions
+from cathode.products import write_products
+from cathode.progress import Progress
+from cathode.region import Region
+from cathode.result import Counts, CutResult, RegionSummary, SearchResult
+from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
+from cathode.seeds import Seeds
+from cathode.templates import cores, draw_template, spare_worker, submit, template_folds, train_generator
+from cathode.validation import StripTest, strip_test, with_members, without_strips
+from cathode.verdict import summary_of_mass_model, summary_of_trainings, warnings_of
+
+if TYPE_CHECKING:
+    from generators.protocols import ConditionalGenerator
+    from generators.protocols import Progress as TrainingProgress
+
+__all__ = ["Search", "score"]
+
+#: Events that every fold of a signal region needs, and a sideband altogether.
+_MINIMUM_PER_FOLD = 20
+_MINIMUM_SIDEBAND = 500
+
+
+def _default_generator() -> Any:
+    from generators.registry import create
+
+    return create({"kind": "flow_matching"})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """A CATHODE search (Hallin et al., 2109.00546) in one mass window.
+
+    Attributes
+    ----------
+    region : the window and its sidebands.
+    generator : learns p(x | m) in the sidebands and draws the template in the window.
+    mass_model : learns p(m) in the sidebands and draws the masses of the template.
+    classifier : tells data from template; one copy per fold.
+    folds : parts of the data; each is scored by a classifier that was trained on the others.
+    oversampling : template events per data event of the signal region.
+    background_efficiencies : the cuts, chosen before looking.
+    closure : repeat the search in strips beside the window that a second generator has not seen.
+    strip_fraction : width of a strip over the width of the window.
+    closure_members : members of the classifier ensemble in the strip test.
+    seed : of everything random.
+    workers : processes and threads to use; None for all cores. The result does not depend on it.
+    """
+
+    region: Region
+    generator: ConditionalGenerator = field(default_factory=_default_generator)
+    mass_model: MassModel = field(default_factory=DijetFitMass)
+    classifier: WeakClassifier = field(default_factory=BoostedTrees)
+    folds: int = 5
+    oversampling: float = 4
+    background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
+    closure: bool = True
+    strip_fraction: float = 0.5
+    closure_members: int = 10
+    seed: int = 1
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
+        if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
+            raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
+        if self.oversampling <= 0:
+            raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
+
+    def run(
+        self,
+        events: Events,
+        *,
+        output: Path | str | None = None,
+        reference: Events | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Search `events` and return what was found.
+
+        With `output`, everything is written there and an interrupted search is continued by the same call. `reference`
+        are independent true background events, for studies: the idealised detector is evaluated beside the search.
+
+        Raises
+        ------
+        EmptyRegionError, TooFewEventsError, ConstantFeatureError
+            If the events do not allow the search; before anything is trained.
+        RunFolderError
+            If `output` belongs to another search.
+        """
+        self._check(events)
+        fingerprint = self.fingerprint(events)
+        folder = RunFolder.claim(output, fingerprint, self.settings())
+        say, clock, seeds = progress or _silent, _Clock(), Seeds(self.seed)
+        signal = events[self.region.signal(events.mass)]
+        sideband = events[self.region.sideband(events.mass)]
+
+        with clock("mass model"):
+            mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
+        with clock("generator"):
+            generator, strip_generator = self._train(sideband, seeds, folder, say)
+        with clock("template"):
+            size = round(self.oversampling * len(signal))
+            template = draw_template(generator, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
+            fold = template_folds(len(template), self.folds, seed=seeds("folds"))
+        with clock("classifier"):
+            data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
+            generated = Sample(template.x, np.ones(len(template)), fold)
+            fit = self._classify(data, generated, seeds, folder, say)
+        with clock("validation"):
+            strips = self._strip_test(strip_generator, sideband, len(signal), seeds, folder, say)
+        with clock("evaluation"):
+            say("evaluation", 0, 1)
+            cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
+            scorer = Scorer(self.region, events.columns, fit.classifiers, cuts)
+            selected = events[self.region.signal(events.mass) | self.region.sideband(events.mass)]
+            scores = scorer(selected)
+            shape = sculpting(selected, scores, cuts, self.region)
+            idealised = seeds.many("idealised", self.folds)
+            ranking = evaluate(signal, fit.data, self.classifier, data, reference, self.region, idealised, cuts)
+            say("evaluation", 1, 1)
+        result = SearchResult(
+            region=RegionSummary(**asdict(self.region)),
+            columns=events.columns,
+            counts=_counts(self.region, events, len(template)),
+            mass_model=summary_of_mass_model(mass_model, self.region, signal),
+            cuts=tuple(_test(cut, signal, data, generated, fit, strips) for cut in cuts),
+            closures=strips.closures,
+            sculpting=shape.tests,
+            systematics=strips.systematics,
+            trainings=summary_of_trainings({"template": generator, "validation": strip_generator}, clock.seconds),
+            truth=ranking.summary,
+            inputs=events.sources,
+            versions=versions(),
+            seed=self.seed,
+            seconds=clock.seconds,
+            fingerprint=fingerprint,
+        )
+        result = dataclasses.replace(result, warnings=warnings_of(result))
+        if folder.path is not None:
+            write_products(folder.path, selected, scores, scorer, template, fold, fit, mass_model, shape, ranking)
+            result.write(folder.path / RESULT)
+        return result
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the result, in JSON types; not the number of workers."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
+        for name in ("generator", "mass_model", "classifier"):
+            plain[name] = _specification(plain[name])
+        plain["region"] = asdict(self.region)
+        plain["background_efficiencies"] = list(self.background_efficiencies)
+        return plain
+
+    def fingerprint(self, events: Events) -> str:
+        """Hash of settings, events and package version: equal fingerprints give equal results."""
+        from generators.artifact import fingerprint
+
+        arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
+        text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _workers(self) -> int:
+        return cores() if self.workers is None else self.workers
+
+    def _check(self, events: Events) -> None:
+        """Refuse events that can not be searched, before anything is trained."""
+        self.region.check(events.mass)
+        signal, sideband = self.region.signal(events.mass), self.region.sideband(events.mass)
+        if sideband.sum() < _MINIMUM_SIDEBAND:
+            raise TooFewEventsError(
+                f"{int(sideband.sum())} events in the sidebands; at least {_MINIMUM_SIDEBAND} are needed to learn a "
+                "density. Widen the sidebands or loosen the selection."
+            )
+        per_fold = np.bincount(fold_of(events.ids[signal], self.folds), minlength=self.folds)
+        if per_fold.min() < _MINIMUM_PER_FOLD:
+            raise TooFewEventsError(
+                f"Fold {int(per_fold.argmin())} of {self.folds} has {int(per_fold.min())} events in the signal region; "
+                f"at least {_MINIMUM_PER_FOLD} are needed. Use fewer folds or a wider signal region."
+            )
+        if events.x.ndim == 2:
+            for place, mask in (("signal region", signal), ("sidebands", sideband)):
+                flat = np.flatnonzero(np.ptp(events.x[mask], axis=0) == 0)
+                if len(flat):
+                    raise ConstantFeatureError(
+                        f"Feature '{events.columns[flat[0]]}' has the single value {events.x[mask][0, flat[0]]:g} in "
+                        f"the {place}. Leave it out or mend its expression."
+                    )
+
+    def _train(
+        self, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress
+    ) -> tuple[ConditionalGenerator, ConditionalGenerator | None]:
+        """The generator of the search and, beside it in a second process, the one of the strip test."""
+        beside = None
+        if self.closure:
+            beside = submit(
+                spare_worker(self._workers),
+                train_generator,
+                self.generator,
+                without_strips(sideband, self.region, self.region.strips(fraction=self.strip_fraction)),
+                seed=seeds("strip generator"),
+                folder=folder.at("validation/generator"),
+            )
+
+        def monitor(at: TrainingProgress) -> None:
+            say("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
+
+        generator = train_generator(
+            self.generator, sideband, seed=seeds("generator"), folder=folder.at("template"), monitor=monitor
+        )
+        return generator, None if beside is None else beside.result()
+
+    def _classify(self, data: Sample, template: Sample, seeds: Seeds, folder: RunFolder, say: Progress) -> CrossFit:
+        return cross_fit(
+            self.classifier,
+            data,
+            template,
+            seeds=seeds.many("classifier", self.folds),
+            folder=folder.at(CLASSIFIERS),
+            progress=_fraction(say, "classifier"),
+        )
+
+    def _strip_test(
+        self,
+        generator: ConditionalGenerator | None,
+        sideband: Events,
+        limit: int,
+        seeds: Seeds,
+        folder: RunFolder,
+        say: Progress,
+    ) -> StripTest:
+        if generator is None:
+            return StripTest((), {})
+        return strip_test(
+            generator,
+            with_members(self.classifier, self.closure_members),
+            sideband,
+            self.region.strips(fraction=self.strip_fraction),
+            folds=self.folds,
+            oversampling=self.oversampling,
+            background_efficiencies=self.background_efficiencies,
+            limit=limit,
+            seeds=seeds.many("strip test", 3 + self.folds),
+            folder=folder.at("validation/classifiers"),
+            progress=_fraction(say, "validation"),
+        )
+
+
+def _test(cut: Cut, signal: Events, data: Sample, template: Sample, fit: CrossFit, strips: StripTest) -> CutResult:
+    """What passes one cut, and how unlikely that is without a signal."""
+    counts = count(cut, fit.data, data.weights, data.fold, fit.template, template.fold)
+    efficiency = None
+    if signal.truth is not None and signal.truth.any():
+        efficiency = float(cut.passes(fit.data, data.fold)[signal.truth].mean())
+    systematic = strips.systematics.get(cut.background_efficiency, 0.0)
+    return background_only(counts, cut, systematic=systematic, signal_efficiency=efficiency)
+
+
+def _counts(region: Region, events: Events, template: int) -> Counts:
+    return Counts(
+        total=len(events),
+        signal_region=int(region.signal(events.mass).sum()),
+        sideband_below=int(region.lower(events.mass).sum()),
+        sideband_above=int(region.upper(events.mass).sum()),
+        template=template,
+    )
+
+
+def _specification(part: Any) -> dict[str, Any]:
+    """Kind and hyperparameters of an exchangeable part."""
+    kind = getattr(part, "kind", f"{type(part).__module__}.{type(part).__qualname__}")
+    if hasattr(part, "hyperparameters"):
+        return {"kind": kind, **part.hyperparameters()}
+    return {"kind": kind, **(asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+
+
+def _fraction(say: Progress, stage: str) -> Callable[[float], None]:
+    return lambda fraction: say(stage, fraction, 1.0)
+
+
+def _silent(stage: str, done: float, total: float, note: str = "") -> None:
+    """Say nothing."""
+
+
+class _Clock:
+    """Wall time per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start

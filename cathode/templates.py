@@ -1,0 +1,133 @@
+"""The background template: a generator trained on the sidebands, asked for events in the signal region."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import Events, FloatArray
+from cathode.contexts import MassModel
+
+if TYPE_CHECKING:
+    from generators.protocols import ConditionalGenerator, Monitor
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """Generated background: features (T, *event) and masses (T,) in GeV."""
+
+    x: FloatArray
+    mass: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def train_generator(
+    generator: ConditionalGenerator,
+    sideband: Events,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    monitor: Monitor | None = None,
+) -> ConditionalGenerator:
+    """A copy of `generator`, fitted to p(x | m) of the sideband; `generator` itself stays as it was.
+
+    With a `folder` the fitted generator is saved there, training states go beside it, a finished one is loaded instead
+    of trained again, and an interrupted training continues.
+    """
+    from generators.artifact import fingerprint, load, save
+
+    if folder is not None and folder.exists():
+        return load(folder)  # type: ignore[no-any-return]
+    fresh: Any = copy.deepcopy(generator)
+    checkpoint = None if folder is None else folder.with_suffix(".checkpoint")
+    with one_thread():
+        fresh.fit(
+            sideband.x, sideband.context, weights=sideband.weights, seed=seed, monitor=monitor, checkpoint=checkpoint
+        )
+    fresh.columns_ = sideband.columns
+    fresh.data_hash_ = fingerprint(sideband.x, sideband.mass, sideband.weights)
+    if folder is not None and hasattr(fresh, "hyperparameters"):
+        save(fresh, folder)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return fresh  # type: ignore[no-any-return]
+
+
+def draw_template(
+    generator: ConditionalGenerator, mass_model: MassModel, *, events: int, seeds: tuple[int, int]
+) -> Template:
+    """`events` background events in the signal region, masses from the mass model; one seed for masses, one for x."""
+    mass = mass_model.sample(events, seed=seeds[0])
+    return draw_at(generator, mass, seed=seeds[1])
+
+
+def draw_at(generator: ConditionalGenerator, mass: FloatArray, *, seed: int) -> Template:
+    """One background event at each of the masses (T,)."""
+    with one_thread():
+        x = generator.sample(np.asarray(mass)[:, None], seed=seed)
+    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    # A tail event that overflows is one in millions; thousands would mean a broken generator and must not be hidden.
+    if not finite.all():
+        if (~finite).mean() > 1e-3:
+            raise ValueError(f"The generator gave {int((~finite).sum())} of {len(x)} events with NaN or infinity.")
+        x, mass = x[finite], mass[finite]
+    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64))
+
+
+def spare_worker(workers: int) -> Any:
+    """Executor of one process beside this one, or None where there is a single core to use.
+
+    Loky and not a bare process pool: scripts and notebooks need no ``if __name__ == "__main__"``.
+    """
+    if workers < 2:
+        return None
+    from joblib.externals.loky import get_reusable_executor
+
+    return get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
+
+
+def submit(executor: Any, function: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+    """Start `function` in the executor, or run it now where there is none."""
+    if executor is not None:
+        future: Future[Any] = executor.submit(function, *args, **kwargs)
+        return future
+    done: Future[Any] = Future()
+    try:
+        done.set_result(function(*args, **kwargs))
+    except Exception as error:
+        done.set_exception(error)
+    return done
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: the networks are small, and sums do not depend on the number of cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def template_folds(size: int, folds: int, *, seed: int) -> NDArray[np.int64]:
+    """Fold of every template event, (T,): equal sizes, random order."""
+    return np.random.default_rng(seed).permutation(np.arange(size, dtype=np.int64) % folds)

@@ -1,0 +1,111 @@
+"""Does the template describe the background? Asked of data, in strips beside the signal region."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.events import Events
+from analysis.folds import fold_of
+from analysis.metrics.ranking import auc
+from analysis.statistics.counting import BackgroundEstimate, closure_shift
+from cathode.background import Count, count, make_cut
+from cathode.classifiers import WeakClassifier
+from cathode.crossfit import CrossFit, Sample, cross_fit
+from cathode.region import Interval, Region
+from cathode.result import Closure
+from cathode.templates import Template, draw_at, template_folds
+
+if TYPE_CHECKING:
+    from generators.protocols import ConditionalGenerator
+
+#: A held-out classifier may tell template from data this well before the result carries a warning.
+TOLERANCE = 0.51
+
+
+@dataclass(frozen=True)
+class StripTest:
+    """The search repeated where there is no signal: in strips that the generator was not trained on.
+
+    `closures` holds one classifier test per strip, `systematics` background efficiency -> relative error of the
+    predicted background.
+    """
+
+    closures: tuple[Closure, ...]
+    systematics: dict[float, float]
+
+
+def without_strips(events: Events, region: Region, strips: Sequence[Interval]) -> Events:
+    """The sideband events outside of the strips: what the generator of the strip test may learn from."""
+    keep = region.sideband(events.mass)
+    for strip in strips:
+        keep &= ~strip(events.mass)
+    return events[keep]
+
+
+def strip_test(
+    generator: ConditionalGenerator,
+    classifier: WeakClassifier,
+    events: Events,
+    strips: Sequence[Interval],
+    *,
+    folds: int,
+    oversampling: float,
+    background_efficiencies: Sequence[float],
+    limit: int,
+    seeds: Sequence[int],
+    folder: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> StripTest:
+    """Search for nothing in the strips with a generator that has not seen them.
+
+    The gap that `generator` interpolates is wider than the one of the search, so the test is harder than the search.
+    At most `limit` events are used, the size of the signal region. The systematic of a cut is the relative difference
+    of counted and predicted events (δ_sys of Hein et al., 2411.00085) or its statistical error, whichever is larger: no
+    systematic is claimed smaller than what the strips can resolve.
+    """
+    inside = np.flatnonzero(np.any([strip(events.mass) for strip in strips], axis=0))
+    rng = np.random.default_rng(seeds[0])
+    data = events[np.sort(rng.permutation(inside)[:limit])]
+    masses = np.resize(data.mass, round(oversampling * len(data)))
+    template = draw_at(generator, masses, seed=seeds[1])
+    sample = Sample(data.x, data.weights, fold_of(data.ids, folds))
+    generated = Sample(template.x, np.ones(len(template)), template_folds(len(template), folds, seed=seeds[2]))
+    fit = cross_fit(classifier, sample, generated, seeds=tuple(seeds[3:]), folder=folder, progress=progress)
+    return StripTest(
+        tuple(_closure(strip, data, template, fit) for strip in strips),
+        {efficiency: _systematic(efficiency, fit, sample, generated, folds) for efficiency in background_efficiencies},
+    )
+
+
+def with_members(classifier: WeakClassifier, members: int) -> WeakClassifier:
+    """The classifier with a smaller ensemble, if it is one: a test needs less than a search."""
+    if any(field.name == "members" for field in dataclasses.fields(classifier)):  # type: ignore[arg-type]
+        changed: WeakClassifier = dataclasses.replace(classifier, members=members)  # type: ignore[type-var]
+        return changed
+    return copy.deepcopy(classifier)
+
+
+def _closure(strip: Interval, data: Events, template: Template, fit: CrossFit) -> Closure:
+    real, generated = strip(data.mass), strip(template.mass)
+    scores = np.concatenate([fit.data[real], fit.template[generated]])
+    labels = np.concatenate([np.ones(int(real.sum()), bool), np.zeros(int(generated.sum()), bool)])
+    weights = np.concatenate([data.weights[real], np.ones(int(generated.sum()))])
+    measured: Any = auc(scores, labels, weights=None if np.ptp(weights) == 0 else weights)
+    value, error = float(measured.value), float(measured.error)
+    passed = value - 2 * error < TOLERANCE
+    return Closure(strip.low, strip.high, value, error, int(real.sum()), int(generated.sum()), passed)
+
+
+def _systematic(efficiency: float, fit: CrossFit, data: Sample, template: Sample, folds: int) -> float:
+    cut = make_cut(efficiency, fit.template, template.fold, folds)
+    counts: Count = count(cut, fit.data, data.weights, data.fold, fit.template, template.fold)
+    predicted = BackgroundEstimate(counts.expected, counts.expected * counts.template_passing**-0.5, 0.0)
+    shift = closure_shift(counts.observed, predicted)
+    return max(abs(shift.shift), shift.error)
