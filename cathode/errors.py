@@ -37,3 +37,15 @@ class MassModelError(CathodeError):
 
 class ResultError(CathodeError):
     """A stored result is unreadable, of another schema version, or lacks a field."""
+
+
+class ClassifierInputError(CathodeError):
+    """Rows, labels or weights handed to a classifier do not fit together."""
+
+
+class ClassifierFolderError(CathodeError):
+    """A saved classifier is incomplete, was altered after it was written, or has another format."""
+
+
+class NotFittedError(CathodeError):
+    """A method that needs `fit` was called before it."""

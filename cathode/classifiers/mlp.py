@@ -1,0 +1,218 @@
+"""A multilayer perceptron, the classifier of the CATHODE paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from cathode.classifiers.protocol import Monitor
+from cathode.classifiers.rows import balanced, finite_rows, training_rows
+from cathode.classifiers.storage import load_folder, save_folder
+from cathode.errors import ClassifierFolderError, ConfigError, NotFittedError
+from cathode.templates import one_thread
+from generators.protocols import Progress
+from generators.training.batches import TrainingData
+from generators.training.loop import Phase, train
+from generators.training.settings import TrainingSettings
+from generators.training.stopping import State
+
+#: Rows that go through a network at once when scoring.
+_CHUNK = 1 << 16
+
+
+@dataclass(kw_only=True, eq=False)
+class Mlp:
+    """Mean probability of a small network at its best epochs (CATHODE, Hallin et al., 2109.00546).
+
+    `layers` hidden layers of `hidden` ReLU units on standardised features, binary cross-entropy, Adam with a constant
+    `learning_rate`, half of the rows for validation, and the mean over the `best_epochs` epochs of lowest validation
+    loss. Data and template get equal weight, multiplied by the event weights. With `members` above one it is also the
+    mean over networks with their own start and split.
+
+    After `fit`: `states_` (per member, best epoch first), `train_losses_` and `validation_losses_` (per member),
+    `mean_`, `scale_`, `seed_`.
+    """
+
+    kind: ClassVar[str] = "mlp"
+
+    members: int = 1
+    hidden: int = 64
+    layers: int = 3
+    epochs: int = 100
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    best_epochs: int = 10
+    validation_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("members", "hidden", "layers", "epochs", "batch_size", "best_epochs"):
+            if not getattr(self, name) >= 1:
+                raise ConfigError(f"mlp: {name} = {getattr(self, name)} must be at least 1.")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"mlp: learning_rate = {self.learning_rate} must be positive.")
+        if not 0 < self.validation_fraction < 1:
+            raise ConfigError(f"mlp: validation_fraction = {self.validation_fraction} must lie between 0 and 1.")
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        weights: ArrayLike | None = None,
+        seed: int,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """Learn from x (N, D), y (N,) and event weights (N,); `monitor` is told how many epochs are done.
+
+        Raises
+        ------
+        ClassifierInputError, NonFiniteError, TooFewEventsError, ConstantFeatureError
+            As `training_rows`, before anything changes.
+        DivergedError
+            If the loss becomes NaN or infinite.
+        """
+        rows = training_rows(x, y, weights)
+        w = balanced(rows.y, rows.weights)
+        mean = np.average(rows.x, axis=0, weights=w)
+        scale = np.sqrt(np.average((rows.x - mean) ** 2, axis=0, weights=w))
+        data = TrainingData(
+            torch.as_tensor((rows.x - mean) / scale, dtype=torch.float32),
+            torch.as_tensor(rows.y[:, None], dtype=torch.float32),
+            torch.as_tensor(w, dtype=torch.float32),
+        )
+        settings = TrainingSettings(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            schedule="constant",
+            clip=None,
+            validation_fraction=self.validation_fraction,
+            best_states=self.best_epochs,
+        )
+        trained = []
+        for member, stream in enumerate(np.random.SeedSequence(seed).spawn(self.members)):
+            of_member = int(stream.generate_state(1)[0])
+            network = _network(data.x.shape[1], self.hidden, self.layers, seed=of_member)
+            with one_thread():
+                trained.append(
+                    train(
+                        network,
+                        [Phase(self.kind, _CrossEntropy(network))],
+                        data,
+                        settings,
+                        seed=of_member,
+                        monitor=_told(monitor, member, self.members),
+                    )
+                )
+        self.mean_, self.scale_, self.seed_ = mean, scale, seed
+        self.train_losses_ = [each.train_losses for each in trained]
+        self.validation_losses_ = [each.validation_losses for each in trained]
+        self.states_ = [each.states for each in trained]
+        return self
+
+    def score(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Mean probability of data for x (M, D), (M,)."""
+        self._require_fit()
+        rows = finite_rows(x, len(self.mean_))
+        z = torch.as_tensor((rows - self.mean_) / self.scale_, dtype=torch.float32)
+        total = torch.zeros(len(z), dtype=torch.float64)
+        states = [state for member in self.states_ for state in member]
+        network = _network(len(self.mean_), self.hidden, self.layers, seed=0)
+        with one_thread(), torch.no_grad():
+            for state in states:
+                network.load_state_dict(state)
+                for start in range(0, len(z), _CHUNK):
+                    logit = network(z[start : start + _CHUNK])[:, 0]
+                    total[start : start + _CHUNK] += torch.sigmoid(logit.double())
+        return (total / len(states)).numpy()
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return dataclasses.asdict(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the networks to a folder, which appears or is replaced as a whole."""
+        self._require_fit()
+        arrays = {
+            f"network.{member}.{place}.{key}": value.numpy()
+            for member, states in enumerate(self.states_)
+            for place, state in enumerate(states)
+            for key, value in state.items()
+        }
+        arrays |= {"mean": self.mean_, "scale": self.scale_}
+        arrays |= {"losses.train": np.array(self.train_losses_), "losses.validation": np.array(self.validation_losses_)}
+        return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, arrays)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """What `save` wrote.
+
+        Raises
+        ------
+        ClassifierFolderError
+            If a file is missing, was altered, or is not of this kind.
+        """
+        card, arrays = load_folder(folder, cls.kind)
+        try:
+            loaded = cls(**card.hyperparameters)
+            loaded.mean_, loaded.scale_, loaded.seed_ = arrays["mean"], arrays["scale"], card.seed
+            loaded.train_losses_ = arrays["losses.train"].tolist()
+            loaded.validation_losses_ = arrays["losses.validation"].tolist()
+            loaded.states_ = _states(arrays, loaded.members)
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            raise ClassifierFolderError(f"{folder}: no network can be read from it ({error!r}).") from error
+        return loaded
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "states_"):
+            raise NotFittedError("Mlp has not been fitted; call fit, or load a saved one.")
+
+
+class _CrossEntropy(nn.Module):
+    """Binary cross-entropy of every event; the label is the context."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        logit = self.network(x)
+        return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
+
+
+def _network(features: int, hidden: int, layers: int, *, seed: int) -> nn.Sequential:
+    body: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for wide, narrow in pairwise([features] + [hidden] * layers):
+            body += [nn.Linear(wide, narrow), nn.ReLU()]
+        return nn.Sequential(*body, nn.Linear(hidden, 1))
+
+
+def _told(monitor: Monitor | None, member: int, members: int) -> Any:
+    """The monitor of a training, in epochs of all members."""
+    if monitor is None:
+        return None
+
+    def tell(progress: Progress) -> None:
+        monitor(member * progress.epochs + progress.epoch, members * progress.epochs)
+
+    return tell
+
+
+def _states(arrays: dict[str, NDArray[Any]], members: int) -> list[list[State]]:
+    found: list[dict[int, State]] = [{} for _ in range(members)]
+    for name, array in arrays.items():
+        if name.startswith("network."):
+            _, member, place, key = name.split(".", 3)
+            found[int(member)].setdefault(int(place), {})[key] = torch.tensor(array)
+    return [[states[place] for place in sorted(states)] for states in found]
