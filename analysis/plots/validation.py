@@ -1,0 +1,107 @@
+"""Closure and sculpting: whether the template and the cut can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from numpy.typing import NDArray
+
+from analysis.plots.style import CYCLE, DATA, REFERENCE, TEMPLATE, headroom, shade_window, single, stacked, styled
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+@styled
+def closure(
+    strips: Sequence[tuple[float, float]],
+    auc: FloatArray,
+    error: FloatArray,
+    *,
+    tolerance: float | None = None,
+    window: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """AUC of a classifier between template and data in sideband strips; 0.5 is closure.
+
+    Parameters
+    ----------
+    strips : edges of each strip, GeV.
+    auc, error : (S,), area under the curve and its standard error.
+    tolerance : largest acceptable AUC; everything within it of 0.5 is shaded.
+    window : the signal window, shaded.
+    """
+    figure, axes = single(height=3.6)
+    if window is not None:
+        shade_window(axes, window, "Signal window")
+    if tolerance is not None:
+        axes.axhspan(1 - tolerance, tolerance, color=TEMPLATE, alpha=0.14, linewidth=0, zorder=0.05, label="Accepted")
+    axes.axhline(0.5, color=REFERENCE, linewidth=1.2)
+    low, high = np.transpose(strips)
+    middle = 0.5 * (low + high)
+    axes.errorbar(middle, auc, error, 0.5 * (high - low), fmt="o", color=DATA, markersize=5, label="Strips")
+    reach = 1.3 * max(float(np.max(np.abs(np.asarray(auc) - 0.5) + error)), abs((tolerance or 0.5) - 0.5), 0.005)
+    axes.set_ylim(0.5 - reach, 0.5 + reach)
+    headroom(axes, 0.2)
+    axes.set_xlabel("Mass [GeV]")
+    axes.set_ylabel("AUC, template against data")
+    axes.set_title(title)
+    axes.legend(loc="upper right", ncols=3)
+    return figure
+
+
+@styled
+def sculpting(
+    edges: Sequence[FloatArray],
+    ratios: Sequence[FloatArray],
+    errors: Sequence[FloatArray],
+    labels: Sequence[str],
+    *,
+    window: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """Mass spectrum after each cut over efficiency × before, one panel per cut; flat at one without sculpting.
+
+    Parameters
+    ----------
+    edges : (B + 1,) per cut, GeV.
+    ratios, errors : (B,) per cut; B may differ between cuts.
+    labels : one per cut, such as its efficiency and p-value.
+    window : the signal window, shaded; a signal is a bump there, not sculpting.
+    """
+    count = len(ratios)
+    figure, panels = stacked(*[1.0] * count, height=1.1 + 1.6 * count)
+    for i, axes in enumerate(panels):
+        if window is not None:
+            shade_window(axes, window, "Signal window" if i == 0 else None)
+        axes.axhline(1.0, color=REFERENCE, linewidth=1.2)
+        low, high = edges[i][:-1], edges[i][1:]
+        middle = np.sqrt(low * high)
+        colour = CYCLE[i % len(CYCLE)]
+        axes.errorbar(
+            middle,
+            ratios[i],
+            errors[i],
+            [middle - low, high - middle],
+            fmt="o",
+            color=colour,
+            elinewidth=1.1,
+            label=labels[i],
+        )
+        reach = 1.15 * float(np.max(np.abs(ratios[i] - 1) + errors[i]))
+        axes.set_ylim(1 - reach, 1 + reach)
+        headroom(axes, 0.22)
+        axes.legend(loc="upper right", ncols=2)
+    axes = panels[-1]
+    axes.set_xscale("log")
+    axes.set_xlim(min(float(e[0]) for e in edges), max(float(e[-1]) for e in edges))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("Mass [GeV]")
+    panels[0].set_ylabel(r"After cut / ($\varepsilon\times$ before)")
+    panels[0].set_title(title)
+    return figure
