@@ -23,15 +23,15 @@ class AutoregressiveSpline(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the latent side."""
-        z, log_slope = rational_quadratic(x, self.network(x, context), bound=self.bound)
-        return z, log_slope.sum(dim=1)
+        z, log_slope = rational_quadratic(x.t().contiguous(), self.network(x, context), bound=self.bound)
+        return z.t(), log_slope.sum(dim=0)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the data side, feature by feature."""
         x = torch.zeros_like(z)
         log_slope = torch.zeros_like(z[:, 0])
         for index in range(z.shape[1]):
-            parameters = self.network(x, context)[:, index]
+            parameters = self.network(x, context)[:, index].contiguous()
             column, log_part = rational_quadratic_inverse(z[:, index], parameters, bound=self.bound)
             x = torch.cat([x[:, :index], column[:, None], x[:, index + 1 :]], dim=1)
             log_slope = log_slope + log_part

@@ -1,6 +1,6 @@
 """Monotonic rational-quadratic splines with linear tails, without masks, branches or host synchronisation.
 
-Inside, the bins are the first axis: a softmax over a last axis of eight elements can not be vectorised and would take
+The bins are the first axis: a softmax over a last axis of eight elements can not be vectorised and would take
 more time than everything else together.
 
 Durkan et al., 1906.04032. Parameters and conventions are those of nflows, so weights trained with either are the same
@@ -24,7 +24,7 @@ _UNIT_SLOPE = math.log(math.expm1(1 - MINIMUM_SLOPE))
 
 
 def rational_quadratic(x: Tensor, parameters: Tensor, *, bound: float) -> tuple[Tensor, Tensor]:
-    """Map x (…) through splines with parameters (…, 3K − 1) to y (…) and log dy/dx (…)."""
+    """Map x (…) through splines with parameters (3K − 1, …) to y (…) and log dy/dx (…)."""
     inside = x.clamp(-bound, bound)
     left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, axis=0)
     mean = height / width
@@ -37,7 +37,7 @@ def rational_quadratic(x: Tensor, parameters: Tensor, *, bound: float) -> tuple[
 
 
 def rational_quadratic_inverse(y: Tensor, parameters: Tensor, *, bound: float) -> tuple[Tensor, Tensor]:
-    """Map y (…) back to x (…) and log dx/dy (…)."""
+    """Map y (…) back to x (…) and log dx/dy (…); parameters as in `rational_quadratic`."""
     inside = y.clamp(-bound, bound)
     left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, axis=1)
     mean = height / width
@@ -67,16 +67,15 @@ def _bin(
     value: Tensor, parameters: Tensor, bound: float, *, axis: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Left end in x and y, width, height, and slopes at both ends of the bin that holds `value` on x (0) or y (1)."""
-    bins = (parameters.shape[-1] + 1) // 3
-    first = parameters.movedim(-1, 0).contiguous()
-    shares = first[: 2 * bins].reshape(2, bins, *value.shape).softmax(dim=1)
+    bins = (len(parameters) + 1) // 3
+    shares = parameters[: 2 * bins].reshape(2, bins, *value.shape).softmax(dim=1)
     sizes = (2 * bound) * (MINIMUM_WIDTH + (1 - MINIMUM_WIDTH * bins) * shares)
     inner = sizes[:, :-1].cumsum(dim=1) - bound
     index = (value >= inner[axis]).sum(dim=0, keepdim=True)
     both = index.expand(2, 1, *value.shape)
     size = sizes.gather(1, both)[:, 0]
     left = torch.cat([torch.full_like(inner[:, :1], -bound), inner], dim=1).gather(1, both)[:, 0]
-    unit = torch.full_like(first[:1], _UNIT_SLOPE)
-    slopes = torch.cat([unit, first[2 * bins :], unit])
+    unit = torch.full_like(parameters[:1], _UNIT_SLOPE)
+    slopes = torch.cat([unit, parameters[2 * bins :], unit])
     s = MINIMUM_SLOPE + functional.softplus(slopes.gather(0, torch.cat([index, index + 1])))
     return left[0], left[1], size[0], size[1], s[0], s[1]

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class MaskedMLP(nn.Module):
-    """MADE (Germain et al., 1502.03509): x (N, D) and context (N, C) to parameters (N, D, P).
+    """MADE (Germain et al., 1502.03509): x (N, D) and context (N, C) to parameters (P, D, N).
 
     Parameters of feature i see features 0 … i − 1 and all of the context; hidden units are shared out evenly among the
     numbers of features that they may see. The last layer starts near zero.
@@ -22,7 +22,7 @@ class MaskedMLP(nn.Module):
         # A unit of degree d sees the features before d: the context has degree 0, feature i has degree i + 1.
         inputs = torch.cat([torch.arange(1, features + 1), torch.zeros(context, dtype=torch.long)])
         inner = torch.arange(hidden) % features
-        outputs = torch.arange(features).repeat_interleave(parameters)
+        outputs = torch.arange(features).repeat(parameters)
         degrees = [inputs] + [inner] * layers + [outputs]
         self.layers = nn.ModuleList(_MaskedLinear(before, after) for before, after in pairwise(degrees))
         with torch.no_grad():
@@ -32,12 +32,15 @@ class MaskedMLP(nn.Module):
             final.bias.zero_()
 
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Parameters (N, D, P)."""
+        """Parameters (P, D, N)."""
         h = x if context is None else torch.cat([x, context], dim=1)
         for layer in self.layers[:-1]:
             h = functional.silu(layer(h))
-        out: Tensor = self.layers[-1](h)
-        return out.view(len(x), self.features, self.parameters_per_feature)
+        final = self.layers[-1]
+        assert isinstance(final, _MaskedLinear)
+        # The product is asked for in the order in which it is needed: transposing it afterwards would cost as much.
+        out = torch.addmm(final.bias[:, None], final.weight * final.mask, h.t())
+        return out.view(self.parameters_per_feature, self.features, len(x))
 
 
 class _MaskedLinear(nn.Linear):
