@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import h5py
@@ -33,8 +35,8 @@ MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
 class Server(ThreadingHTTPServer):
     """A web server on the loopback that can break off, ignore ranges, change its file, and keeps what was asked."""
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, host="127.0.0.1"):
+        super().__init__((host, 0), Handler)
         self.content = CONTENT
         self.break_after = []
         self.ranges = True
@@ -43,7 +45,7 @@ class Server(ThreadingHTTPServer):
         self.redirect = None
 
     def url(self, name="data.h5"):
-        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+        return f"http://{self.server_address[0]}:{self.server_address[1]}/{name}"
 
     def handle_error(self, request, client_address):
         """A broken pipe is what some of these tests are about."""
@@ -88,15 +90,23 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server():
-    running = Server()
+@contextmanager
+def serving(host="127.0.0.1"):
+    running = Server(host)
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield running
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    try:
+        yield running
+    finally:
+        running.shutdown()
+        thread.join()
+        running.server_close()
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
 
 
 def test_fetches_once_and_verifies(server, tmp_path):
@@ -213,12 +223,18 @@ def test_names_that_are_not_plain_are_refused(end):
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a.h5", "file:///etc/passwd", "ftp://example.org/a", "/etc/passwd"])
-def test_only_https_is_downloaded_from(url, server, tmp_path):
+def test_only_https_is_downloaded_from(url):
     with pytest.raises(DownloadError, match="only https"):
         DatasetFile("d", url, "")
-    server.redirect = "http://localhost.example.org.invalid/a.h5"
-    with pytest.raises(DownloadError):
-        fetch_file(DatasetFile("d", server.url(), ""), folder=tmp_path, retries=0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers at 127.0.0.2")
+def test_nothing_is_read_after_a_redirection_to_http(server, tmp_path):
+    with serving("127.0.0.2") as other:
+        server.redirect = other.url()
+        with pytest.raises(DownloadError, match="only https"):
+            fetch_file(DatasetFile("d", server.url(), "", checksum=SHA256), folder=tmp_path)
+    assert not (tmp_path / "data.h5").exists()
 
 
 def test_checksums_are_well_formed():
@@ -394,7 +410,7 @@ def raw_table(n=30, *, label=True, seed=5):
     return rows
 
 
-@pytest.mark.parametrize("storage", ["fixed", "fixed blosc", "table"])
+@pytest.mark.parametrize("storage", ["fixed blosc", "table"])
 def test_raw_events_come_in_chunks(tmp_path, storage):
     rows = raw_table()
     path = tmp_path / "raw.h5"

@@ -148,6 +148,7 @@ def test_events_are_taken_whole_and_once(samples, tmp_path):
     made = arrays(tmp_path / "a.root")
     is_signal = ak.to_numpy(made.isSignal) == 1
     assert is_signal.sum() == 20
+    assert np.flatnonzero(is_signal).mean() == pytest.approx(160, abs=80)  # 4σ of 20 rows among 320
     for path, rows in zip(samples, (made[~is_signal], made[is_signal]), strict=True):
         source = {tuple(r["FatJet_pt"]): r for r in arrays(path).tolist()}
         assert len({tuple(r["FatJet_pt"]) for r in rows.tolist()}) == len(rows)
