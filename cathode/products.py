@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.atomic import write_text
 from analysis.events import Events
 from analysis.io.scores import write_scores
 from cathode.contexts import MassModel
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.events import FloatArray
 
 SCORES = "scores.root"
+MASS_MODEL = "mass_model.json"
 DIAGNOSTICS = "diagnostics.npz"
 
 _CURVE_POINTS = 400
@@ -38,8 +41,9 @@ def write_products(
     shape: Shape,
     ranking: Ranking,
 ) -> None:
-    """Write the friend tree of scores and the arrays behind the figures, each atomically."""
+    """Write the friend tree of scores, the mass model and the arrays behind the figures, each atomically."""
     write_scores(folder / SCORES, selected, columns(selected, scores, scorer.region, scorer.cuts))
+    write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
     mass, density, error = _curve(mass_model, selected)
     vectors = selected.x.ndim == 2
     Diagnostics(
