@@ -85,7 +85,8 @@ def bijection_kinds() -> tuple[str, ...]:
 def create(specification: Mapping[str, Any]) -> Any:
     """An unfitted generator or bijection from ``{"kind": …, **hyperparameters}``.
 
-    A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass.
+    A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass; what it
+    does not mention stays as the class of the kind has it.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def _construct(cls: type[Any], values: Mapping[str, Any], place: str) -> Any:
             raise HyperparameterError(f"{place} has no hyperparameter '{name}'. {_nearest(str(name), fields)}")
         nested = types[name]
         if isinstance(value, Mapping) and dataclasses.is_dataclass(nested) and isinstance(nested, type):
-            value = _construct(nested, value, f"{place}.{name}")
+            value = _construct(nested, {**_defaults(fields[name]), **value}, f"{place}.{name}")
         arguments[name] = value
     absent = [
         name
@@ -122,6 +123,13 @@ def _construct(cls: type[Any], values: Mapping[str, Any], place: str) -> Any:
     if absent:
         raise HyperparameterError(f"{place} needs the hyperparameter '{absent[0]}'.")
     return cls(**arguments)
+
+
+def _defaults(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    """Plain values of the dataclass that a field has by default, none if it has no default."""
+    if field.default_factory is not dataclasses.MISSING:
+        return dataclasses.asdict(field.default_factory())
+    return {} if field.default is dataclasses.MISSING else dataclasses.asdict(field.default)
 
 
 def _resolve(kind: object, table: dict[str, str | type], what: str) -> type[Any]:

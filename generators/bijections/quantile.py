@@ -167,6 +167,8 @@ def _location(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 def _evenly(u: Tensor, z: Tensor, count: int) -> Tensor:
     """Indices of `count` values or fewer, half of the density even in u and half even in z, both ends included."""
+    if len(u) <= count:
+        return torch.arange(len(u), device=u.device)
     along = (u - u[0]) / (u[-1] - u[0]) + (z - z[0]) / (z[-1] - z[0])
     targets = torch.linspace(0, 2, count, dtype=u.dtype, device=u.device)
     chosen = torch.searchsorted(along, targets).clamp(max=len(u) - 1)

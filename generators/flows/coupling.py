@@ -28,25 +28,33 @@ class CouplingSpline(nn.Module):
         self.register_buffer("given", (~chosen).nonzero().flatten(), persistent=False)
         self.register_buffer("transformed", chosen.nonzero().flatten(), persistent=False)
         # A constant stands in where there is neither a feature nor a context to look at.
-        inputs = max(1, len(self.given) + context)
-        self.network = _perceptron([inputs, *[hidden] * layers, len(self.transformed) * (3 * bins - 1)])
+        sizes = [max(1, len(self.given) + context), *[hidden] * layers]
+        self.hidden = nn.Sequential(*(part for n, m in pairwise(sizes) for part in (nn.Linear(n, m), nn.SiLU())))
+        self.final = nn.Linear(hidden, (3 * bins - 1) * len(self.transformed))
+        with torch.no_grad():
+            # Near zero, so that all splines start alike.
+            self.final.weight.mul_(0.1)
+            self.final.bias.zero_()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the latent side."""
-        z, log_slope = rational_quadratic(x[:, self.transformed], self._parameters_at(x, context), bound=self.bound)
-        return x.index_copy(1, self.transformed, z), log_slope.sum(dim=1)
+        part = x[:, self.transformed].t().contiguous()
+        z, log_slope = rational_quadratic(part, self._parameters_at(x, context), bound=self.bound)
+        return x.index_copy(1, self.transformed, z.t()), log_slope.sum(dim=0)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the data side."""
-        parameters = self._parameters_at(z, context)
-        x, log_slope = rational_quadratic_inverse(z[:, self.transformed], parameters, bound=self.bound)
-        return z.index_copy(1, self.transformed, x), log_slope.sum(dim=1)
+        part = z[:, self.transformed].t().contiguous()
+        x, log_slope = rational_quadratic_inverse(part, self._parameters_at(z, context), bound=self.bound)
+        return z.index_copy(1, self.transformed, x.t()), log_slope.sum(dim=0)
 
     def _parameters_at(self, x: Tensor, context: Tensor | None) -> Tensor:
-        seen = [x[:, self.given]] + ([] if context is None else [context])
-        inputs = torch.cat(seen, dim=1)
-        raw: Tensor = self.network(inputs if inputs.shape[1] else x.new_ones(len(x), 1))
-        return raw.view(len(x), len(self.transformed), raw.shape[1] // len(self.transformed))
+        """Spline parameters (P, T, N) of the T transformed features."""
+        seen = torch.cat([x[:, self.given]] + ([] if context is None else [context]), dim=1)
+        h = self.hidden(seen if seen.shape[1] else x.new_ones(len(x), 1))
+        # Asked for in the order in which the splines want it.
+        out = torch.addmm(self.final.bias[:, None], self.final.weight, h.t())
+        return out.view(len(out) // len(self.transformed), len(self.transformed), len(x))
 
 
 def transformed_features(block: int, features: int) -> list[int]:
@@ -62,12 +70,3 @@ def transformed_features(block: int, features: int) -> list[int]:
         return [1]
     digits = (features - 1).bit_length()
     return [(feature >> block // 2 % digits & 1) ^ block % 2 for feature in range(features)]
-
-
-def _perceptron(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with SiLU between; the last one starts near zero, so that all splines start alike."""
-    linear = [nn.Linear(before, after) for before, after in pairwise(sizes)]
-    with torch.no_grad():
-        linear[-1].weight.mul_(0.1)
-        linear[-1].bias.zero_()
-    return nn.Sequential(*(part for layer in linear[:-1] for part in (layer, nn.SiLU())), linear[-1])

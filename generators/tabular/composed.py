@@ -1,0 +1,72 @@
+"""Normalizing flows: invertible transforms one after another between the data and a standard normal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generators.flows.epoch_norm import EpochNorm
+from generators.tabular.frame import CHUNK, ConditionalDensity
+
+
+class ComposedFlow(ConditionalDensity):
+    """The density of z whose image under all `transforms` is standard normal, and minus its logarithm as loss.
+
+    A transform maps (N, D) and a context (N, C) or None to (N, D) and log|det| (N,), and has an `inverse` of the same
+    form, as those of nflows do. Training runs in single precision; once a flow draws or is asked for its density it
+    computes in double precision for good, because single precision loses half of its digits on the way back through
+    many layers.
+    """
+
+    def __init__(self, features: int, transforms: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.features = features
+        self.transforms = nn.ModuleList(transforms)
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every event, (N,)."""
+        return -self._log_density(z, c)
+
+    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | c), (N,), in double precision."""
+        self.double()
+        return self._log_density(z.double(), c.double())
+
+    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
+        """One z per row of c, (N, D), in double precision."""
+        self.double()
+        z = torch.randn(len(c), self.features, generator=generator, dtype=torch.float64)
+        context = _context(c.double())
+        for transform in reversed(self.transforms):
+            inverse: Any = transform.inverse
+            z, _ = inverse(z, context)
+        return z
+
+    def after_epoch(self, z: Tensor, c: Tensor) -> None:
+        """Pass the whole sample through once, so that every `EpochNorm` knows the moments of what reaches it."""
+        norms = [index for index, transform in enumerate(self.transforms) if isinstance(transform, EpochNorm)]
+        with torch.no_grad():
+            for index, transform in enumerate(self.transforms):
+                if not norms or index > norms[-1]:
+                    return
+                if isinstance(transform, EpochNorm):
+                    transform.observe(z)
+                parts = zip(torch.split(z, CHUNK), torch.split(c, CHUNK), strict=True)
+                z = torch.cat([transform(rows, _context(context))[0] for rows, context in parts])
+
+    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        context = _context(c)
+        total = z.new_zeros(len(z))
+        for transform in self.transforms:
+            z, log_det = transform(z, context)
+            total = total + log_det
+        return total - 0.5 * (z.square() + math.log(2 * math.pi)).sum(dim=1)
+
+
+def _context(c: Tensor) -> Tensor | None:
+    """None where there is no context, as nflows wants it."""
+    return c if c.shape[1] else None
