@@ -10,10 +10,10 @@ from pathlib import Path
 import pooch
 
 from analysis.atomic import write_text
-from analysis.datasets.checksums import file_digest
 from analysis.datasets.registry import DatasetFile, entry
 from analysis.datasets.resuming import Progress, ResumingDownloader
 from analysis.errors import DownloadError
+from analysis.io.checksums import sha256_of
 
 RETRIES = 4
 FOLDER_VARIABLE = "CATHODE_DATA"
@@ -114,7 +114,7 @@ def _first_seen(target: Path, file: DatasetFile) -> str | None:
 
 
 def _remember(target: Path, file: DatasetFile, path: Path) -> None:
-    digest = f"sha256:{file_digest(path)}"
+    digest = f"sha256:{sha256_of(path)}"
     logger.warning(
         "No checksum of '%s' is published that we could verify, so whether these are the right bytes was not checked. "
         "Its SHA-256, %s, is kept in %s and must be the same from now on.",

@@ -22,9 +22,9 @@ import uproot
 import vector
 
 from analysis.atomic import write_text
-from analysis.datasets.checksums import file_digest
 from analysis.datasets.dijet_ntuple import TREE, dijet_ntuple
 from analysis.errors import EmptySelectionError
+from analysis.io.checksums import sha256_of
 
 EVENTS, SIGNAL_EVENTS, SEED = 345_000, 770, 20260
 MINIMUM_MASS = 2300.0
@@ -85,9 +85,9 @@ def make_embedded(
         "qcd_events_in_window": n_background,
         "signal_events_in_window": n_signal,
         "signal_over_sqrt_background_in_window": round(n_signal / n_background**0.5, 3),
-        "sources": {Path(p).name: file_digest(p) for p in (qcd, signal)},
+        "sources": {Path(p).name: sha256_of(p) for p in (qcd, signal)},
         "seed": seed,
-        "sha256": file_digest(output),
+        "sha256": sha256_of(output),
     }
     write_text(Path(output).with_suffix(".json"), json.dumps(description, indent=2) + "\n")
     return description

@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from analysis.datasets.checksums import file_digest
 from analysis.errors import DownloadError, InputFileError, nearest
+from analysis.io.checksums import sha256_of
 
 NAMES = ("dijets",)
 
@@ -30,7 +30,7 @@ def embedded(name: str = "dijets") -> Path:
     """
     path = _path(name)
     expected = describe(name)["sha256"]
-    found = file_digest(path)
+    found = sha256_of(path)
     if found != expected:
         raise DownloadError(
             f"{path}: SHA-256 is {found}, published is {expected}. "
