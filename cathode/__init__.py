@@ -21,16 +21,22 @@ if TYPE_CHECKING:
     from cathode.result import SearchResult as SearchResult
     from cathode.search import Search as Search
     from generators.tabular.flow_matching import FlowMatching as FlowMatching
+    from generators.tabular.maf import MaskedAutoregressiveFlow as MaskedAutoregressiveFlow
+    from generators.tabular.spline_flow import AutoregressiveSplineFlow as AutoregressiveSplineFlow
+    from generators.tabular.spline_flow import CouplingSplineFlow as CouplingSplineFlow
 
 _WHERE = {
     "AnalysisConfig": "cathode.config",
+    "AutoregressiveSplineFlow": "generators.tabular.spline_flow",
     "BoostedTrees": "cathode.classifiers.boosted_trees",
+    "CouplingSplineFlow": "generators.tabular.spline_flow",
     "DIJET_FEATURES": "analysis.features.dijets",
     "DIJET_MASS": "analysis.features.dijets",
     "DijetFitMass": "cathode.contexts",
     "Events": "analysis.events",
     "FlowMatching": "generators.tabular.flow_matching",
     "KdeMass": "cathode.contexts",
+    "MaskedAutoregressiveFlow": "generators.tabular.maf",
     "Mlp": "cathode.classifiers.mlp",
     "Region": "cathode.region",
     "Search": "cathode.search",

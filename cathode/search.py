@@ -49,7 +49,7 @@ _MINIMUM_SIDEBAND = 500
 def _default_generator() -> Any:
     from generators.registry import create
 
-    return create({"kind": "flow_matching"})
+    return create({"kind": "autoregressive_spline"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -58,18 +58,21 @@ class GeneratorConfig(Component):
     """A generator of `generators.registry`."""
 
     role: ClassVar[str] = "generator"
+    kind: str = "autoregressive_spline"
 
 
 class ClassifierConfig(Component):
     """A classifier of `cathode.classifiers`."""
 
     role: ClassVar[str] = "classifier"
+    kind: str = "boosted_trees"
 
 
 class MassModelConfig(Component):
     """A mass model of `cathode.contexts`."""
 
     role: ClassVar[str] = "mass_model"
+    kind: str = "dijet_fit"
 
 
 def kinds(role: str) -> tuple[str, ...]:

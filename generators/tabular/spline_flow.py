@@ -22,13 +22,15 @@ from generators.training.settings import TrainingSettings
 class _SplineFlow(TabularDensity):
     """What both kinds share: `blocks` spline transforms one after another, with networks of one size."""
 
-    blocks: int = 4
+    blocks: int = 2
     hidden: int = 64
     layers: int = 2
     bins: int = 8
     tail_bound: float = 5.0
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(steps=4000, batch_size=1024, learning_rate=2e-3)
+        default_factory=lambda: TrainingSettings(
+            steps=1200, batch_size=2048, learning_rate=4e-3, weight_decay=1e-5, ema_decay=0.99
+        )
     )
 
     def __post_init__(self) -> None:
