@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.plots.style import DATA, REFERENCE, TEMPLATE, headroom, stacked, styled
@@ -67,6 +68,7 @@ def template_against_data(
     for outside, at, marker in ((ratio > high, high, "^"), (ratio < low, low, "v")):
         below.plot(centre[outside], np.full(int(outside.sum()), at), marker, color=DATA, markersize=5, clip_on=False)
     below.set_ylim(low, high)
+    below.yaxis.set_major_locator(MaxNLocator(4, prune="upper"))
     below.set_ylabel("Ratio", loc="center")
     below.set_xlabel(f"{label} [{unit}]" if unit else label)
     below.set_xlim(edges[0], edges[-1])

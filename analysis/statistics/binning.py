@@ -113,7 +113,7 @@ def _merged(mass: FloatArray, weights: FloatArray, edges: FloatArray, *, from_th
     for i in order:
         groups[-1].append(i)
         total, squared = content[groups[-1]].sum(), variance[groups[-1]].sum()
-        if total > 0 and total**2 >= _FEWEST * squared:
+        if total > 0 and total**2 >= _FEWEST * squared * (1 - 1e-9):
             groups.append([])
     rest = groups.pop()
     if not groups:

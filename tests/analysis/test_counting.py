@@ -20,7 +20,7 @@ from analysis.statistics.counting import (
     z_to_p,
 )
 
-TOYS = 40_000
+TOYS = 20_000
 
 
 def test_p_and_z_invert_each_other_far_beyond_double_precision() -> None:
