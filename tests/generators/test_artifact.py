@@ -251,8 +251,13 @@ model = Mean()
 model.mean_ = torch.zeros(20_000)
 save(model, folder)
 random.seed(1)
-previous = 0
-for turn in range(rounds):
+start = time.perf_counter()
+save(model, folder)
+one = time.perf_counter() - start
+previous, turn = 0, 0
+# On a busy machine a child may need several times as long as its parent did to save once.
+while turn < rounds or (previous < rounds / 5 and turn < 10 * rounds):
+    turn += 1
     child = os.fork()
     if child == 0:
         count = int(load(folder).mean_[0])
@@ -260,13 +265,13 @@ for turn in range(rounds):
             count += 1
             model.mean_ = torch.full((20_000,), float(count))
             save(model, folder)
-    time.sleep(random.uniform(0.0, 0.08))
+    time.sleep(random.uniform(0.0, 3 * one))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     mean = load(folder).mean_
     assert (mean == mean[0]).all() and mean[0] >= previous, (turn, mean[0], previous)
     previous = mean[0]
-assert previous > rounds / 10, f"only {{previous}} complete saves: the kills came too early to prove anything"
+assert previous >= rounds / 5, f"only {{previous}} complete saves: the kills came too early to prove anything"
 """
 
 
@@ -280,7 +285,7 @@ def test_killed_at_any_moment_the_folder_loads(tmp_path: Path) -> None:
     script = tmp_path / "kills.py"
     script.write_text(KILLS.format(model=source))
     done = subprocess.run(
-        [sys.executable, script, tmp_path / "model", "40"], capture_output=True, text=True, timeout=120
+        [sys.executable, script, tmp_path / "model", "25"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 
