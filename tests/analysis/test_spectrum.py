@@ -134,7 +134,7 @@ def test_prediction_of_the_chosen_function_covers_too(toys: dict[str, np.ndarray
 
 
 def test_the_distance_to_the_next_function_is_part_of_the_error() -> None:
-    bins = asimov(np.geomspace(2600, 9000, 60), (9.0, 5.0, 0.4), 2e4)
+    bins = asimov(np.geomspace(2600, 9000, 60), (9.0, 5.0, 1.5), 2e5)
     alone, alternative = fit_bins(bins, "f2"), fit_bins(bins, "f3")
     fit = replace(alone, alternative=alternative)
     shift = alternative.integral(*HOLE)[0] - fit.integral(*HOLE)[0]
