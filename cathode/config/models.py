@@ -130,7 +130,7 @@ class RegionConfig(Section):
 class TemplateConfig(Section):
     """How the background template is made."""
 
-    generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig(kind="flow_matching"))
+    generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig())
     oversampling: float = Field(default=4, gt=0, description="template events per event of the signal region")
 
 
@@ -150,9 +150,9 @@ class AnalysisConfig(Section):
 
     data: DataConfig
     region: RegionConfig
-    mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig(kind="dijet_fit"))
+    mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig())
     template: TemplateConfig = Field(default_factory=lambda: TemplateConfig())
-    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig(kind="boosted_trees"))
+    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
     folds: int = Field(default=5, ge=2)
     background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
     validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())

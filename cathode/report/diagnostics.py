@@ -47,7 +47,8 @@ class Diagnostics:
     template_x, template_mass, template_scores, template_fold : (T, D), (T,), (T,), (T,) the template.
     curve_mass, curve_density, curve_error : (K,) the mass model, in events per GeV.
     sculpting_edges : (B + 1,) mass bins of the sculpting test, GeV.
-    sculpting_ratio, sculpting_error : (E, B) spectrum after the cut over efficiency × spectrum before, and its error.
+    sculpting_efficiencies : (S,) cuts that are drawn; those too tight for the common bins are left out.
+    sculpting_ratio, sculpting_error : (S, B) spectrum after the cut over efficiency × spectrum before, and its error.
     ranking, idealised : evaluation against the truth, of this search and of the same classifier with true background.
     """
 
@@ -68,6 +69,7 @@ class Diagnostics:
     curve_density: Array | None = None
     curve_error: Array | None = None
     sculpting_edges: Array | None = None
+    sculpting_efficiencies: Array | None = None
     sculpting_ratio: Array | None = None
     sculpting_error: Array | None = None
     ranking: RankingCurve | None = None
@@ -94,7 +96,7 @@ class Diagnostics:
             If the file is missing, damaged, or of another format version.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise RunFolderError(f"{path}: can not be read ({error}). Run the search again.") from error

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cathode.report.figures import Plate
 
 PIXELS_PER_INCH = 144
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Picture:
         return int(struct.unpack(">I", self.png[20:24])[0])
 
 
-def write_report(folder: Path | str, *, progress: Progress | None = None) -> Path:
+def write_report(folder: Path | str, *, workers: int | None = None, progress: Progress | None = None) -> Path:
     """Draw `figures/*.png` and `.pdf` and write `report.html` of a run folder; returns the path of the page.
+
+    `workers` of 1 draws everything in this process; otherwise the PDF files are made beside it.
 
     Raises
     ------
@@ -60,35 +63,48 @@ def write_report(folder: Path | str, *, progress: Progress | None = None) -> Pat
     RunFolderError
         If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events.
     """
-    from cathode.report.figures import plates
+    from cathode.templates import cores, spare_worker, submit
 
     folder = Path(folder)
-    result = SearchResult.read(folder / "result.json")
-    stored = folder / "diagnostics.npz"
-    diagnostics = Diagnostics.load(stored) if stored.exists() else Diagnostics()
-    drawn = list(plates(result, diagnostics))
+    result, drawn = _plates(folder)
+    beside = submit(spare_worker(cores() if workers is None else workers), _write_pdfs, folder)
     pictures = []
     for number, plate in enumerate(drawn):
         if progress is not None:
-            progress("report", number, len(drawn), plate.name)
-        pictures.append(draw(plate, folder / "figures"))
+            progress("report", number, len(drawn) + 1, plate.name)
+        pictures.append(_draw(plate, folder / FIGURES))
     page = folder / "report.html"
     write_text(page, render(result, pictures))
+    beside.result()
     if progress is not None:
         progress("report", 1, 1)
     return page
 
 
-def draw(plate: Plate, folder: Path) -> Picture:
-    """Write one figure as PNG and PDF; the PNG also comes back for the page."""
+def _plates(folder: Path) -> tuple[SearchResult, list[Plate]]:
+    from cathode.report.figures import plates
+
+    result = SearchResult.read(folder / "result.json")
+    stored = folder / "diagnostics.npz"
+    diagnostics = Diagnostics.load(stored) if stored.exists() else Diagnostics()
+    return result, list(plates(result, diagnostics))
+
+
+def _draw(plate: Plate, folder: Path) -> Picture:
+    """Write one figure as PNG, which also comes back for the page."""
     buffer = io.BytesIO()
     plate.figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
     with atomic_path(folder / f"{plate.name}.png") as temporary:
         temporary.write_bytes(buffer.getvalue())
-    with atomic_path(folder / f"{plate.name}.pdf") as temporary:
-        # Without a date the same figure is the same file.
-        plate.figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
     return Picture(plate.name, plate.section, plate.caption, plate.alt, plate.wide, buffer.getvalue())
+
+
+def _write_pdfs(folder: Path) -> None:
+    """Write every figure as PDF. Embedding fonts takes longer than drawing, so this may run in a second process."""
+    for plate in _plates(folder)[1]:
+        with atomic_path(folder / FIGURES / f"{plate.name}.pdf") as temporary:
+            # Without a date the same figure is the same file.
+            plate.figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
 
 
 def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
@@ -106,7 +122,7 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
         derivations=[(cut, words.derivation(result, cut)) for cut in result.cuts],
         caveats=words.CAVEATS,
         truth_rows=list(_truth_rows(result.truth)),
-        sections=list(_sections(result)),
+        sections=list(_sections(result, {picture.section for picture in pictures})),
         config=_config_text(result),
         number=words.number,
         p_value=words.p_value,
@@ -117,9 +133,11 @@ def _stored(name: str) -> str:
     return resources.files("cathode.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _sections(result: SearchResult) -> Iterable[tuple[str, str]]:
+def _sections(result: SearchResult, drawn: set[str]) -> Iterable[tuple[str, str]]:
     yield "spectrum", "Mass spectrum"
     yield "template", "Template against data"
+    if "selected" in drawn:
+        yield "selected", "What the cut keeps"
     yield "validation", "Validation"
     if result.truth is not None:
         yield "truth", "Against the truth"

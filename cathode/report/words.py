@@ -20,51 +20,35 @@ def headline(result: SearchResult) -> str:
     cut = result.primary
     where = f"between {result.region.low:g} and {result.region.high:g} GeV"
     failed = "" if result.validated else ", but validation failed"
-    if cut.observed < cut.expected or cut.significance < 1:
-        return f"No excess {where}: the data agree with the background{failed}."
+    if cut.significance < 1:
+        return f"No significant excess {where}{failed}."
     size = "A small" if cut.significance < 2 else "A mild" if cut.significance < 3 else "An"
     if cut.significance >= 5:
         size = "A strong"
     return f"{size} excess {where}: {cut.significance:.1f} σ locally{failed}."
 
 
-def comparison(cut: CutResult) -> str:
-    """Observed against expected events of one cut, as a sentence."""
-    return (
-        f"{number(cut.observed)} events observed, {number(cut.expected)} ± {number(cut.statistical)} (statistical) "
-        f"± {number(cut.systematic)} (systematic) expected from background."
-    )
-
-
 def validation(result: SearchResult) -> str:
-    """What the validation tests said, in one sentence; empty if none was made."""
-    parts = []
-    if result.closures:
-        worst = max(result.closures, key=lambda c: abs(c.auc - 0.5))
-        parts.append(
-            f"in held-out sideband strips a classifier tells template from data with an AUC of at most {worst.auc:.3f} "
-            f"± {worst.auc_error:.3f} (0.5 is perfect)"
-        )
-    if result.sculpting:
-        lowest = min(result.sculpting, key=lambda s: s.p_value)
-        parts.append(f"the cuts leave the shape of the mass spectrum alone (smallest p-value {lowest.p_value:.2g})")
-    if not parts:
+    """What the closure test said, in one sentence; empty if none was made."""
+    if not result.closures:
         return ""
+    worst = max(result.closures, key=lambda c: abs(c.auc - 0.5))
+    measured = f"AUC {worst.auc:.3f} ± {worst.auc_error:.3f} in {worst.low:g}–{worst.high:g} GeV; 0.5 would be perfect"
     if result.validated:
-        return f"Validation passed: {'; '.join(parts)}."
-    failed = [f"closure in {c.low:g}–{c.high:g} GeV (AUC {c.auc:.3f})" for c in result.closures if not c.passed]
-    failed += [
-        f"sculpting at background efficiency {s.background_efficiency:g} (p = {s.p_value:.2g})"
-        for s in result.sculpting
-        if not s.passed
-    ]
-    return f"Validation failed: {'; '.join(failed)}. Do not quote the significance."
+        return (
+            f"Validation passed: in held-out sideband strips template and data can hardly be told apart ({measured})."
+        )
+    failed = sum(not c.passed for c in result.closures)
+    return (
+        f"Validation failed: in {failed} of {len(result.closures)} held-out sideband strips a classifier tells "
+        f"template from data ({measured}). Do not quote the significance."
+    )
 
 
 def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
     """From scores to the p-value of one cut, with every number in between."""
-    relative = cut.systematic / cut.expected if cut.expected else 0.0
-    total = cut.uncertainty / cut.expected if cut.expected else 0.0
+    relative = 100 * cut.systematic / cut.expected if cut.expected else 0.0
+    total = 100 * cut.uncertainty / cut.expected if cut.expected else 0.0
     return [
         Step(
             "Every event was scored by a classifier that had not seen it. Folds come from a hash of run, luminosity "
@@ -89,7 +73,7 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
         Step(
             "How well the template predicts events that it was not fitted to was measured in held-out sideband "
             "strips; this is the systematic error.",
-            f"{100 * relative:.2g} % of {number(cut.expected)} = ± {number(cut.systematic)} events",
+            f"{number(relative)} % of {number(cut.expected)} = ± {number(cut.systematic)} events",
         ),
         Step("Then the events of the signal region that pass were counted.", f"{number(cut.observed)} events"),
         Step(
@@ -101,7 +85,7 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
             "The same with the systematic error added in quadrature, as if the background had been counted in a "
             "sample of correspondingly fewer events (Cousins, Linnemann, Tucker, physics/0702156). This is the "
             "p-value to quote.",
-            f"{number(cut.expected)} ± {number(cut.uncertainty)} events ({100 * total:.2g} %): p = "
+            f"{number(cut.expected)} ± {number(cut.uncertainty)} events ({number(total)} %): p = "
             f"{p_value(cut.p_value)}, {cut.significance:.2f} σ one-sided",
         ),
     ]
@@ -129,10 +113,12 @@ def number(value: float) -> str:
 def p_value(value: float) -> str:
     """A p-value for reading.
 
-    >>> p_value(0.0421), p_value(3.3e-7)
-    ('0.042', '3.3 × 10⁻⁷')
+    >>> p_value(0.0421), p_value(3.3e-7), p_value(0.0)
+    ('0.042', '3.3 × 10⁻⁷', 'below 10⁻³⁰⁰')
     """
-    if value >= 1e-3 or value == 0:
+    if value == 0:
+        return "below 10⁻³⁰⁰"
+    if value >= 1e-3:
         return f"{value:.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"

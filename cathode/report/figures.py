@@ -1,0 +1,265 @@
+"""The figures of a report: which there are, what they show, and what to say about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.plots.distributions import template_against_data
+from analysis.plots.performance import Line, roc_curves, significance_improvement
+from analysis.plots.spectrum import Curve, Layer, mass_spectrum
+from analysis.plots.training import losses
+from analysis.plots.validation import closure, sculpting
+from cathode.report.diagnostics import Array, Diagnostics, RankingCurve
+from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
+from cathode.result import CutResult, SearchResult
+from cathode.validation import TOLERANCE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """A figure with its file name, the section it belongs to, and words for those who see it and who do not."""
+
+    name: str
+    section: str
+    figure: Figure
+    caption: str
+    alt: str
+    wide: bool = False
+
+
+def plates(result: SearchResult, diagnostics: Diagnostics) -> Iterator[Plate]:
+    """Every figure that the stored arrays allow, in the order of the page."""
+    yield from _spectra(result, diagnostics)
+    yield from _features(result, diagnostics)
+    yield from _selected(result, diagnostics)
+    yield from _validation(result, diagnostics)
+    yield from _truth(result, diagnostics)
+    yield from _trainings(result)
+
+
+def _spectra(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
+    if d.mass is None:
+        return
+    window = (result.region.low, result.region.high)
+    edges = mass_edges(d.mass, window)
+    before = histogram(d.mass, edges, d.weights)
+    fit = _fit(d)
+    expected = None if fit is None else integral(edges, fit.mass, fit.density)
+    pull_edges, pull = (None, None) if expected is None else pulls(edges, before, expected, window)
+    after = [_after(d, index, edges, cut, expected) for index, cut in enumerate(result.cuts) if d.passes is not None]
+    yield Plate(
+        "spectrum",
+        "spectrum",
+        mass_spectrum(
+            edges,
+            Layer("All selected events", before.content, before.error),
+            after,
+            window=window,
+            fit=fit,
+            pull_edges=pull_edges,
+            pulls=pull,
+        ),
+        "The spectrum before and after the cuts. The fit has seen only the sidebands; dashed lines are the fit times "
+        "the background efficiency of each cut. A signal stands above its line inside the shaded window.",
+        f"Mass spectrum before and after {len(after)} cuts, with the signal window {window[0]:g} to {window[1]:g} GeV.",
+        wide=True,
+    )
+
+
+def _after(d: Diagnostics, index: int, edges: Array, cut: CutResult, expected: Array | None) -> Layer:
+    assert d.mass is not None
+    assert d.passes is not None
+    chosen = d.passes[index]
+    passing = histogram(d.mass[chosen], edges, None if d.weights is None else d.weights[chosen])
+    dashed = None if expected is None else expected * cut.effective_efficiency
+    label = rf"After the cut at $\varepsilon_B$ = {cut.background_efficiency:g}"
+    return Layer(label, passing.content, passing.error, dashed)
+
+
+def _fit(d: Diagnostics) -> Curve | None:
+    if d.curve_mass is None or d.curve_density is None:
+        return None
+    error = np.zeros_like(d.curve_density) if d.curve_error is None else d.curve_error
+    return Curve(d.curve_mass, d.curve_density, d.curve_density - error, d.curve_density + error)
+
+
+def _features(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
+    if d.mass is None or d.template_x is None or not len(d.template_x):
+        return
+    inside = _inside(result, d.mass)
+    weights = None if d.weights is None else d.weights[inside]
+    if d.x is not None:
+        for index, name in enumerate(d.columns):
+            figure = _comparison(d.x[inside, index], weights, d.template_x[:, index], name)
+            caption = f"{name} in the signal region, before any cut; the template is scaled to the data."
+            yield Plate(
+                f"feature_{_file_name(name)}",
+                "template",
+                figure,
+                caption,
+                f"{caption} Ratio of data to template below.",
+            )
+    if d.scores is not None and d.template_scores is not None:
+        figure = _comparison(d.scores[inside], weights, d.template_scores, "classifier score", log=True)
+        caption = (
+            "Held-out scores in the signal region. Background looks like the template, a signal gathers on the right."
+        )
+        yield Plate("scores", "template", figure, caption, f"{caption} Ratio of data to template below.")
+
+
+def _selected(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
+    """What the first cut keeps, in every feature."""
+    if d.mass is None or d.x is None or d.passes is None or d.template_x is None or d.template_scores is None:
+        return
+    cut = result.primary
+    kept = _inside(result, d.mass) & d.passes[0]
+    if d.template_fold is None or not kept.any():
+        return
+    passing = d.template_scores >= np.asarray(cut.thresholds)[d.template_fold]
+    scale = cut.expected / max(int(passing.sum()), 1)
+    weights = None if d.weights is None else d.weights[kept]
+    for index, name in enumerate(d.columns):
+        figure = _comparison(
+            d.x[kept, index],
+            weights,
+            d.template_x[passing, index],
+            name,
+            scale=scale,
+            template_label="Expected background",
+        )
+        caption = (
+            f"{name} after the cut at background efficiency {cut.background_efficiency:g}, in the signal region, with "
+            "the background that is expected there. An excess shows where the signal candidates lie."
+        )
+        yield Plate(f"selected_{_file_name(name)}", "selected", figure, caption, f"{caption} Ratio below.")
+
+
+def _comparison(
+    data: Array,
+    weights: Array | None,
+    template: Array,
+    label: str,
+    *,
+    scale: float | None = None,
+    template_label: str = "Template",
+    log: bool = False,
+) -> Figure:
+    edges = feature_edges(data, template)
+    if scale is not None:
+        # Few events deserve few bins.
+        edges = np.linspace(edges[0], edges[-1], int(np.clip(np.sqrt(len(data)), 10, len(edges) - 1)) + 1)
+    observed = histogram(data, edges, weights)
+    total = float(len(data) if weights is None else weights.sum())
+    predicted = histogram(template, edges).scaled(total / len(template) if scale is None else scale)
+    figure: Figure = template_against_data(
+        edges,
+        observed.content,
+        observed.error,
+        predicted.content,
+        predicted.error,
+        label=label,
+        ratio_range=ratio_range(observed, predicted),
+        template_label=template_label,
+        log=log,
+    )
+    return figure
+
+
+def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
+    window = (result.region.low, result.region.high)
+    if result.closures:
+        strips = result.closures
+        figure = closure(
+            [(c.low, c.high) for c in strips],
+            np.array([c.auc for c in strips]),
+            np.array([c.auc_error for c in strips]),
+            tolerance=TOLERANCE,
+            window=window,
+        )
+        said = ", ".join(f"{c.low:g} to {c.high:g} GeV: AUC {c.auc:.3f}" for c in strips)
+        caption = "How well a classifier tells template from data in the held-out strips. It should not."
+        yield Plate("closure", "validation", figure, caption, f"Closure by strip. {said}.")
+    if d.sculpting_edges is not None and d.sculpting_ratio is not None and d.sculpting_error is not None:
+        labels = [rf"$\varepsilon_B$ = {e:g}" for e in _sculpted(d)]
+        figure = sculpting(
+            [d.sculpting_edges] * len(labels), list(d.sculpting_ratio), list(d.sculpting_error), labels, window=window
+        )
+        caption = "The spectrum after each cut over the spectrum before it, times the efficiency. Flat is not sculpted."
+        yield Plate("sculpting", "validation", figure, caption, caption)
+
+
+def _sculpted(d: Diagnostics) -> NDArray[Any]:
+    """Background efficiencies of the rows of the sculpting ratio."""
+    assert d.sculpting_ratio is not None
+    rows = len(d.sculpting_ratio)
+    if d.sculpting_efficiencies is not None:
+        return d.sculpting_efficiencies
+    return np.arange(1, rows + 1) if d.efficiencies is None else d.efficiencies[:rows]
+
+
+def _truth(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
+    if result.truth is None or d.ranking is None:
+        return
+    curves = [("This search", d.ranking)] + ([("Idealised detector", d.idealised)] if d.idealised is not None else [])
+    marked = [(e, value) for e, (value, _) in result.truth.sic.items()]
+    yield Plate(
+        "sic",
+        "truth",
+        significance_improvement([_sic(label, curve) for label, curve in curves], marked=marked),
+        "By how much a cut multiplies the significance of the signal, S/√B. The band is the statistical error; a "
+        "curve ends where fewer than 25 background events are left.",
+        f"Significance improvement against background efficiency; largest {result.truth.max_sic:.1f}.",
+    )
+    yield Plate(
+        "roc",
+        "truth",
+        roc_curves([_roc(label, curve) for label, curve in curves]),
+        "Rejection of true background against the efficiency for true signal.",
+        f"ROC curve, area {result.truth.auc:.3f}.",
+    )
+
+
+def _sic(label: str, curve: RankingCurve) -> Line:
+    shown = np.isfinite(curve.sic) & (curve.background_efficiency > 0)
+    x, y, error = curve.background_efficiency[shown], curve.sic[shown], curve.sic_error[shown]
+    return Line(label, x, y, np.maximum(y - error, 0), y + error)
+
+
+def _roc(label: str, curve: RankingCurve) -> Line:
+    shown = curve.background_efficiency > 0
+    return Line(label, curve.signal_efficiency[shown], 1 / curve.background_efficiency[shown])
+
+
+def _trainings(result: SearchResult) -> Iterator[Plate]:
+    for index, training in enumerate(result.trainings):
+        if not training.train_loss:
+            continue
+        figure = losses(
+            np.array(training.train_loss),
+            np.array(training.validation_loss),
+            best=training.best_epochs,
+            title=training.stage,
+        )
+        caption = (
+            f"Loss of the {training.stage} generator. Closure, not this loss, decides whether the template is good."
+        )
+        yield Plate(
+            f"training_{index}", "training", figure, caption, f"Training and validation loss: {training.stage}."
+        )
+
+
+def _file_name(feature: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", feature)
+
+
+def _inside(result: SearchResult, mass: Array) -> NDArray[np.bool_]:
+    return np.asarray((mass >= result.region.low) & (mass < result.region.high))

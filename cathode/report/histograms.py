@@ -1,0 +1,84 @@
+"""Numbers for the figures of a report: bins, contents, errors, pulls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+#: Mass bins of a spectrum at most; more would not be seen.
+MASS_BINS = 80
+FEATURE_BINS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Sum of weights and its error in bins, (B,) each."""
+
+    content: Array
+    error: Array
+
+    def scaled(self, factor: float) -> Histogram:
+        """The same shape with another normalisation."""
+        return Histogram(self.content * factor, self.error * factor)
+
+
+def histogram(values: Array, edges: Array, weights: Array | None = None) -> Histogram:
+    """Contents and errors √Σw² of the bins."""
+    w = np.ones(len(values)) if weights is None else weights
+    return Histogram(
+        np.histogram(values, edges, weights=w)[0].astype(float), np.sqrt(np.histogram(values, edges, weights=w**2)[0])
+    )
+
+
+def mass_edges(mass: Array, window: tuple[float, float]) -> Array:
+    """Equal bins over the bulk of the masses, with a border at each edge of the window."""
+    low, high = window
+    first, last = float(mass.min()), float(np.quantile(mass, 1 - 1e-5))
+    for parts in (10, 8, 5, 4, 2, 1):
+        width = (high - low) / parts
+        below, above = int(np.ceil((low - first) / width)), int(np.ceil((last - low) / width))
+        if below + above <= MASS_BINS or parts == 1:
+            break
+    return low + width * np.arange(-below, max(above, parts) + 1)
+
+
+def feature_edges(*samples: Array) -> Array:
+    """Equal bins between the far quantiles of all samples together."""
+    low = min(float(np.quantile(s, 0.001)) for s in samples if len(s))
+    high = max(float(np.quantile(s, 0.999)) for s in samples if len(s))
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, FEATURE_BINS + 1)
+
+
+def ratio_range(data: Histogram, template: Histogram) -> tuple[float, float]:
+    """A range of the ratio that holds most of its points: symmetric around one while they are near it."""
+    filled = (template.content > 0) & (data.content > 0)
+    if not filled.any():
+        return 0.0, 2.0
+    ratio, error = data.content[filled] / template.content[filled], data.error[filled] / template.content[filled]
+    half = float(1.15 * np.quantile(np.abs(ratio - 1) + error, 0.85))
+    return (1 - max(half, 0.1), 1 + max(half, 0.1)) if half < 0.9 else (0.0, 1 + half)
+
+
+def integral(edges: Array, mass: Array, density: Array) -> Array:
+    """Integral of a density, (K,) at masses (K,), over each bin; NaN for bins that reach beyond it."""
+    steps = np.diff(mass) * 0.5 * (density[1:] + density[:-1])
+    cumulative = np.concatenate([[0.0], np.cumsum(steps)])
+    at = np.interp(edges, mass, cumulative, left=np.nan, right=np.nan)
+    return np.diff(at)
+
+
+def pulls(edges: Array, data: Histogram, expected: Array, window: tuple[float, float]) -> tuple[Array, Array]:
+    """Bins (Q, 2) outside of the window that the fit covers, and (data − fit)/√fit there, (Q,)."""
+    low, high = edges[:-1], edges[1:]
+    outside = (high <= window[0]) | (low >= window[1])
+    # A handful of events is no normal deviate.
+    shown = outside & (np.nan_to_num(expected) >= 5)
+    pairs = np.stack([low[shown], high[shown]], axis=1)
+    return pairs, (data.content[shown] - expected[shown]) / np.sqrt(expected[shown])

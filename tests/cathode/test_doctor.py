@@ -1,0 +1,42 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cathode import doctor
+from cathode.cli.app import app
+
+
+@pytest.fixture(scope="module")
+def diagnosis() -> doctor.Diagnosis:
+    return doctor.diagnose(Path.cwd())
+
+
+def test_a_good_installation_is_healthy(diagnosis: doctor.Diagnosis) -> None:
+    assert diagnosis.healthy, [f for f in diagnosis.findings if f.status == "bad"]
+    names = {finding.what for finding in diagnosis.findings}
+    assert {"Python", "torch", "threads", "memory", "disk", "device", "ROOT round trip", "small flow trains"} <= names
+
+
+def test_every_finding_that_is_not_good_names_a_remedy(diagnosis: doctor.Diagnosis) -> None:
+    assert all(finding.remedy for finding in diagnosis.findings if finding.status != "good")
+
+
+def test_a_failing_job_is_a_finding_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> str:
+        raise RuntimeError("disk on fire")
+
+    monkeypatch.setattr(doctor, "_root_round_trip", broken)
+    monkeypatch.setattr(doctor, "_small_flow", lambda: "trained")
+    found = doctor.diagnose()
+    assert not found.healthy
+    assert any("disk on fire" in f.found for f in found.findings)
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["healthy"] is False
+
+
+def test_a_missing_package_is_bad_and_a_missing_extra_is_a_note() -> None:
+    assert doctor._package("no-such-package").status == "bad"
+    assert doctor._extra("none", ("no_such_module",)).status == "note"
