@@ -77,10 +77,10 @@ def mass_spectrum(
     for i, layer in enumerate(after):
         colour = colours[i % len(colours)]
         if layer.expected is not None:
-            main.hlines(layer.expected / width, edges[:-1], edges[1:], color=colour, linewidth=1.8, alpha=0.6)
+            main.plot(0.5 * (edges[1:] + edges[:-1]), layer.expected / width, color=colour, linestyle="--")
         _points(main, edges, width, layer, colour, "sD^v"[i % 4])
     if any(layer.expected is not None for layer in after):
-        main.plot([], [], color=REFERENCE, linewidth=1.8, alpha=0.6, label="Expected background")
+        main.plot([], [], color=REFERENCE, linestyle="--", label="Expected background")
     main.set_yscale("log")
     lowest = min(_lowest(layer, width) for layer in (before, *after))
     main.set_ylim(0.5 * lowest, 2.0 * float((before.content / width).max()))
