@@ -30,7 +30,8 @@ FUNCTIONS = ("f2", "f3", "f4", "f5")
 """Dijet functions to choose from, by their number of shape parameters."""
 
 _ARRAYS = ("basis", "coefficients", "covariance", "expected")
-_ACCEPTABLE = 0.05
+_ACCEPTABLE = 0.01
+_PREFERRED = 0.05
 
 
 def n_parameters(function: str) -> int:
@@ -96,8 +97,8 @@ class SpectrumFit:
 
     @property
     def acceptable(self) -> bool:
-        """Whether nothing speaks against the description: χ² p >= 0.05, and no larger function preferred at 0.05."""
-        refused = any(test.smaller == self.function and test.p_value < _ACCEPTABLE for test in self.f_tests)
+        """Whether nothing speaks against the description: χ² p >= 0.01, and no larger function preferred at 0.05."""
+        refused = any(test.smaller == self.function and test.p_value < _PREFERRED for test in self.f_tests)
         return self.p_value >= _ACCEPTABLE and not refused
 
     @property

@@ -62,7 +62,7 @@ def fit_spectrum(
     """Fit sideband masses (N,) in GeV on both sides of a hole, choosing function and, without `low`, the lower edge.
 
     The lower edge starts at the maximum of the spectrum, below which a trigger or selection turns it on, and rises
-    until the fit is acceptable (χ² p >= 0.05, and no larger function asked for); if it never is, the best one comes
+    until the fit is acceptable (χ² p >= 0.01, and no larger function asked for); if it never is, the best one comes
     back and says so (`acceptable`). That p-value was searched for and reads accordingly. The upper edge, unless given,
     is 1.1 times the largest mass: an edge at the last event itself would hide that nothing lies beyond it and bias the
     tail upwards.
