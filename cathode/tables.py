@@ -46,11 +46,9 @@ def _parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _hdf5(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
-    import h5py
+    from analysis.io.hdf5 import write_columns
 
-    with h5py.File(path, "w") as file:
-        for name, values in columns.items():
-            file.create_dataset(name, data=values, compression="gzip", shuffle=True)
+    write_columns(path, columns, tree=TREE)
 
 
 _WRITERS = {".root": _root, ".parquet": _parquet, ".h5": _hdf5, ".hdf5": _hdf5}

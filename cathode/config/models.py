@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from cathode.config.components import ClassifierConfig, GeneratorConfig, MassModelConfig
+from cathode.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.events import Events
@@ -88,7 +89,9 @@ class DataConfig(Section):
     tree: str | None = Field(
         default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
     )
-    layout: Literal["auto", "nanoaod", "physlite", "flat"] = "auto"
+    layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco"] = Field(
+        default="auto", description="how branches are named; lhco is a features file of the LHC Olympics"
+    )
     units: Literal["GeV", "MeV", "TeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
     selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
     mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
@@ -185,6 +188,8 @@ class AnalysisConfig(Section):
                 progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
 
         data = self.data
+        if data.layout == "lhco":
+            return _lhco(data, tuple(files))
         return read_events(
             [_embedded(name) for name in files],
             mass=data.mass,
@@ -240,6 +245,17 @@ class AnalysisConfig(Section):
             "template.generator": self.template.generator,
             "classifier": self.classifier,
         }
+
+
+def _lhco(data: DataConfig, files: tuple[str, ...]) -> Events:
+    """Events of a features file, whose rows are its event numbers: two files would share them."""
+    from analysis.datasets.lhco import read_lhco_features
+
+    if len(files) != 1:
+        raise ConfigError(
+            f"data.files: {len(files)} files of layout lhco; one is needed, since its rows number the events."
+        )
+    return read_lhco_features(files[0], mass=data.mass, features=data.features, selection=data.selection)
 
 
 def _embedded(name: str) -> str:

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from analysis.selection import compile_expression
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
 from cathode.errors import ConfigError
+from cathode.region import Region
+from cathode.search import Search
 
 MINIMAL = """\
 data:
@@ -24,7 +27,6 @@ def test_minimal_file_gets_the_documented_defaults() -> None:
     config = parse_config(MINIMAL)
     assert config.region.signal == (3300.0, 3700.0)
     assert config.background_efficiencies == (1e-2, 1e-3)
-    assert config.template.generator.kind == "flow_matching"
     assert config.data.features.keys() == {"mj_light", "delta_mj", "tau21_light", "tau21_heavy"}
 
 
@@ -38,6 +40,14 @@ def test_resolved_file_is_a_fixed_point() -> None:
 @pytest.mark.parametrize("text", [example(), embedded_text("demo")])
 def test_files_that_come_with_the_package_are_valid(text: str) -> None:
     assert parse_config(text).folds >= 2
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_files_that_come_with_the_repository_are_valid(path: Path) -> None:
+    config = load_config(path)
+    config.search()
+    for text in (config.data.mass, config.data.selection or "1", *config.data.features.values()):
+        compile_expression(text)
 
 
 def test_the_example_mentions_every_section_and_its_true_defaults() -> None:
@@ -156,6 +166,10 @@ def test_search_is_built_as_the_file_says() -> None:
     search = parse_config(MINIMAL + "folds: 3\nseed: 9", overrides={"template.oversampling": 2}).search()
     assert (search.region.low, search.region.high) == (3300.0, 3700.0)
     assert (search.folds, search.seed, search.oversampling) == (3, 9, 2)
+
+
+def test_a_file_that_says_nothing_gives_the_search_that_python_gives() -> None:
+    assert parse_config(MINIMAL).search().settings() == Search(region=Region(3300, 3700)).settings()
 
 
 def test_schema_knows_every_kind_and_its_hyperparameters() -> None:
