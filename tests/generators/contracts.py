@@ -52,13 +52,13 @@ DENSITIES: tuple[dict[str, Any], ...] = (
         "kind": "autoregressive_spline",
         "blocks": 2,
         "hidden": 16,
-        "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3},
+        "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3, "ema_decay": None},
     },
     {
         "kind": "coupling_spline",
         "blocks": 4,
         "hidden": 16,
-        "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3},
+        "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3, "ema_decay": None},
     },
     {
         "kind": "flow_matching",
