@@ -243,19 +243,33 @@ def test_the_same_seed_repeats_and_another_changes(classifier: Any) -> None:
     assert not np.array_equal(first, copy.deepcopy(classifier).fit(x, y, seed=34).score(x))
 
 
-def test_threads_change_nothing() -> None:
-    from threadpoolctl import threadpool_info, threadpool_limits
-
+def test_jobs_change_nothing() -> None:
     x, y = gaussians(500, 500, 0.5, seed=35)
     probe, _ = gaussians(40000, 30000, 0.5, seed=36)
     expected = BoostedTrees(members=5, jobs=1).fit(x, y, seed=37).score(probe)
-    with threadpool_limits(limits=2, user_api="openmp"):
-        before = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp"]
-        for jobs in (2, 3, None):
-            trees = BoostedTrees(members=5, jobs=jobs).fit(x, y, seed=37)
-            np.testing.assert_array_equal(trees.score(probe), expected)
-        after = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp"]
-    assert before == after
+    for jobs in (3, None):
+        np.testing.assert_array_equal(BoostedTrees(members=5, jobs=jobs).fit(x, y, seed=37).score(probe), expected)
+
+
+def test_threads_of_openmp_change_nothing_and_limit_the_jobs(tmp_path: Path) -> None:
+    x, y = gaussians(3000, 3000, 0.5, seed=64)
+    np.savez(tmp_path / "rows.npz", x=x, y=y)
+    code = (
+        "import numpy as np\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from cathode.classifiers import BoostedTrees\n"
+        "from cathode.classifiers.parallel import default_jobs, ordered_map\n"
+        f"rows = np.load({str(tmp_path / 'rows.npz')!r})\n"
+        f"BoostedTrees(members=3, jobs=2).fit(rows['x'], rows['y'], seed=65).save({str(tmp_path / 'trees')!r})\n"
+        "def threads(_):\n"
+        "    return {each['num_threads'] for each in threadpool_info() if each['user_api'] == 'openmp'}\n"
+        "print(ordered_map(threads, range(2), jobs=2), threads(0), default_jobs() <= 3)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (0, "[{1}, {1}] {3} True\n"), done.stderr
+    here = BoostedTrees(members=3, jobs=1).fit(x, y, seed=65)
+    np.testing.assert_array_equal(load_classifier(tmp_path / "trees").score(x), here.score(x))
 
 
 def test_fitting_leaves_no_trace_outside(classifier: Any) -> None:
