@@ -92,7 +92,7 @@ def spare_worker(workers: int) -> Any:
     """
     if workers < 2:
         return None
-    from joblib.externals.loky import get_reusable_executor
+    from loky import get_reusable_executor
 
     return get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
 
