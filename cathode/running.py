@@ -54,38 +54,8 @@ def validate_analysis(
 
     With `output`, the models stay there, and a search that is run into the same folder takes them over.
     """
-    from cathode.folder import RunFolder
-    from cathode.seeds import Seeds
-    from cathode.templates import train_generator
-    from cathode.validation import strip_test, with_members, without_strips
-
-    search, seeds = config.search(), Seeds(config.seed)
-    strips = search.region.strips(fraction=search.strip_fraction)
     with _threads(config.threads):
-        events = config.read_events(progress)
-        search.region.check(events.mass)
-        folder = RunFolder.claim(output, search.fingerprint(events), search.settings())
-        sideband = events[search.region.sideband(events.mass)]
-        generator = train_generator(
-            search.generator,
-            without_strips(sideband, search.region, strips),
-            seed=seeds("strip generator"),
-            folder=folder.at("validation/generator"),
-            monitor=_monitor(progress),
-        )
-        return strip_test(
-            generator,
-            with_members(search.classifier, search.closure_members),
-            sideband,
-            strips,
-            folds=search.folds,
-            oversampling=search.oversampling,
-            background_efficiencies=search.background_efficiencies,
-            limit=int(search.region.signal(events.mass).sum()),
-            seeds=seeds.many("strip test", 3 + search.folds),
-            folder=folder.at("validation/classifiers"),
-            progress=None if progress is None else lambda fraction: progress("validation", fraction, 1.0),
-        )
+        return config.search().validate(config.read_events(progress), output=output, progress=progress)
 
 
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:

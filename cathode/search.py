@@ -27,7 +27,7 @@ from cathode.evaluation import evaluate, sculpting
 from cathode.folder import RunFolder, versions
 from cathode.products import write_products
 from cathode.progress import Progress
-from cathode.region import Region
+from cathode.region import Interval, Region
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
@@ -36,8 +36,7 @@ from cathode.validation import StripTest, strip_test, with_members, without_stri
 from cathode.verdict import summary_of_mass_model, summary_of_trainings, warnings_of
 
 if TYPE_CHECKING:
-    from generators.protocols import ConditionalGenerator
-    from generators.protocols import Progress as TrainingProgress
+    from generators.protocols import ConditionalGenerator, Monitor
 
 __all__ = ["Search", "score"]
 
@@ -167,6 +166,21 @@ class Search:
             result.write(folder.path / RESULT)
         return result
 
+    def validate(
+        self, events: Events, *, output: Path | str | None = None, progress: Progress | None = None
+    ) -> StripTest:
+        """Test the template in the strips alone, without a look at the signal region.
+
+        With `output` the models stay there, and `run` with the same folder takes them over.
+        """
+        self._check(events)
+        folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
+        say, seeds = progress or _silent, Seeds(self.seed)
+        sideband = events[self.region.sideband(events.mass)]
+        generator = self._strip_generator(sideband, seeds, folder, _epochs(say))
+        limit = int(self.region.signal(events.mass).sum())
+        return self._strip_test(generator, sideband, limit, seeds, folder, say)
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
@@ -183,6 +197,10 @@ class Search:
         arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
         text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _strips(self) -> tuple[Interval, Interval]:
+        return self.region.strips(fraction=self.strip_fraction)
 
     @property
     def _workers(self) -> int:
@@ -218,22 +236,23 @@ class Search:
         """The generator of the search and, beside it in a second process, the one of the strip test."""
         beside = None
         if self.closure:
-            beside = submit(
-                spare_worker(self._workers),
-                train_generator,
-                self.generator,
-                without_strips(sideband, self.region, self.region.strips(fraction=self.strip_fraction)),
-                seed=seeds("strip generator"),
-                folder=folder.at("validation/generator"),
-            )
-
-        def monitor(at: TrainingProgress) -> None:
-            say("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
-
+            beside = submit(spare_worker(self._workers), self._strip_generator, sideband, seeds, folder)
         generator = train_generator(
-            self.generator, sideband, seed=seeds("generator"), folder=folder.at("template"), monitor=monitor
+            self.generator, sideband, seed=seeds("generator"), folder=folder.at("template"), monitor=_epochs(say)
         )
         return generator, None if beside is None else beside.result()
+
+    def _strip_generator(
+        self, sideband: Events, seeds: Seeds, folder: RunFolder, monitor: Monitor | None = None
+    ) -> ConditionalGenerator:
+        """The generator that has not seen the strips."""
+        return train_generator(
+            self.generator,
+            without_strips(sideband, self.region, self._strips),
+            seed=seeds("strip generator"),
+            folder=folder.at("validation/generator"),
+            monitor=monitor,
+        )
 
     def _classify(self, data: Sample, template: Sample, seeds: Seeds, folder: RunFolder, say: Progress) -> CrossFit:
         return cross_fit(
@@ -260,7 +279,7 @@ class Search:
             generator,
             with_members(self.classifier, self.closure_members),
             sideband,
-            self.region.strips(fraction=self.strip_fraction),
+            self._strips,
             folds=self.folds,
             oversampling=self.oversampling,
             background_efficiencies=self.background_efficiencies,
@@ -297,6 +316,11 @@ def _specification(part: Any) -> dict[str, Any]:
     if hasattr(part, "hyperparameters"):
         return {"kind": kind, **part.hyperparameters()}
     return {"kind": kind, **(asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+
+
+def _epochs(say: Progress) -> Monitor:
+    """Translate the progress of a training."""
+    return lambda at: say("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
 
 
 def _fraction(say: Progress, stage: str) -> Callable[[float], None]:

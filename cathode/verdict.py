@@ -11,7 +11,7 @@ from cathode.region import Region
 from cathode.result import MassModelSummary, SearchResult, Training
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
-_BAD_FIT = 1e-3
+_BAD_FIT = 0.01
 
 #: Template events after a cut that give a usable estimate.
 _FEW = 25
