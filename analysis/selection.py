@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,7 +107,6 @@ class Expression:
         return column
 
 
-@lru_cache(maxsize=256)
 def compile_expression(text: str) -> Expression:
     """Compile an expression.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -178,16 +179,19 @@ class _Request:
 
 _BY_ENTRY = ("entry",)
 
+# What a closed ROOT file leaves behind in reference cycles, until the garbage collector happens to come by.
+_BYTES_PER_BRANCH = 8_000
+
 
 def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
 
 def _iterate(paths: Sequence[str], request: _Request, progress: Progress | None) -> Iterator[Events]:
-    before = 0
+    before = garbage = 0
     for number, path in enumerate(paths):
         checksum = checksum_for(path, request.checksums)
-        table = open_table(path, request.tree, cache_bytes=request.memory // 4)
+        table = open_table(path, request.tree, cache_bytes=_cache_of(request.memory))
         try:
             reader = _FileReader(table, request, checksum, before)
             for start, stop in reader.ranges():
@@ -195,8 +199,19 @@ def _iterate(paths: Sequence[str], request: _Request, progress: Progress | None)
                 if progress is not None:
                     progress(ReadProgress(path, number, len(paths), stop, table.entries))
             before += table.entries
+            garbage += _BYTES_PER_BRANCH * len(table.names)
+            del reader
         finally:
             table.close()
+        if garbage > request.memory // 8:
+            del table
+            gc.collect()
+            garbage = 0
+
+
+def _cache_of(memory: int) -> int:
+    """Share of the ceiling that a table may keep between two chunks."""
+    return memory // 4
 
 
 class _FileReader:
@@ -221,7 +236,8 @@ class _FileReader:
         if self._table.entries == 0:
             return [(0, 0)]
         branches = list(self._needed.values())
-        largest = entries_within(self._request.memory, self._table.bytes_per_entry(branches))
+        budget = self._request.memory - _cache_of(self._request.memory)
+        largest = entries_within(budget, self._table.bytes_per_entry(branches))
         return plan_chunks(self._table.boundaries(branches), largest)
 
     def events(self, start: int, stop: int) -> Events:

@@ -184,6 +184,7 @@ def checked(column: Column) -> Column:
     """The same column, if its lists are consistent; damaged offsets would otherwise surface far from here."""
     if column.offsets is not None:
         ends = column.offsets
-        if len(ends) == 0 or ends[0] != 0 or ends[-1] != len(column.values) or (np.diff(ends) < 0).any():
+        # Compared, not subtracted: the difference of two damaged offsets can wrap around.
+        if len(ends) == 0 or ends[0] != 0 or ends[-1] != len(column.values) or (ends[1:] < ends[:-1]).any():
             raise ValueError("the list lengths are not consistent")
     return column
