@@ -31,12 +31,16 @@ class Cut:
 
 @dataclass(frozen=True)
 class Count:
-    """What passes a cut: data events observed, template events passing and in total, background expected."""
+    """What passes a cut: data events observed, template events passing and in total, background expected.
+
+    `per_event` is Σw²/Σw of the data: so much weight fluctuates like one event of weight one.
+    """
 
     observed: float
     expected: float
     template_passing: int
     template_total: int
+    per_event: float = 1.0
 
 
 def make_cut(background_efficiency: float, scores: FloatArray, fold: NDArray[np.int64], folds: int) -> Cut:
@@ -74,7 +78,10 @@ def count(
     folds = len(cut.thresholds)
     efficiency = np.bincount(template_fold, template_passes, folds) / np.bincount(template_fold, minlength=folds)
     expected = float(efficiency @ np.bincount(data_fold, data_weights, folds))
-    return Count(float(data_weights[data_passes].sum()), expected, int(template_passes.sum()), len(template_scores))
+    # Of all data and not of the few that pass, whose own mean would fluctuate with the count.
+    per_event = float(np.square(data_weights).sum() / data_weights.sum())
+    observed = float(data_weights[data_passes].sum())
+    return Count(observed, expected, int(template_passes.sum()), len(template_scores), per_event)
 
 
 def background_only(counts: Count, cut: Cut, *, systematic: float, signal_efficiency: float | None) -> CutResult:
@@ -83,7 +90,8 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
     `systematic` is relative. The exact p-value counts data against the finite template (negative binomial). The p-value
     with the systematic uses the same formula: prediction and uncertainty are those of an auxiliary Poisson measurement
     of (1/relative error)² events (Cousins, Linnemann & Tucker, physics/0702156), so that without a systematic both
-    agree exactly.
+    agree exactly. Weighted counts are compared as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no probability
+    depends on the unit of the weights.
     """
     statistical = counts.template_passing**-0.5
     log_p = _log_p_value(counts, statistical**2 + systematic**2)
@@ -106,5 +114,7 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
 def _log_p_value(counts: Count, relative_variance: float) -> float:
     """Logarithm of the p-value if the prediction comes from an auxiliary count of that relative variance."""
     auxiliary = 1.0 / relative_variance
+    # Negative weights can leave less than nothing, which is no excess.
+    observed, expected = max(counts.observed, 0.0) / counts.per_event, counts.expected / counts.per_event
     # One event less, because the cut itself is a template event: see `order_statistic_p_value`.
-    return float(on_off_log_p_value(counts.observed, max(auxiliary - 1.0, 0.0), auxiliary / counts.expected))
+    return float(on_off_log_p_value(observed, max(auxiliary - 1.0, 0.0), auxiliary / expected))

@@ -105,6 +105,8 @@ def _closure(strip: Interval, data: Events, template: Template, fit: CrossFit) -
 def _systematic(efficiency: float, fit: CrossFit, data: Sample, template: Sample, folds: int) -> float:
     cut = make_cut(efficiency, fit.template, template.fold, folds)
     counts: Count = count(cut, fit.data, data.weights, data.fold, fit.template, template.fold)
-    predicted = BackgroundEstimate(counts.expected, counts.expected * counts.template_passing**-0.5, 0.0)
-    shift = closure_shift(counts.observed, predicted)
+    # In effective events, like the p-values: the statistical error of a shift knows nothing of the unit of the weights.
+    observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
+    predicted = BackgroundEstimate(expected, expected * counts.template_passing**-0.5, 0.0)
+    shift = closure_shift(observed, predicted)
     return max(abs(shift.shift), shift.error)
