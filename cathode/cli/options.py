@@ -25,6 +25,9 @@ Plugins = Annotated[
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Draw no figures and write no page; `cathode report` can later.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Leave with status 3 if a validation test failed.")]
 
 

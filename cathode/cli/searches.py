@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, RunFolder, Strict, load_plugins
+from cathode.cli.options import (
+    AnalysisFile,
+    Json,
+    NoReport,
+    Output,
+    Overrides,
+    Plugins,
+    Quiet,
+    RunFolder,
+    Strict,
+    load_plugins,
+)
 from cathode.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,6 +31,7 @@ VALIDATION_FAILED = 3
 def demo(
     output: Output = None,
     overrides: Overrides = None,
+    no_report: NoReport = False,
     strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -28,7 +40,8 @@ def demo(
     from cathode.config import embedded_text, parse_config
 
     config = parse_config(embedded_text("demo"), name="demo.yaml", overrides=overrides or ())
-    _search(config, output or Path(config.output or "demo"), strict=strict, terminal=Terminal(json, quiet))
+    folder = output or Path(config.output or "demo")
+    _search(config, folder, report=not no_report, strict=strict, terminal=Terminal(json, quiet))
 
 
 def run(
@@ -36,6 +49,7 @@ def run(
     output: Output = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
+    no_report: NoReport = False,
     strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -46,14 +60,14 @@ def run(
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
     folder = output or Path(config.output or Path("runs") / analysis.stem)
-    _search(config, folder, strict=strict, terminal=Terminal(json, quiet))
+    _search(config, folder, report=not no_report, strict=strict, terminal=Terminal(json, quiet))
 
 
-def _search(config: AnalysisConfig, folder: Path, *, strict: bool, terminal: Terminal) -> None:
+def _search(config: AnalysisConfig, folder: Path, *, report: bool, strict: bool, terminal: Terminal) -> None:
     from cathode.running import run_analysis
 
     with terminal.progress() as progress:
-        result = run_analysis(config, folder, progress=progress)
+        result = run_analysis(config, folder, report=report, progress=progress)
     terminal.result(result.to_json())
     if not (terminal.json or terminal.quiet):
         from cathode.cli.tables import files, verdict

@@ -1,0 +1,165 @@
+"""Every verb of the command line, once, on a small ntuple."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import uproot
+from typer.testing import CliRunner
+
+from analysis.io.scores import read_scores
+from cathode.cli.app import app
+from cathode.config import load_config
+from cathode.errors import ConfigError, RunFolderError
+from cathode.result import SearchResult
+from cathode.running import sample_template, score_files
+from cathode.tables import write_table
+
+ANALYSIS = """\
+data:
+  files: events.root
+  mass: m
+  features: {x: x}
+  truth: signal
+region: {signal: [3300, 3700], sidebands: [2500, 6000]}
+template:
+  generator: {kind: flow_matching, hidden: 16, layers: 1, training: {steps: 150, batch_size: 512}}
+  oversampling: 2
+classifier: {kind: boosted_trees, members: 2, max_iter: 20, jobs: 1}
+folds: 2
+background_efficiencies: [0.1, 0.05]
+validation: {members: 1}
+threads: 1
+"""
+
+
+def cathode(*arguments: object):
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done
+
+
+def write_events(path: Path, seed: int, n: int = 12_000) -> None:
+    rng = np.random.default_rng(seed)
+    signal = np.arange(n) >= n - 150
+    mass = np.where(signal, rng.normal(3500, 50, n), 2500 + rng.exponential(700, n))
+    shift = np.where(signal, 3.0, 0.0)
+    columns = {
+        "run": np.full(n, seed, np.uint32),
+        "luminosityBlock": np.ones(n, np.uint32),
+        "event": np.arange(n, dtype=np.uint64),
+        "m": mass,
+        "x": rng.normal(shift, 1.0),
+        "signal": signal.astype(np.int8),
+    }
+    write_table(path, columns)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("made")
+    write_events(folder / "events.root", seed=1)
+    write_events(folder / "more.root", seed=2, n=3_000)
+    (folder / "analysis.yaml").write_text(ANALYSIS)
+    validated = cathode("validate", folder / "analysis.yaml", "-o", folder / "run", "--json")
+    done = cathode("run", folder / "analysis.yaml", "-o", folder / "run", "--json", "--no-report")
+    return SimpleNamespace(
+        folder=folder, run=folder / "run", output=done.stdout, validated=json.loads(validated.stdout)
+    )
+
+
+def test_a_run_leaves_everything_that_is_promised(made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cathode.report.page._write_pdfs", lambda folder: None)
+    cathode("report", made.run)
+    for name in (
+        "config.yaml",
+        "result.json",
+        "scores.root",
+        "report.html",
+        "diagnostics.npz",
+        "figures/spectrum.png",
+        "template/card.json",
+        "template/weights.safetensors",
+    ):
+        assert (made.run / name).stat().st_size > 0
+    assert not list(made.run.rglob(".*"))
+
+
+def test_the_printed_result_is_the_stored_one_with_its_configuration_and_hashes(made: SimpleNamespace) -> None:
+    stored = SearchResult.read(made.run / "result.json")
+    assert SearchResult.from_json(made.output) == stored
+    assert stored.config == load_config(made.run / "config.yaml").resolved()
+    assert len(stored.inputs[0].sha256) == 64
+
+
+def test_validation_before_the_search_is_the_validation_in_it(made: SimpleNamespace) -> None:
+    stored = SearchResult.read(made.run / "result.json")
+    assert [c["auc"] for c in made.validated["closures"]] == [c.auc for c in stored.closures]
+    assert {float(e): s for e, s in made.validated["systematics"].items()} == stored.systematics
+
+
+def test_the_same_command_finds_its_work_done(made: SimpleNamespace) -> None:
+    weights = made.run / "template" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    again = cathode("run", made.folder / "analysis.yaml", "-o", made.run, "--json", "--no-report")
+    assert weights.stat().st_mtime_ns == before
+    first, second = SearchResult.from_json(made.output), SearchResult.from_json(again.stdout)
+    assert second.cuts == first.cuts
+
+
+def test_a_folder_of_another_search_is_refused(made: SimpleNamespace) -> None:
+    arguments = ["run", str(made.folder / "analysis.yaml"), "-o", str(made.run), "--set", "seed=2"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "holds another search (seed was 1)" in done.stderr
+
+
+def test_scores_of_its_own_file_are_those_of_the_run(made: SimpleNamespace) -> None:
+    target = made.folder / "again.root"
+    cathode("score", made.run, made.folder / "events.root", "-o", target)
+    run, again = read_scores(made.run / "scores.root"), read_scores(target)
+    both = run.selected & again.selected
+    assert both.sum() > 10_000
+    np.testing.assert_array_equal(run.columns["score"][both], again.columns["score"][both])
+
+
+def test_other_ntuples_are_scored_entry_by_entry(made: SimpleNamespace) -> None:
+    target = made.folder / "more_scores.root"
+    said = json.loads(cathode("score", made.run, made.folder / "more.root", "-o", target, "--json").stdout)
+    with uproot.open(target) as file, uproot.open(made.folder / "more.root") as source:
+        scores = file["Scores"].arrays(library="np")
+        np.testing.assert_array_equal(scores["event"], source["Events"]["event"].array(library="np"))
+    assert said["events"] == 3000
+    assert said["passes"]["0.1"] > said["passes"]["0.05"] > 0
+    with pytest.raises(ConfigError, match="the search is finished"):
+        score_files(made.run, [], target, overrides=["seed=3"])
+
+
+@pytest.mark.parametrize("suffix", ["root", "parquet", "h5"])
+def test_training_then_sampling_gives_background_in_the_window(made: SimpleNamespace, suffix: str) -> None:
+    template, output = made.folder / "template", made.folder / f"template.{suffix}"
+    cathode("train", made.folder / "analysis.yaml", "-o", template)
+    cathode("sample", template, "-n", 500, "-o", output, "--seed", 4)
+    drawn, columns = sample_template(template, 500, seed=4)
+    assert columns == ("x",)
+    assert drawn.mass.min() >= 3300
+    assert drawn.mass.max() < 3700
+    assert abs(np.median(drawn.x)) < 0.5
+    if suffix == "root":
+        with uproot.open(output) as file:
+            np.testing.assert_array_equal(file["Events"]["mass"].array(library="np"), drawn.mass)
+
+
+def test_training_alone_is_the_training_of_the_search(made: SimpleNamespace) -> None:
+    cathode("train", made.folder / "analysis.yaml", "-o", made.folder / "template")
+    cards = [json.loads((f / "template" / "card.json").read_text()) for f in (made.run, made.folder / "template")]
+    assert cards[0]["weights_hash"] == cards[1]["weights_hash"]
+
+
+def test_unknown_formats_are_named(made: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown format '\.csv'"):
+        write_table(tmp_path / "a.csv", {"x": np.zeros(3)})
+    with pytest.raises(RunFolderError, match="no mass_model"):
+        sample_template(tmp_path, 3, seed=1)
