@@ -52,9 +52,11 @@ class Chunk:
         """
         key = (field, rank)
         if key not in self._ranked:
-            column = self.column(field)
+            column, leader = self.column(field), self.column(order_by)
+            if not np.array_equal(column.offsets, leader.offsets):  # type: ignore[arg-type]
+                raise ExpressionError(f"'{field}' and '{order_by}' have different numbers of elements per event.")
             if collection not in self._orders:
-                self._orders[collection] = _leading_two(self.column(order_by))
+                self._orders[collection] = _leading_two(leader)
             order = self._orders[collection]
             if order is None:
                 self._ranked[key] = column.element(rank)
