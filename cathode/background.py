@@ -54,14 +54,26 @@ def make_cut(background_efficiency: float, scores: FloatArray, fold: NDArray[np.
     thresholds = np.empty(folds)
     for index in range(folds):
         mine = np.sort(scores[fold == index])[::-1]
-        rank = round(background_efficiency * len(mine))
-        if rank < 1:
-            raise TooFewEventsError(
-                f"Background efficiency {background_efficiency:g} leaves {background_efficiency * len(mine):.2g} of "
-                f"the {len(mine)} template events of fold {index}. Raise the oversampling or loosen the cut."
-            )
+        rank = events_passing(background_efficiency, len(mine), f"the template events of fold {index}")
         thresholds[index] = mine[rank - 1]
     return Cut(background_efficiency, thresholds)
+
+
+def events_passing(background_efficiency: float, events: int, what: str) -> int:
+    """Template events of a fold that shall pass, of so many; `what` names them in the error.
+
+    Raises
+    ------
+    TooFewEventsError
+        If it is less than one.
+    """
+    rank = round(background_efficiency * events)
+    if rank < 1:
+        raise TooFewEventsError(
+            f"Background efficiency {background_efficiency:g} leaves {background_efficiency * events:.2g} of {what}, "
+            f"which are {events}. Raise the oversampling, loosen the cut or use fewer folds."
+        )
+    return rank
 
 
 def count(
@@ -90,8 +102,8 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
     `systematic` is relative. The exact p-value counts data against the finite template (negative binomial). The p-value
     with the systematic uses the same formula: prediction and uncertainty are those of an auxiliary Poisson measurement
     of (1/relative error)² events (Cousins, Linnemann & Tucker, physics/0702156), so that without a systematic both
-    agree exactly. Weighted counts are compared as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no probability
-    depends on the unit of the weights.
+    agree exactly. Weighted counts are compared as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no
+    probability depends on the unit of the weights.
     """
     statistical = counts.template_passing**-0.5
     log_p = _log_p_value(counts, statistical**2 + systematic**2)

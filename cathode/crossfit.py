@@ -16,7 +16,7 @@ from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.errors import TooFewEventsError
 
 #: Data or template events that one training needs at least.
-_MINIMUM = 50
+MINIMUM = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +101,9 @@ def _train(
 ) -> WeakClassifier:
     used, generated = data.fold != fold, template.fold != fold
     for name, mask in (("data", used), ("template", generated)):
-        if mask.sum() < _MINIMUM:
+        if mask.sum() < MINIMUM:
             raise TooFewEventsError(
-                f"Without fold {fold} there are {int(mask.sum())} {name} events to train on; at least {_MINIMUM} are "
+                f"Without fold {fold} there are {int(mask.sum())} {name} events to train on; at least {MINIMUM} are "
                 "needed. Use fewer folds, a wider signal region or a larger template."
             )
     x = np.concatenate([data.x[used], template.x[generated]])

@@ -22,12 +22,13 @@ from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.contexts import DijetFitMass, MassModel
 from cathode.crossfit import CrossFit, Sample, cross_fit
-from cathode.errors import ConfigError, ConstantFeatureError, TooFewEventsError
+from cathode.errors import ConfigError
 from cathode.evaluation import evaluate, sculpting
 from cathode.folder import RunFolder, versions
 from cathode.products import write_products
 from cathode.progress import Progress
 from cathode.region import Interval, Region
+from cathode.requirements import require
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator, Monitor
 
 __all__ = ["Search", "score"]
-
-#: Events that every fold of a signal region needs, and a sideband altogether.
-_MINIMUM_PER_FOLD = 20
-_MINIMUM_SIDEBAND = 500
 
 
 def _default_generator() -> Any:
@@ -112,7 +109,7 @@ class Search:
         RunFolderError
             If `output` belongs to another search.
         """
-        self._check(events)
+        require(events, self)
         fingerprint = self.fingerprint(events)
         folder = RunFolder.claim(output, fingerprint, self.settings())
         say, clock, seeds = progress or _silent, _Clock(), Seeds(self.seed)
@@ -173,7 +170,7 @@ class Search:
 
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
-        self._check(events)
+        require(events, self)
         folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
         say, seeds = progress or _silent, Seeds(self.seed)
         sideband = events[self.region.sideband(events.mass)]
@@ -205,30 +202,6 @@ class Search:
     @property
     def _workers(self) -> int:
         return cores() if self.workers is None else self.workers
-
-    def _check(self, events: Events) -> None:
-        """Refuse events that can not be searched, before anything is trained."""
-        self.region.check(events.mass)
-        signal, sideband = self.region.signal(events.mass), self.region.sideband(events.mass)
-        if sideband.sum() < _MINIMUM_SIDEBAND:
-            raise TooFewEventsError(
-                f"{int(sideband.sum())} events in the sidebands; at least {_MINIMUM_SIDEBAND} are needed to learn a "
-                "density. Widen the sidebands or loosen the selection."
-            )
-        per_fold = np.bincount(fold_of(events.ids[signal], self.folds), minlength=self.folds)
-        if per_fold.min() < _MINIMUM_PER_FOLD:
-            raise TooFewEventsError(
-                f"Fold {int(per_fold.argmin())} of {self.folds} has {int(per_fold.min())} events in the signal region; "
-                f"at least {_MINIMUM_PER_FOLD} are needed. Use fewer folds or a wider signal region."
-            )
-        if events.x.ndim == 2:
-            for place, mask in (("signal region", signal), ("sidebands", sideband)):
-                flat = np.flatnonzero(np.ptp(events.x[mask], axis=0) == 0)
-                if len(flat):
-                    raise ConstantFeatureError(
-                        f"Feature '{events.columns[flat[0]]}' has the single value {events.x[mask][0, flat[0]]:g} in "
-                        f"the {place}. Leave it out or mend its expression."
-                    )
 
     def _train(
         self, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress

@@ -1,11 +1,10 @@
-"""A world in which the truth is known: its events, a generator and a mass model that know it, and a cheap classifier."""
+"""A world with a known truth: its events, a generator and a mass model that know it, and a cheap classifier."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -124,10 +123,8 @@ class TrueMass:
     def fit(self, mass: Any, region: Region, *, weights: Any = None) -> Self:
         self.calls.append((mass, weights))
         self.region_ = region
-        self.total_ = float(np.sum(weights)) / float(self._integral(region.sideband_low, region.low))
-        self.total_ /= 1 + float(
-            self._integral(region.high, region.sideband_high) / self._integral(region.sideband_low, region.low)
-        )
+        beside = self._integral(region.sideband_low, region.low) + self._integral(region.high, region.sideband_high)
+        self.total_ = float(np.sum(weights)) / beside
         return self
 
     def sample(self, n: int, *, seed: int, within: Region | Interval | None = None) -> Array:
@@ -136,7 +133,7 @@ class TrueMass:
 
     def expected(self, within: Region | Interval | None = None) -> Expected:
         edges = within or self.region_
-        events = self.total_ * float(self._integral(edges.low, edges.high))
+        events = self.total_ * self._integral(edges.low, edges.high)
         return Expected(events, events**0.5)
 
     def density(self, mass: Any) -> Array:
@@ -149,8 +146,8 @@ class TrueMass:
         return {"kind": self.kind}
 
     @staticmethod
-    def _integral(low: Any, high: Any) -> Any:
-        return np.exp(-low / SLOPE) - np.exp(-high / SLOPE)
+    def _integral(low: Any, high: Any) -> float:
+        return float(np.exp(-low / SLOPE) - np.exp(-high / SLOPE))
 
 
 def fingerprints(x: Any) -> NDArray[np.uint64]:
