@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ EXTRAS = {
     "xrootd": ("fsspec_xrootd",),
     "stats": ("pyhf", "cabinetry"),
 }
+REINSTALL = "Install the tested versions: pip install -c constraints.txt cathode-hep"
 GIGABYTE = 1e9
 LITTLE_MEMORY = 2 * GIGABYTE
 LITTLE_DISK = 1 * GIGABYTE
@@ -68,20 +70,27 @@ class Diagnosis:
 
 def diagnose(folder: Path | None = None) -> Diagnosis:
     """Look at the installation; `folder` is where runs would be written (default: the working directory)."""
-    return Diagnosis(
-        (
-            _python(),
-            *(_package(name) for name in PACKAGES),
-            _threads(),
-            _blas(),
-            _device(),
-            _memory(),
-            _disk(folder or Path.cwd()),
-            *(_extra(name, modules) for name, modules in EXTRAS.items()),
-            _trial("ROOT round trip", _root_round_trip),
-            _trial("small flow trains", _small_flow),
-        )
-    )
+    jobs: list[tuple[str, Callable[[], Finding]]] = [
+        ("Python", _python),
+        *((name, partial(_package, name)) for name in PACKAGES),
+        ("threads", _threads),
+        ("BLAS and OpenMP", _blas),
+        ("device", _device),
+        ("memory", _memory),
+        ("disk", partial(_disk, folder or Path.cwd())),
+        *((f"extra '{name}'", partial(_extra, name, modules)) for name, modules in EXTRAS.items()),
+        ("ROOT round trip", partial(_trial, "ROOT round trip", _root_round_trip)),
+        ("small flow trains", partial(_trial, "small flow trains", _small_flow)),
+    ]
+    return Diagnosis(tuple(_looked(what, job) for what, job in jobs))
+
+
+def _looked(what: str, job: Callable[[], Finding]) -> Finding:
+    """Whatever goes wrong is a finding, because a doctor must not fall ill."""
+    try:
+        return job()
+    except Exception as error:
+        return Finding(what, f"{type(error).__name__}: {error}", "bad", REINSTALL)
 
 
 def _python() -> Finding:
@@ -94,7 +103,7 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Finding(name, "missing", "bad", "pip install -c constraints.txt cathode-hep")
+        return Finding(name, "missing", "bad", REINSTALL)
 
 
 def _threads() -> Finding:
@@ -161,13 +170,9 @@ def _extra(name: str, modules: tuple[str, ...]) -> Finding:
 
 
 def _trial(what: str, job: Callable[[], str]) -> Finding:
-    """Do a small job; whatever goes wrong is a finding, because a doctor must not fall ill."""
+    """Do a small job, and say how long it took."""
     start = time.perf_counter()
-    try:
-        found = job()
-    except Exception as error:
-        remedy = "Install the tested versions: pip install -c constraints.txt cathode-hep"
-        return Finding(what, f"{type(error).__name__}: {error}", "bad", remedy)
+    found = job()
     return Finding(what, f"{found}, {time.perf_counter() - start:.1f} s")
 
 

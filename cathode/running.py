@@ -61,8 +61,15 @@ def validate_analysis(
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:
     """Fit mass model and generator to the sidebands and save both in `output`; returns it.
 
-    An interrupted training is continued by the same call; a finished one is not repeated.
+    An interrupted training is continued by the same call; a finished one is not repeated, and a search that is run
+    into the same folder takes it over.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder belongs to another search.
     """
+    from cathode.folder import RunFolder
     from cathode.seeds import Seeds
     from cathode.templates import train_generator
 
@@ -71,6 +78,7 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     with _threads(config.threads):
         events = config.read_events(progress)
         search.region.check(events.mass)
+        RunFolder.claim(folder, search.fingerprint(events), search.settings())
         sideband = events[search.region.sideband(events.mass)]
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_failing_job_is_a_finding_and_not_a_crash(monkeypatch: pytest.MonkeyPa
     assert json.loads(done.stdout)["healthy"] is False
 
 
-def test_a_missing_package_is_bad_and_a_missing_extra_is_a_note() -> None:
-    assert doctor._package("no-such-package").status == "bad"
-    assert doctor._extra("none", ("no_such_module",)).status == "note"
+def test_a_missing_package_is_bad_and_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(doctor, "EXTRAS", {"none": ("no_such_module",)})
+    monkeypatch.setattr(doctor, "_small_flow", lambda: "trained")
+    status = {finding.what: finding.status for finding in doctor.diagnose().findings}
+    assert (status["no-such-package"], status["extra 'none'"]) == ("bad", "note")
+
+
+def test_an_import_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(doctor, "_small_flow", lambda: "trained")
+    found = {finding.what: finding for finding in doctor.diagnose().findings}
+    assert found["threads"].status == found["device"].status == "bad"
+    assert "torch" in found["device"].found

@@ -109,8 +109,9 @@ def test_the_same_command_finds_its_work_done(made: SimpleNamespace) -> None:
     assert second.cuts == first.cuts
 
 
-def test_a_folder_of_another_search_is_refused(made: SimpleNamespace) -> None:
-    arguments = ["run", str(made.folder / "analysis.yaml"), "-o", str(made.run), "--set", "seed=2"]
+@pytest.mark.parametrize("verb", ["run", "validate", "train"])
+def test_a_folder_of_another_search_is_refused(made: SimpleNamespace, verb: str) -> None:
+    arguments = [verb, str(made.folder / "analysis.yaml"), "-o", str(made.run), "--set", "seed=2"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
     assert "holds another search (seed was 1)" in done.stderr
@@ -150,6 +151,10 @@ def test_training_then_sampling_gives_background_in_the_window(made: SimpleNames
     if suffix == "root":
         with uproot.open(output) as file:
             np.testing.assert_array_equal(file["Events"]["mass"].array(library="np"), drawn.mass)
+
+
+def test_a_finished_run_can_be_sampled(made: SimpleNamespace) -> None:
+    assert len(sample_template(made.run, 100, seed=1)[0]) == 100
 
 
 def test_training_alone_is_the_training_of_the_search(made: SimpleNamespace) -> None:
