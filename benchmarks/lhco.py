@@ -112,7 +112,7 @@ def search_of(method: str, region, seed: int, paper_epochs: int, quick: bool):
 
     if method == "cathode":
         return Search(region=region, classifier=BoostedTrees(members=10 if quick else 50), seed=seed)
-    paper = create({"kind": "maf", "bijection": "logit", "training": {"epochs": 1 if quick else paper_epochs}})
+    paper = create({"kind": "maf", "training": {"epochs": 1 if quick else paper_epochs}})
     return Search(
         region=region,
         generator=paper,

@@ -45,7 +45,7 @@ def train_generator(
     With a `folder` the fitted generator is saved there, training states go beside it, a finished one is loaded instead
     of trained again, and an interrupted training continues.
     """
-    from generators.artifact import fingerprint, load, save
+    from generators.artifact import load, save
 
     if folder is not None and folder.exists():
         return load(folder)  # type: ignore[no-any-return]
@@ -56,7 +56,6 @@ def train_generator(
             sideband.x, sideband.context, weights=sideband.weights, seed=seed, monitor=monitor, checkpoint=checkpoint
         )
     fresh.columns_ = sideband.columns
-    fresh.data_hash_ = fingerprint(sideband.x, sideband.mass, sideband.weights)
     if folder is not None and hasattr(fresh, "hyperparameters"):
         save(fresh, folder)
     if checkpoint is not None:

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from generators.artifact import fingerprint
+from generators.bijections.frame import FittedBijection
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
 from generators.protocols import Array, Monitor
 from generators.registry import create
@@ -53,13 +55,15 @@ class ConditionalDensity(nn.Module, ABC):
 class TabularDensity(ABC):
     """Bijection, network states and training of a density p(x | c) of feature vectors.
 
-    Hyperparameters are the dataclass fields. After `fit`: `bijection_`, `states_` (best first), `train_losses_`,
-    `validation_losses_`, `best_epochs_`. Sampling shares the rows among all kept states; the density is their mean.
+    Hyperparameters are the dataclass fields. `bijection` is a kind or a specification of kind and hyperparameters, such
+    as ``{"kind": "chain", "bijections": ["logit", "standardise"]}``. After `fit`: `bijection_`, `states_` (best first),
+    `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`. Sampling shares the rows among all kept states;
+    the density is their mean.
     """
 
     kind: ClassVar[str]
 
-    bijection: str = "quantile_normal"
+    bijection: str | dict[str, Any] = "quantile_normal"
     training: TrainingSettings
 
     @abstractmethod
@@ -78,6 +82,8 @@ class TabularDensity(ABC):
     ) -> Self:
         """Learn from x (N, D), context (N, C) and optional event weights (N,), which may be negative.
 
+        Rows of weight zero are left out.
+
         Raises
         ------
         NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
@@ -87,9 +93,12 @@ class TabularDensity(ABC):
         """
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
         _check(x, context, w)
+        used = w != 0
+        data_hash = fingerprint(x, context, weights)
+        x, context, w = np.asarray(x)[used], np.asarray(context)[used], w[used]
         rows, c = torch.as_tensor(np.asarray(x, np.float64)), torch.as_tensor(np.asarray(context, np.float64))
         w_t = torch.as_tensor(w)
-        bijection = create({"kind": self.bijection}).fit(rows, w_t)
+        bijection = self._unfitted_bijection().fit(rows, w_t)
         shift, scale = _range(c)
         z, _ = bijection.forward(rows)
         data = TrainingData(z.float(), ((c - shift) / scale).float(), w_t.float())
@@ -107,7 +116,7 @@ class TabularDensity(ABC):
             after_epoch=_after_epoch,
         )
         self.bijection_, self.shift_, self.scale_ = bijection, shift, scale
-        self.features_, self.seed_ = rows.shape[1], seed
+        self.features_, self.seed_, self.data_hash_ = rows.shape[1], seed, data_hash
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
         self.best_epochs_ = trained.best_epochs
         self._take(trained.states)
@@ -165,7 +174,7 @@ class TabularDensity(ABC):
     def restore(self, state: dict[str, Tensor]) -> Self:
         """Take what `state` gave; the inverse of it."""
         self.shift_, self.scale_ = state["context.shift"], state["context.scale"]
-        self.bijection_ = create({"kind": self.bijection})
+        self.bijection_ = self._unfitted_bijection()
         self.bijection_.load_state_dict(_under("bijection.", state))
         self.train_losses_ = state["losses.train"].tolist()
         self.validation_losses_ = state["losses.validation"].tolist()
@@ -182,6 +191,11 @@ class TabularDensity(ABC):
         """Shape of one event."""
         self._require_fit()
         return (self.features_,)
+
+    def _unfitted_bijection(self) -> FittedBijection:
+        specification = {"kind": self.bijection} if isinstance(self.bijection, str) else self.bijection
+        bijection: FittedBijection = create(specification)
+        return bijection
 
     def _take(self, states: list[State]) -> None:
         """Build the networks of all kept states."""
@@ -213,8 +227,9 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
         raise ShapeError(f"x must be (N, D) and context (N, C); they are {np.shape(x)} and {np.shape(context)}.")
     if not len(x) == len(context) == len(weights) or weights.ndim != 1:
         raise ShapeError(f"x, context and weights have {len(x)}, {len(context)} and {np.shape(weights)} rows.")
-    if len(x) < minimum:
-        raise TooFewEventsError(f"{len(x)} events are too few to learn a density from; at least {minimum} are needed.")
+    used = int(np.count_nonzero(weights))
+    if used < minimum:
+        raise TooFewEventsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
     for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
         bad = ~np.isfinite(values)
         if bad.any():

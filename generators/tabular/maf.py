@@ -23,14 +23,16 @@ class MaskedAutoregressiveFlow(TabularDensity):
     `blocks` times a masked network that shifts and scales every feature given the ones before it, a normalisation
     whose moments are set once per epoch, and a reversal of the order of features. With the defaults and four features
     it has the 274,800 parameters of the paper, its optimiser settings (Adam, 1e-4, batches of 256, 100 epochs) and the
-    ten states of lowest validation loss. The paper prepares features by
-    ``{"kind": "chain", "bijections": ["logit", "standardise"]}``.
+    ten states of lowest validation loss; features are prepared by logit and standardisation.
 
     The masked networks have `layers` hidden layers of `hidden` units.
     """
 
     kind: ClassVar[str] = "maf"
 
+    bijection: str | dict[str, Any] = field(
+        default_factory=lambda: {"kind": "chain", "bijections": ["logit", "standardise"]}
+    )
     blocks: int = 15
     hidden: int = 128
     layers: int = 2

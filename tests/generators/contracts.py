@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import generators
+from generators.artifact import read_card
 from generators.errors import (
     CheckpointError,
     ConstantFeatureError,
@@ -44,6 +45,7 @@ BIJECTIONS: tuple[dict[str, Any], ...] = (
 DENSITIES: tuple[dict[str, Any], ...] = (
     {
         "kind": "maf",
+        "bijection": "quantile_normal",
         "blocks": 3,
         "hidden": 24,
         "training": {"epochs": 8, "batch_size": 128, "learning_rate": 3e-3, "schedule": "one_cycle", "best_states": 2},
@@ -421,6 +423,22 @@ class DensityContract:
         fitted.fit(x, c, weights=np.where(heavy, 3.0, 1.0), seed=2)
         share = (fitted.sample(rng.uniform(2, 4, (4_000, 1)), seed=1)[:, 0] > 0).mean()
         assert share == pytest.approx(0.75, abs=0.06)
+
+    def test_rows_without_weight_do_not_exist(self, specification: dict[str, Any]) -> None:
+        x, c = gaussian_events(600, seed=17)
+        w = np.random.default_rng(18).uniform(0.5, 2, 600)
+        wild = np.full((40, 2), 1e7)
+        rows = np.random.default_rng(19).permutation(640)
+        more = [np.concatenate(pair) for pair in ((x, wild), (c, np.full((40, 1), -99.0)), (w, np.zeros(40)))]
+        kept = rows[rows < 600]
+        one = quick(specification).fit(x[kept], c[kept], weights=w[kept], seed=1).state()
+        two = quick(specification).fit(more[0][rows], more[1][rows], weights=more[2][rows], seed=1).state()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+    def test_card_records_the_data(self, fitted: Any, tmp_path: Path) -> None:
+        card = read_card(generators.save(fitted, tmp_path / "model"))
+        assert card.data_hash == generators.fingerprint(*gaussian_events(6_000, seed=10), None)
+        assert generators.load(tmp_path / "model").data_hash_ == card.data_hash
 
     def test_same_seed_same_model_other_seed_another(self, specification: dict[str, Any]) -> None:
         x, c = gaussian_events(600, seed=14)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import generators
 from generators.errors import HyperparameterError
 from generators.flows.coupling import CouplingSpline, transformed_features
 from generators.flows.epoch_norm import EpochNorm
@@ -17,7 +19,7 @@ from generators.registry import create
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.maf import MaskedAutoregressiveFlow
 
-from .contracts import DENSITIES, DensityContract, gaussian_events, log_det_by_autograd, name_of
+from .contracts import DENSITIES, DensityContract, gaussian_events, log_det_by_autograd, name_of, quick
 
 # torch itself builds forward derivatives, which flow matching integrates, with a function that it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -34,6 +36,16 @@ def specification(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def fitted(specification: dict[str, Any]) -> Any:
     return create(specification).fit(*gaussian_events(6_000, seed=10), seed=1)
+
+
+@pytest.mark.parametrize("kind", ["logit", "chain"])
+def test_bijection_with_hyperparameters_survives_saving(kind: str, tmp_path: Path) -> None:
+    bijection = {"logit": {"kind": "logit", "epsilon": 1e-3}, "chain": {"kind": "chain", "bijections": ["logit"]}}[kind]
+    specification = {**DENSITIES[1], "bijection": bijection}
+    x, c = gaussian_events(200, seed=31)
+    fitted = quick(specification, steps=3).fit(x, c, seed=1)
+    again = generators.load(generators.save(fitted, tmp_path / "model"))
+    assert np.array_equal(again.log_prob(x, c), fitted.log_prob(x, c))
 
 
 class TestContract(DensityContract):
@@ -105,6 +117,7 @@ class TestMaskedAutoregressiveFlow:
     def test_recipe_of_the_paper_is_the_default(self) -> None:
         training = MaskedAutoregressiveFlow().training
         assert (training.epochs, training.batch_size, training.learning_rate) == (100, 256, 1e-4)
+        assert MaskedAutoregressiveFlow().bijection == {"kind": "chain", "bijections": ["logit", "standardise"]}
         assert (training.weight_decay, training.best_states, training.schedule) == (1e-6, 10, "constant")
 
     def test_is_autoregressive_within_a_block(self) -> None:
