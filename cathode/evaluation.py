@@ -11,12 +11,12 @@ from analysis.errors import AnalysisError
 from analysis.events import BoolArray, Events, FloatArray
 from analysis.folds import fold_of
 from analysis.metrics.ranking import SicCurve, auc, sic
-from analysis.statistics.sculpting import SculptingTest, sculpting_test
+from analysis.statistics.sculpting import sculpting_test
 from cathode.background import Cut
 from cathode.classifiers import WeakClassifier
 from cathode.crossfit import Sample, cross_fit
 from cathode.region import Region
-from cathode.report.diagnostics import RankingCurve
+from cathode.report.diagnostics import RankingCurve, SculptingCurve
 from cathode.result import Sculpting, TruthEvaluation
 from cathode.scoring import Scores
 
@@ -29,12 +29,10 @@ _POINTS = 400
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """Sculpting tests of all cuts, and the ratios behind them: edges (B + 1,), ratio and error (E, B)."""
+    """Sculpting tests of all cuts that could be tested, and the ratios behind them."""
 
     tests: tuple[Sculpting, ...]
-    edges: FloatArray | None
-    ratio: FloatArray | None
-    error: FloatArray | None
+    curves: tuple[SculptingCurve, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +52,20 @@ def sculpting(events: Events, scores: Scores, cuts: Sequence[Cut], region: Regio
     """
     side = region.sideband(events.mass)
     tests: list[Sculpting] = []
-    found: list[SculptingTest] = []
+    curves: list[SculptingCurve] = []
     for cut, passes in zip(cuts, scores.passes, strict=True):
         try:
             test = sculpting_test(events.mass[side], passes[side], weights=events.weights[side], bins=bins)
         except AnalysisError:
             continue
-        found.append(test)
         passed = test.p_value > _SCULPTED
         tests.append(Sculpting(cut.background_efficiency, test.chi2, test.ndof, test.p_value, passed))
-    # One figure shows all cuts, so it needs their common bins; tight cuts have fewer and are drawn by their test alone.
-    same = [t for t in found if len(t.edges) == len(found[0].edges)]
-    if not same:
-        return Shape(tuple(tests), None, None, None)
-    return Shape(tuple(tests), same[0].edges, np.array([t.ratio for t in same]), np.array([t.error for t in same]))
+        curves.append(
+            SculptingCurve(
+                background_efficiency=cut.background_efficiency, edges=test.edges, ratio=test.ratio, error=test.error
+            )
+        )
+    return Shape(tuple(tests), tuple(curves))
 
 
 def evaluate(

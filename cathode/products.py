@@ -63,9 +63,7 @@ def write_products(
         curve_mass=mass,
         curve_density=density,
         curve_error=error,
-        sculpting_edges=shape.edges,
-        sculpting_ratio=shape.ratio,
-        sculpting_error=shape.error,
+        sculpting=shape.curves,
         ranking=ranking.curve,
         idealised=ranking.idealised_curve,
     ).save(folder / DIAGNOSTICS)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cathode.progress import Progress
 
 #: Seconds between two plain lines of one stage, where nobody watches a bar.
-PLAIN_INTERVAL = 10.0
+PLAIN_INTERVAL = 30.0
 
 
 @dataclass(frozen=True)

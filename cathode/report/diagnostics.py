@@ -31,6 +31,16 @@ class RankingCurve:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SculptingCurve:
+    """The spectrum after a cut over efficiency × the spectrum before it: bins (B + 1,) in GeV, ratio and error (B,)."""
+
+    background_efficiency: float
+    edges: Array
+    ratio: Array
+    error: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Diagnostics:
     """What the report draws. Everything may be absent; the report shows what there is.
 
@@ -46,9 +56,7 @@ class Diagnostics:
     passes : (E, N) whether an event passes each cut.
     template_x, template_mass, template_scores, template_fold : (T, D), (T,), (T,), (T,) the template.
     curve_mass, curve_density, curve_error : (K,) the mass model, in events per GeV.
-    sculpting_edges : (B + 1,) mass bins of the sculpting test, GeV.
-    sculpting_efficiencies : (S,) cuts that are drawn; those too tight for the common bins are left out.
-    sculpting_ratio, sculpting_error : (S, B) spectrum after the cut over efficiency × spectrum before, and its error.
+    sculpting : one curve per cut that enough events pass; each has bins of its own.
     ranking, idealised : evaluation against the truth, of this search and of the same classifier with true background.
     """
 
@@ -68,10 +76,7 @@ class Diagnostics:
     curve_mass: Array | None = None
     curve_density: Array | None = None
     curve_error: Array | None = None
-    sculpting_edges: Array | None = None
-    sculpting_efficiencies: Array | None = None
-    sculpting_ratio: Array | None = None
-    sculpting_error: Array | None = None
+    sculpting: tuple[SculptingCurve, ...] = ()
     ranking: RankingCurve | None = None
     idealised: RankingCurve | None = None
 
@@ -79,8 +84,9 @@ class Diagnostics:
         """Write a compressed .npz file, atomically."""
         arrays: dict[str, Any] = {"format": np.array(FORMAT)}
         for name, value in ((f.name, getattr(self, f.name)) for f in fields(self)):
-            if isinstance(value, RankingCurve):
-                arrays |= {f"{name}/{f.name}": getattr(value, f.name) for f in fields(value)}
+            if name in _CURVES:
+                for index, curve in enumerate(value if isinstance(value, tuple) else [value] if value else []):
+                    arrays |= {f"{name}/{index}/{f.name}": getattr(curve, f.name) for f in fields(curve)}
             elif value is not None:
                 arrays[name] = np.asarray(value)
         with atomic_path(path) as temporary:
@@ -102,8 +108,27 @@ class Diagnostics:
             raise RunFolderError(f"{path}: can not be read ({error}). Run the search again.") from error
         if int(arrays.pop("format", -1)) != FORMAT:
             raise RunFolderError(f"{path}: not written by this version of the package. Run the search again.")
-        values: dict[str, Any] = {name: value for name, value in arrays.items() if "/" not in name}
-        for name in {key.partition("/")[0] for key in arrays if "/" in key}:
-            values[name] = RankingCurve(**{f.name: arrays[f"{name}/{f.name}"] for f in fields(RankingCurve)})
-        values["columns"] = tuple(str(c) for c in arrays.get("columns", ()))
-        return cls(**values)
+        try:
+            return cls(**_values(arrays))
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{path}: its arrays are not those of a run ({error}). Run the search again."
+            ) from error
+
+
+def _values(arrays: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: value for name, value in arrays.items() if "/" not in name}
+    values["columns"] = tuple(str(c) for c in arrays.get("columns", ()))
+    for name, curve in _CURVES.items():
+        count = len({key.split("/")[1] for key in arrays if key.startswith(f"{name}/")})
+        parts = tuple(_curve(curve, arrays, f"{name}/{index}/") for index in range(count))
+        values[name] = parts if name == "sculpting" else (parts[0] if parts else None)
+    return values
+
+
+_CURVES: dict[str, type[Any]] = {"sculpting": SculptingCurve, "ranking": RankingCurve, "idealised": RankingCurve}
+
+
+def _curve(curve: type[Any], arrays: dict[str, Any], prefix: str) -> Any:
+    stored = {f.name: arrays[prefix + f.name] for f in fields(curve)}
+    return curve(**{name: value.item() if value.ndim == 0 else value for name, value in stored.items()})

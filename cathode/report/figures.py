@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,21 @@ from cathode.validation import TOLERANCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+#: What stands on the axis of a feature, and its unit, for features that the package itself computes.
+LABELS = {
+    "mj_light": ("Mass of the lighter jet", "GeV"),
+    "mj_heavy": ("Mass of the heavier jet", "GeV"),
+    "delta_mj": ("Mass difference of the jets", "GeV"),
+    "tau21_light": (r"$\tau_{21}$ of the lighter jet", ""),
+    "tau21_heavy": (r"$\tau_{21}$ of the heavier jet", ""),
+    "tau32_light": (r"$\tau_{32}$ of the lighter jet", ""),
+    "tau32_heavy": (r"$\tau_{32}$ of the heavier jet", ""),
+    "delta_r": (r"$\Delta R$ of the jets", ""),
+    "delta_eta": (r"$\Delta\eta$ of the jets", ""),
+    "classifier score": ("Classifier score", ""),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +181,8 @@ def _comparison(
         observed.error,
         predicted.content,
         predicted.error,
-        label=label,
+        label=LABELS.get(label, (label, ""))[0],
+        unit=LABELS.get(label, (label, ""))[1],
         ratio_range=ratio_range(observed, predicted),
         template_label=template_label,
         log=log,
@@ -188,22 +204,16 @@ def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
         said = ", ".join(f"{c.low:g} to {c.high:g} GeV: AUC {c.auc:.3f}" for c in strips)
         caption = "How well a classifier tells template from data in the held-out strips. It should not."
         yield Plate("closure", "validation", figure, caption, f"Closure by strip. {said}.")
-    if d.sculpting_edges is not None and d.sculpting_ratio is not None and d.sculpting_error is not None:
-        labels = [rf"$\varepsilon_B$ = {e:g}" for e in _sculpted(d)]
+    if d.sculpting:
         figure = sculpting(
-            [d.sculpting_edges] * len(labels), list(d.sculpting_ratio), list(d.sculpting_error), labels, window=window
+            [curve.edges for curve in d.sculpting],
+            [curve.ratio for curve in d.sculpting],
+            [curve.error for curve in d.sculpting],
+            [rf"$\varepsilon_B$ = {curve.background_efficiency:g}" for curve in d.sculpting],
+            window=window,
         )
         caption = "The spectrum after each cut over the spectrum before it, times the efficiency. Flat is not sculpted."
         yield Plate("sculpting", "validation", figure, caption, caption)
-
-
-def _sculpted(d: Diagnostics) -> NDArray[Any]:
-    """Background efficiencies of the rows of the sculpting ratio."""
-    assert d.sculpting_ratio is not None
-    rows = len(d.sculpting_ratio)
-    if d.sculpting_efficiencies is not None:
-        return d.sculpting_efficiencies
-    return np.arange(1, rows + 1) if d.efficiencies is None else d.efficiencies[:rows]
 
 
 def _truth(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:

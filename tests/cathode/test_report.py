@@ -12,7 +12,7 @@ import pytest
 
 from cathode.errors import ResultError, RunFolderError
 from cathode.report import words
-from cathode.report.diagnostics import Diagnostics, RankingCurve
+from cathode.report.diagnostics import Diagnostics, RankingCurve, SculptingCurve
 from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.report.page import render, write_report
 from cathode.result import CutResult, SearchResult
@@ -55,9 +55,15 @@ def diagnostics() -> Diagnostics:
         curve_mass=grid,
         curve_density=20_000 / 600 * np.exp(-(grid - 2400) / 600),
         curve_error=0.01 * grid,
-        sculpting_edges=np.linspace(2400, 6000, 11),
-        sculpting_ratio=np.ones((1, 10)),
-        sculpting_error=np.full((1, 10), 0.1),
+        sculpting=tuple(
+            SculptingCurve(
+                background_efficiency=10.0**-bins,
+                edges=np.linspace(2400, 6000, bins + 1),
+                ratio=np.ones(bins),
+                error=np.full(bins, 0.1),
+            )
+            for bins in (2, 3)
+        ),
         ranking=ranking,
         idealised=ranking,
     )
@@ -209,6 +215,8 @@ def test_diagnostics_come_back_as_they_were(tmp_path: Path, diagnostics: Diagnos
         assert getattr(back, name).dtype == getattr(diagnostics, name).dtype
     assert back.idealised is not None
     np.testing.assert_array_equal(back.idealised.sic, diagnostics.idealised.sic)
+    assert [curve.background_efficiency for curve in back.sculpting] == [1e-2, 1e-3]
+    assert [len(curve.ratio) for curve in back.sculpting] == [2, 3]
     assert Diagnostics.load(_saved(Diagnostics(), tmp_path / "e.npz")).mass is None
 
 
@@ -219,6 +227,9 @@ def test_truncated_and_foreign_diagnostics_are_refused(tmp_path: Path, diagnosti
         Diagnostics.load(path)
     np.savez(path, mass=np.ones(3))
     with pytest.raises(RunFolderError, match="not written by this version"):
+        Diagnostics.load(path)
+    np.savez(path, format=np.array(1), masses=np.ones(3))
+    with pytest.raises(RunFolderError, match="not those of a run"):
         Diagnostics.load(path)
     np.savez(path, format=np.array(1), mass=np.array([object()], dtype=object), allow_pickle=True)
     with pytest.raises(RunFolderError):
