@@ -32,7 +32,7 @@ from cathode.requirements import require
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
-from cathode.templates import cores, draw_template, spare_worker, submit, template_folds, train_generator
+from cathode.templates import beside, cores, draw_template, template_folds, train_generator
 from cathode.validation import StripTest, strip_test, with_members, without_strips
 from cathode.verdict import summary_of_mass_model, summary_of_trainings, warnings_of
 
@@ -207,13 +207,15 @@ class Search:
         self, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress
     ) -> tuple[ConditionalGenerator, ConditionalGenerator | None]:
         """The generator of the search and, beside it in a second process, the one of the strip test."""
-        beside = None
-        if self.closure:
-            beside = submit(spare_worker(self._workers), self._strip_generator, sideband, seeds, folder)
-        generator = train_generator(
-            self.generator, sideband, seed=seeds("generator"), folder=folder.at("template"), monitor=_epochs(say)
-        )
-        return generator, None if beside is None else beside.result()
+
+        def train() -> ConditionalGenerator:
+            seed, place = seeds("generator"), folder.at("template")
+            return train_generator(self.generator, sideband, seed=seed, folder=place, monitor=_epochs(say))
+
+        if not self.closure:
+            return train(), None
+        with beside(self._workers, self._strip_generator, sideband, seeds, folder) as strip_generator:
+            return train(), strip_generator.result()
 
     def _strip_generator(
         self, sideband: Events, seeds: Seeds, folder: RunFolder, monitor: Monitor | None = None

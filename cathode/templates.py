@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ from cathode.contexts import MassModel
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator, Monitor
+
+
+#: Seconds between two looks of a worker for its parent.
+_WATCH = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +52,12 @@ def train_generator(
     """
     from generators.artifact import load, save
 
-    if folder is not None and folder.exists():
+    checkpoint = None if folder is None else folder.with_suffix(".checkpoint")
+    if folder is not None and checkpoint is not None and folder.exists():
+        # A kill between the two leaves both.
+        checkpoint.unlink(missing_ok=True)
         return load(folder)  # type: ignore[no-any-return]
     fresh: Any = copy.deepcopy(generator)
-    checkpoint = None if folder is None else folder.with_suffix(".checkpoint")
     with one_thread():
         fresh.fit(
             sideband.x, sideband.context, weights=sideband.weights, seed=seed, monitor=monitor, checkpoint=checkpoint
@@ -84,29 +91,46 @@ def draw_at(generator: ConditionalGenerator, mass: FloatArray, *, seed: int) -> 
     return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64))
 
 
-def spare_worker(workers: int) -> Any:
-    """Executor of one process beside this one, or None where there is a single core to use.
+@contextmanager
+def beside(workers: int, function: Any, *args: Any) -> Iterator[Future[Any]]:
+    """Compute `function(*args)` in a second process while the block runs, or before it where there is a single core.
 
-    Loky and not a bare process pool: scripts and notebooks need no ``if __name__ == "__main__"``.
+    An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
+    scripts and notebooks need no ``if __name__ == "__main__"``.
     """
     if workers < 2:
-        return None
+        done: Future[Any] = Future()
+        done.set_result(function(*args))
+        yield done
+        return
     from loky import get_reusable_executor
 
-    return get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
-
-
-def submit(executor: Any, function: Any, *args: Any, **kwargs: Any) -> Future[Any]:
-    """Start `function` in the executor, or run it now where there is none."""
-    if executor is not None:
-        future: Future[Any] = executor.submit(function, *args, **kwargs)
-        return future
-    done: Future[Any] = Future()
+    executor = get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
     try:
-        done.set_result(function(*args, **kwargs))
-    except Exception as error:
-        done.set_exception(error)
-    return done
+        yield executor.submit(_not_outliving, os.getpid(), function, args)
+    except BaseException:
+        executor.shutdown(wait=False, kill_workers=True)
+        raise
+
+
+def _not_outliving(parent: int, function: Any, args: tuple[Any, ...]) -> Any:
+    """Call `function`, and end this process with its parent.
+
+    A worker whose parent was killed would go on for the length of a training, and write into the folder in which the
+    next run already continues.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_WATCH):
+            if os.getppid() != parent:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        return function(*args)
+    finally:
+        done.set()
 
 
 @contextmanager

@@ -63,19 +63,19 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
     RunFolderError
         If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events.
     """
-    from cathode.templates import cores, spare_worker, submit
+    from cathode.templates import beside, cores
 
     folder = Path(folder)
     result, drawn = _plates(folder)
-    beside = submit(spare_worker(cores() if workers is None else workers), _write_pdfs, folder)
     pictures = []
-    for number, plate in enumerate(drawn):
-        if progress is not None:
-            progress("report", number, len(drawn) + 1, plate.name)
-        pictures.append(_draw(plate, folder / FIGURES))
-    page = folder / "report.html"
-    write_text(page, render(result, pictures))
-    beside.result()
+    with beside(cores() if workers is None else workers, _write_pdfs, folder) as pdfs:
+        for number, plate in enumerate(drawn):
+            if progress is not None:
+                progress("report", number, len(drawn) + 1, plate.name)
+            pictures.append(_draw(plate, folder / FIGURES))
+        page = folder / "report.html"
+        write_text(page, render(result, pictures))
+        pdfs.result()
     if progress is not None:
         progress("report", 1, 1)
     return page
