@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +14,9 @@ from analysis.atomic import write_text
 from cathode.errors import RunFolderError
 
 IDENTITY = "search.json"
+
+#: Names that `tempfile` makes out of ours, and the folder in which `generators.artifact` writes.
+_UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?|\..+\.writing")
 
 _PACKAGES = ("cathode-hep", "torch", "nflows", "scikit-learn", "numpy", "scipy", "uproot", "awkward", "iminuit")
 
@@ -42,17 +47,19 @@ class RunFolder:
         if identity.exists():
             try:
                 before = json.loads(identity.read_text(encoding="utf-8"))
-            except json.JSONDecodeError as error:
+                known, its_settings = before["fingerprint"], dict(before["settings"])
+            except (ValueError, KeyError, TypeError, OSError) as error:
                 raise RunFolderError(
-                    f"{identity}: unreadable ({error}). Delete the folder or choose another."
+                    f"{identity}: unreadable ({error!r}). Delete the folder or choose another."
                 ) from error
-            if before.get("fingerprint") != fingerprint:
-                changed = _differences(before.get("settings", {}), settings)
+            if known != fingerprint:
+                changed = _differences(its_settings, settings)
                 raise RunFolderError(
                     f"{folder} holds another search ({changed or 'other events or another version'}). "
                     "Choose another output folder, or delete this one."
                 )
         write_text(identity, json.dumps({"fingerprint": fingerprint, "settings": settings}, indent=2, default=str))
+        _sweep(folder)
         return cls(folder)
 
     def at(self, name: str) -> Path | None:
@@ -71,6 +78,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:  # pragma: no cover - running from a source tree
             found[name] = "unknown"
     return found
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run was writing when it ended: hidden, and never given its name."""
+    for path in sorted(folder.rglob(".*")):
+        if _UNFINISHED.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
