@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ from cathode.classifiers import register
 from cathode.classifiers.storage import load_folder, save_folder
 from cathode.contexts import Expected
 from cathode.region import Interval, Region
+from cathode.result import SearchResult
 from cathode.search import Search
 
 Array = NDArray[np.float64]
@@ -213,3 +215,20 @@ def toy_search(**changes: Any) -> Search:
         "seed": 3,
     }
     return Search(**{**defaults, **changes})
+
+
+def small_flow_matching(**training: Any) -> Any:
+    """A generator of the registry that trains in a moment, and badly."""
+    from generators.registry import create
+
+    settings = {"steps": None, "epochs": 2, "batch_size": 1024, "ema_decay": 0.9, **training}
+    return create({"kind": "flow_matching", "hidden": 8, "layers": 1, "sampling_steps": 2, "training": settings})
+
+
+def decisive(result: SearchResult) -> dict[str, Any]:
+    """Everything in a result but the time that it took."""
+    plain: dict[str, Any] = json.loads(result.to_json())
+    del plain["seconds"]
+    for training in plain["trainings"]:
+        del training["seconds"]
+    return plain
