@@ -9,16 +9,36 @@ if TYPE_CHECKING:
     from analysis.events import Events as Events
     from analysis.features.dijets import DIJET_FEATURES as DIJET_FEATURES
     from analysis.features.dijets import DIJET_MASS as DIJET_MASS
+    from analysis.folds import fold_of as fold_of
+    from analysis.io.ntuples import iterate_events as iterate_events
     from analysis.io.ntuples import read_events as read_events
+    from analysis.io.scores import read_scores as read_scores
+    from analysis.io.scores import write_scores as write_scores
+    from analysis.selection import compile_expression as compile_expression
 
 _WHERE = {
     "Events": "analysis.events",
+    "compile_expression": "analysis.selection",
+    "fold_of": "analysis.folds",
+    "iterate_events": "analysis.io.ntuples",
     "read_events": "analysis.io.ntuples",
+    "read_scores": "analysis.io.scores",
+    "write_scores": "analysis.io.scores",
     "DIJET_FEATURES": "analysis.features.dijets",
     "DIJET_MASS": "analysis.features.dijets",
 }
 
-__all__ = ["DIJET_FEATURES", "DIJET_MASS", "Events", "read_events"]
+__all__ = [
+    "DIJET_FEATURES",
+    "DIJET_MASS",
+    "Events",
+    "compile_expression",
+    "fold_of",
+    "iterate_events",
+    "read_events",
+    "read_scores",
+    "write_scores",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -79,6 +79,8 @@ def open_table(path: str, tree: str | None, *, cache_bytes: int) -> Table:
         If it has no table of that name, or several and none was named.
     """
     kind = _kind(path)
+    if is_remote(path) and kind != _ROOT:
+        raise InputFileError(f"'{path}': only ROOT files are read over the network; copy this {kind} file first.")
     if kind == _HDF5:
         from analysis.io.hdf5 import Hdf5Table
 

@@ -27,6 +27,16 @@ def test_success_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["result.json"]
 
 
+def test_a_reader_of_the_old_file_keeps_the_old_file(tmp_path: Path) -> None:
+    """The new content is another file under the same name, so nobody ever sees a mixture."""
+    target = tmp_path / "result.json"
+    write_text(target, "old")
+    with open(target) as reader:
+        write_text(target, "new")
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
+
+
 def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "result.json"
     write_text(target, "old")

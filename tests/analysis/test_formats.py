@@ -10,7 +10,7 @@ import awkward as ak
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analysis import DIJET_FEATURES, DIJET_MASS, Events, read_events
@@ -50,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, make_nanoaod: Make, write_nt
     return {suffix: write_ntuple(folder / f"events{suffix}", columns, step=90) for suffix in SUFFIXES}
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8, deadline=None, phases=(Phase.generate,))
 @given(memory=st.integers(8_000, 300_000), selection=st.sampled_from(SELECTIONS))
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_formats_and_chunks_give_the_same_events(

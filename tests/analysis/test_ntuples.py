@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from analysis import DIJET_FEATURES, DIJET_MASS, Events, read_events
@@ -285,7 +285,7 @@ def test_a_chain_is_its_files_in_natural_order(tmp_path: Path, make_nanoaod: Mak
     np.testing.assert_array_equal(backwards.mass[order], single.mass)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, phases=(Phase.generate,))
 @given(memory=st.integers(30_000, 300_000))
 def test_chunks_never_change_the_events(ntuple: Path, memory: int) -> None:
     arguments: dict[str, Any] = {"weight": "genWeight", "truth": "isSignal"}
@@ -660,6 +660,11 @@ def test_remote_files_without_their_package_say_what_to_install() -> None:
             read("root://localhost//store/a.root")
     else:
         pytest.skip("fsspec-xrootd is installed")
+
+
+def test_only_root_files_are_read_over_the_network() -> None:
+    with pytest.raises(InputFileError, match="only ROOT files are read over the network; copy this parquet file"):
+        read("https://server.example/events.parquet")
 
 
 def test_remote_reads_are_tried_again(ntuple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
