@@ -113,6 +113,7 @@ class TabularDensity(ABC):
             seed=seed,
             monitor=monitor,
             checkpoint=checkpoint,
+            description=self.hyperparameters(),
             after_epoch=_after_epoch,
         )
         self.bijection_, self.shift_, self.scale_ = bijection, shift, scale

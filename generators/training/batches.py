@@ -32,9 +32,9 @@ class TrainingData:
         return TrainingData(self.x[index], self.context[index], self.weights[index])
 
     def split(self, fraction: float, *, seed: int) -> tuple[TrainingData, TrainingData]:
-        """Random training and validation parts; the second holds `fraction` of the rows, at least one."""
+        """Random training and validation parts, neither empty; the second holds `fraction` of the rows."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        n = max(1, round(fraction * len(self)))
+        n = min(max(1, round(fraction * len(self))), len(self) - 1)
         return self.rows(order[n:]), self.rows(order[:n])
 
 

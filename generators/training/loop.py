@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -71,13 +71,15 @@ def train(
     seed: int,
     monitor: Monitor | None = None,
     checkpoint: Path | None = None,
+    description: Mapping[str, Any] | None = None,
     after_epoch: Callable[[nn.Module, TrainingData], None] | None = None,
 ) -> Trained:
     """Train the phases of `model` and return its best states.
 
     The validation loss is that of the first phase, with averaged weights if there is an average, and with the same
     random numbers after every epoch. `after_epoch(model, training_data)` may set statistics before validation. A
-    `checkpoint` written by the same model, data, settings and seed is continued; another one is refused.
+    `checkpoint` written by the same model, data, settings and seed is continued; another one is refused. `description`
+    (JSON types) holds what makes the model beside the shapes of its tensors.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def train(
     plan = settings.plan(len(training))
     position = _Position()
 
-    identity = _identity(model, data, settings, seed)
+    identity = _identity(model, data, settings, seed, description)
     if checkpoint is not None and checkpoint.exists():
         _resume(checkpoint, identity, model, optimisers, average, best, position)
 
@@ -211,10 +213,12 @@ def _evaluate(
     return float(total / validation.weights.double().sum())
 
 
-def _identity(model: nn.Module, data: TrainingData, settings: TrainingSettings, seed: int) -> str:
+def _identity(
+    model: nn.Module, data: TrainingData, settings: TrainingSettings, seed: int, description: Mapping[str, Any] | None
+) -> str:
     """Hash of all that a checkpoint must have in common with the training that continues from it."""
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-    digest = hashlib.sha256(json.dumps([shapes, asdict(settings), seed], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([shapes, asdict(settings), seed, description], sort_keys=True).encode())
     for tensor in (data.x, data.context, data.weights):
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

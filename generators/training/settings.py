@@ -41,7 +41,7 @@ class TrainingSettings:
             raise GeneratorError(f"Give epochs or steps, not both or none: {self.epochs=}, {self.steps=}.")
         if self.schedule not in SCHEDULES:
             raise GeneratorError(f"schedule '{self.schedule}' is not one of {', '.join(SCHEDULES)}.")
-        for name in ("epochs", "steps", "batch_size", "best_states"):
+        for name in ("epochs", "steps", "batch_size", "best_states", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise GeneratorError(f"{name} = {value} must be at least 1.")

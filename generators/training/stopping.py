@@ -31,8 +31,8 @@ class BestStates:
             del self.kept[self.count :]
 
     def exhausted(self, epoch: int) -> bool:
-        """No better validation loss for longer than the patience."""
-        return self.patience is not None and epoch - self.best_epoch > self.patience
+        """No better validation loss in the last `patience` of so many epochs."""
+        return self.patience is not None and epoch - self.best_epoch >= self.patience
 
     @property
     def states(self) -> list[State]:
