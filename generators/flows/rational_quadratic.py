@@ -32,8 +32,8 @@ def rational_quadratic(x: Tensor, parameters: Tensor, *, bound: float) -> tuple[
     bend = theta * (1 - theta)
     below = mean + (s0 + s1 - 2 * mean) * bend
     y = left_y + height * (mean * theta.square() + s0 * bend) / below
-    outside = x - inside
-    return y + outside, torch.where(outside == 0, _log_slope(theta, bend, mean, below, s0, s1), 0.0)
+    inner = x == inside
+    return torch.where(inner, y, x), torch.where(inner, _log_slope(theta, bend, mean, below, s0, s1), 0.0)
 
 
 def rational_quadratic_inverse(y: Tensor, parameters: Tensor, *, bound: float) -> tuple[Tensor, Tensor]:
@@ -51,9 +51,9 @@ def rational_quadratic_inverse(y: Tensor, parameters: Tensor, *, bound: float) -
     theta = (2 * c / (b + (b.square() + 4 * a * c).clamp(min=0).sqrt())).clamp(0, 1)
     bend = theta * (1 - theta)
     below = mean + curvature * bend
-    outside = y - inside
-    return left_x + width * theta + outside, torch.where(
-        outside == 0, -_log_slope(theta, bend, mean, below, s0, s1), 0.0
+    inner = y == inside
+    return torch.where(inner, left_x + width * theta, y), torch.where(
+        inner, -_log_slope(theta, bend, mean, below, s0, s1), 0.0
     )
 
 
