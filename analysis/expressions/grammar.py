@@ -8,8 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import warnings
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -27,6 +26,15 @@ from analysis.expressions.nodes import (
     Selected,
     Where,
 )
+from analysis.expressions.operators import (
+    BINARY,
+    COMPARE,
+    FUNCTION_NAMES,
+    FUNCTIONS,
+    LOGIC,
+    PAIRWISE,
+    REDUCTIONS,
+)
 from analysis.features.dijets import DIJET_FUNCTIONS
 
 # Bounds against expressions that are made to exhaust the parser or the machine.
@@ -34,73 +42,6 @@ _LONGEST_TEXT = 4096
 _DEEPEST = 64
 _LARGEST_EXPONENT = 16
 
-_REDUCTIONS: dict[str, tuple[np.ufunc, bool | int | None]] = {
-    "sum": (np.add, 0),
-    "min": (np.minimum, None),
-    "max": (np.maximum, None),
-    "any": (np.logical_or, False),
-    "all": (np.logical_and, True),
-}
-_PAIRWISE: dict[str, np.ufunc] = {"min": np.minimum, "max": np.maximum}
-_FUNCTIONS: dict[str, tuple[np.ufunc, int]] = {
-    "abs": (np.abs, 1),
-    "sqrt": (np.sqrt, 1),
-    "log": (np.log, 1),
-    "log10": (np.log10, 1),
-    "exp": (np.exp, 1),
-    "sin": (np.sin, 1),
-    "cos": (np.cos, 1),
-    "tan": (np.tan, 1),
-    "sinh": (np.sinh, 1),
-    "cosh": (np.cosh, 1),
-    "tanh": (np.tanh, 1),
-    "hypot": (np.hypot, 2),
-    "atan2": (np.arctan2, 2),
-}
-FUNCTION_NAMES = frozenset({*_REDUCTIONS, *_FUNCTIONS, *DIJET_FUNCTIONS, "num", "where"})
-
-
-def _multiply(a: Any, b: Any) -> Any:
-    """Product in floats: a product of integers can leave 64 bits."""
-    return np.multiply(a, b, dtype=np.float64)
-
-
-def _power(a: Any, b: Any) -> Any:
-    return np.power(a, b, dtype=np.float64)
-
-
-def _integer_safe(function: np.ufunc) -> Callable[[Any, Any], Any]:
-    """Division with remainder whose division by zero is NaN for integers too, not a silent zero."""
-
-    def divide(a: Any, b: Any) -> Any:
-        return function(a, b) if np.all(b) else function(a, b, dtype=np.float64)
-
-    return divide
-
-
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: _multiply,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: _integer_safe(np.floor_divide),
-    ast.Mod: _integer_safe(np.remainder),
-    ast.Pow: _power,
-}
-_LOGIC: dict[type[ast.AST], np.ufunc] = {
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-    ast.BitAnd: np.logical_and,
-    ast.BitOr: np.logical_or,
-}
-_COMPARE: dict[type[ast.cmpop], np.ufunc] = {
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-}
 _HINTS: dict[type[ast.AST], str] = {
     ast.Attribute: "attributes do not exist here; branches are written with an underscore, such as 'FatJet_pt'",
     ast.IfExp: "write where(condition, a, b)",
@@ -159,7 +100,7 @@ class _Translator:
             case ast.UnaryOp():
                 return self._unary(node)
             case ast.BoolOp():
-                return Logic(_LOGIC[type(node.op)], tuple(self.translate(v) for v in node.values))
+                return Logic(LOGIC[type(node.op)], tuple(self.translate(v) for v in node.values))
             case ast.Compare():
                 return self._compare(node)
             case ast.Subscript():
@@ -184,15 +125,15 @@ class _Translator:
 
     def _binary(self, node: ast.BinOp) -> Node:
         operands = (self.translate(node.left), self.translate(node.right))
-        if type(node.op) in _LOGIC:
-            return Logic(_LOGIC[type(node.op)], operands)
-        if type(node.op) not in _BINARY:
+        if type(node.op) in LOGIC:
+            return Logic(LOGIC[type(node.op)], operands)
+        if type(node.op) not in BINARY:
             self._refuse(node, f"the operator {type(node.op).__name__} is not allowed")
         if isinstance(node.op, ast.Pow):
             exponent = _literal(node.right)
             if exponent is None or not abs(exponent) <= _LARGEST_EXPONENT:
                 self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
-        return Operation(_BINARY[type(node.op)], operands)
+        return Operation(BINARY[type(node.op)], operands)
 
     def _unary(self, node: ast.UnaryOp) -> Node:
         operand = self.translate(node.operand)
@@ -208,9 +149,9 @@ class _Translator:
         operands = [self.translate(side) for side in sides]
         steps: list[Node] = []
         for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
-            if type(operator) not in _COMPARE:
+            if type(operator) not in COMPARE:
                 self._refuse(node, f"the comparison {type(operator).__name__} is not allowed")
-            steps.append(Operation(_COMPARE[type(operator)], (left, right)))
+            steps.append(Operation(COMPARE[type(operator)], (left, right)))
         return steps[0] if len(steps) == 1 else Logic(np.logical_and, tuple(steps))
 
     def _subscript(self, node: ast.Subscript) -> Node:
@@ -233,19 +174,19 @@ class _Translator:
         if name in DIJET_FUNCTIONS:
             return DijetCall(DIJET_FUNCTIONS[name], self._jets(node))
         operands = tuple(self.translate(a) for a in arguments)
-        if name in _PAIRWISE and len(operands) > 1:
+        if name in PAIRWISE and len(operands) > 1:
             # min and max of more than two have no ufunc of their own.
-            return functools.reduce(lambda a, b: Operation(_PAIRWISE[name], (a, b)), operands)
-        wanted = {"where": 3}.get(name) or (_FUNCTIONS[name][1] if name in _FUNCTIONS else 1)
+            return functools.reduce(lambda a, b: Operation(PAIRWISE[name], (a, b)), operands)
+        wanted = {"where": 3}.get(name) or (FUNCTIONS[name][1] if name in FUNCTIONS else 1)
         if len(operands) != wanted:
             self._refuse(node, f"{name} takes {wanted} argument{'s' * (wanted > 1)}, not {len(operands)}")
         if name == "where":
             return Where(*operands)
         if name == "num":
             return Count(operands[0])
-        if name in _REDUCTIONS:
-            return Reduction(*_REDUCTIONS[name], operands[0])
-        return Operation(_FUNCTIONS[name][0], operands)
+        if name in REDUCTIONS:
+            return Reduction(*REDUCTIONS[name], operands[0])
+        return Operation(FUNCTIONS[name][0], operands)
 
     def _jets(self, node: ast.Call) -> tuple[Jet, Jet]:
         """The two jets of a call: the leading ones of a collection, or two that are named."""

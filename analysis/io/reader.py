@@ -1,0 +1,179 @@
+"""One file at a time: what is asked of it, and ranges of its entries turned into `Events`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError, ExpressionError, IdentifierError, MissingValueError
+from analysis.events import Events, SourceFile
+from analysis.expressions.chunk import Chunk
+from analysis.expressions.column import Column
+from analysis.io import layouts
+from analysis.io.checksums import Checksums
+from analysis.io.chunks import entries_within, plan_chunks
+from analysis.io.tables import Table
+from analysis.io.units import EnergyCheck, check_mass, check_unit, in_gev
+from analysis.selection import Expression
+
+BY_ENTRY = ("entry",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of every file."""
+
+    mass: Expression
+    features: Mapping[str, Expression]
+    selection: Expression | None
+    weight: Expression | None
+    truth: Expression | None
+    identifiers: tuple[str, ...] | None
+    tree: str | None
+    layout: str
+    unit: str
+    memory: int
+    checksums: Checksums
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise ExpressionError("No features are asked for; name at least one: features={'name': 'expression'}.")
+        check_unit(self.unit)
+
+    @property
+    def cache(self) -> int:
+        """Bytes of the ceiling that a table may keep between two chunks."""
+        return self.memory // 4
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """All expressions, the selection first."""
+        optional = [e for e in (self.selection, self.weight, self.truth) if e is not None]
+        return [*optional, self.mass, *self.features.values()]
+
+
+class FileReader:
+    """Turns ranges of entries of one file into Events."""
+
+    def __init__(self, table: Table, request: Request, checksum: str, before: int) -> None:
+        self._table, self._request, self._checksum, self._before = table, request, checksum, before
+        self._branches = layouts.identifiers(table.names)
+        try:
+            names = [name for e in request.expressions for name in e.branches(self._branches)]
+        except AnalysisError as error:
+            raise type(error)(f"'{table.path}', '{table.tree}': {error}") from None
+        self._numbers: tuple[str, ...] = ()
+        if request.identifiers != BY_ENTRY:
+            layout = layouts.layout_of(table.names, request.layout)
+            self._numbers = layouts.event_numbers(layout, self._branches, request.identifiers, table.path)
+        self._needed = {name: self._branches[name] for name in dict.fromkeys((*names, *self._numbers))}
+        self._check = EnergyCheck(request.unit, table.path)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Ranges of entries under the memory ceiling; an empty file has one empty range."""
+        if self._table.entries == 0:
+            return [(0, 0)]
+        branches = list(self._needed.values())
+        budget = self._request.memory - self._request.cache
+        largest = entries_within(budget, self._table.bytes_per_entry(branches))
+        return plan_chunks(self._table.boundaries(branches), largest)
+
+    def events(self, start: int, stop: int) -> Events:
+        """The selected events of a range."""
+        request, path = self._request, self._table.path
+        if start == stop:
+            return self._nothing()
+        chunk = self._chunk(start, stop)
+        try:
+            passing = None if request.selection is None else request.selection.passing(chunk)
+            mass = np.asarray(request.mass.values(chunk, passing, name="mass"), dtype=np.float64)
+            x = np.empty((len(mass), len(request.features)), dtype=np.float32)
+            with np.errstate(over="ignore"):
+                for i, (name, expression) in enumerate(request.features.items()):
+                    x[:, i] = expression.values(chunk, passing, name=name)
+            weights = None if request.weight is None else request.weight.values(chunk, passing, name="weight")
+            truth = None if request.truth is None else _as_truth(request.truth, chunk, passing)
+        except MissingValueError as error:
+            raise MissingValueError(f"'{path}', entries {start} to {stop}: {error}") from None
+        entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
+        check_mass(mass, request.mass.text, request.unit, path)
+        return Events(
+            x=x,
+            mass=mass,
+            columns=tuple(request.features),
+            weights=np.ones(len(mass)) if weights is None else weights.astype(np.float64),
+            ids=self._ids(chunk, entry, start),
+            truth=truth,
+            entry=entry,
+            sources=(self._source(start, stop, len(mass)),),
+        )
+
+    def _nothing(self) -> Events:
+        """What an empty file gives: no events, but a place in the chain."""
+        features = tuple(self._request.features)
+        truth = None if self._request.truth is None else np.empty(0, dtype=bool)
+        x = np.empty((0, len(features)))
+        return Events(x=x, mass=np.empty(0), columns=features, truth=truth, sources=(self._source(0, 0, 0),))
+
+    def _source(self, start: int, stop: int, selected: int) -> SourceFile:
+        return SourceFile(
+            path=self._table.path,
+            tree=self._table.tree,
+            entries=stop - start,
+            selected=selected,
+            uuid=self._table.uuid,
+            sha256=self._checksum,
+            start=start,
+        )
+
+    def _chunk(self, start: int, stop: int) -> Chunk:
+        raw = self._table.read(list(self._needed.values()), start, stop)
+        unit = self._request.unit
+        columns = {name: in_gev(name, raw[branch], unit) for name, branch in self._needed.items()}
+        if self._check.open:
+            self._check.add(columns, stop - start)
+            if stop == self._table.entries:
+                self._check.judge()
+        return Chunk(columns, stop - start)
+
+    def _ids(self, chunk: Chunk, entry: NDArray[np.int64], start: int) -> NDArray[np.uint64]:
+        ids = np.ones((len(entry), 3), dtype=np.uint64)
+        if not self._numbers:
+            ids[:, 2] = self._before + start + entry
+        for position, name in zip(range(3 - len(self._numbers), 3), self._numbers, strict=True):
+            ids[:, position] = _as_number(chunk.column(name), name, self._table.path)[entry]
+        if len(self._numbers) == 2:
+            # (run, event): the pair belongs to the first and the last place.
+            ids[:, 0], ids[:, 1] = ids[:, 1].copy(), 1
+        return ids
+
+
+def _as_number(column: Column, name: str, path: str) -> NDArray[np.uint64]:
+    """Event numbers as unsigned integers."""
+    values = column.values
+    problem = ""
+    if column.offsets is not None:
+        problem = "holds a list per event"
+    elif column.missing is not None:
+        problem = "has missing values"
+    elif values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
+        problem = "has values that are not whole numbers"
+    elif values.dtype.kind != "b" and len(values) and values.min() < 0:
+        problem = f"has negative values, such as {values.min()}"
+    if problem:
+        raise IdentifierError(f"'{path}': '{name}' {problem}, so it can not number events. Choose other identifiers.")
+    return values.astype(np.uint64, copy=False)
+
+
+def _as_truth(expression: Expression, chunk: Chunk, passing: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    values = expression.values(chunk, passing, name="truth")
+    if values.dtype != np.bool_ and not np.isin(values, (0, 1)).all():
+        strange = values[~np.isin(values, (0, 1))][0]
+        raise ExpressionError(
+            f"truth='{expression.text}' has values such as {strange}, neither 0 nor 1; write a condition that is true "
+            f"for signal, such as '{expression.text} == 1'."
+        )
+    return values.astype(bool)
