@@ -52,7 +52,8 @@ class LocalDensity:
     def density(self, mass: ArrayLike) -> FloatArray:
         """Events per GeV at masses (N,) in GeV; NaN outside of the range that could be described."""
         spline = CubicSpline(np.log(self.mass), self.log_density)
-        return np.exp(spline(np.log(mass), extrapolate=False))
+        density: FloatArray = np.exp(spline(np.log(mass), extrapolate=False))
+        return density
 
     def band(self, mass: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Density one standard deviation down and up, (N,) each."""

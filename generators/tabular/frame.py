@@ -18,6 +18,7 @@ from generators.bijections.frame import FittedBijection
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
 from generators.protocols import Array, Monitor
 from generators.registry import create
+from generators.tabular.context import ContextMap
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, train
 from generators.training.settings import TrainingSettings
@@ -99,9 +100,9 @@ class TabularDensity(ABC):
         rows, c = torch.as_tensor(np.asarray(x, np.float64)), torch.as_tensor(np.asarray(context, np.float64))
         w_t = torch.as_tensor(w)
         bijection = self._unfitted_bijection().fit(rows, w_t)
-        shift, scale = _range(c)
+        context_map = ContextMap.of(c)
         z, _ = bijection.forward(rows)
-        data = TrainingData(z.float(), ((c - shift) / scale).float(), w_t.float())
+        data = TrainingData(z.float(), context_map(c).float(), w_t.float())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.build(rows.shape[1], c.shape[1])
@@ -116,7 +117,7 @@ class TabularDensity(ABC):
             description=self.hyperparameters(),
             after_epoch=_after_epoch,
         )
-        self.bijection_, self.shift_, self.scale_ = bijection, shift, scale
+        self.bijection_, self.context_map_ = bijection, context_map
         self.features_, self.seed_, self.data_hash_ = rows.shape[1], seed, data_hash
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
         self.best_epochs_ = trained.best_epochs
@@ -164,8 +165,9 @@ class TabularDensity(ABC):
         for index, state in enumerate(self.states_):
             out |= {f"network.{index}.{key}": value for key, value in state.items()}
         return out | {
-            "context.shift": self.shift_,
-            "context.scale": self.scale_,
+            "context.logarithmic": self.context_map_.logarithmic,
+            "context.shift": self.context_map_.shift,
+            "context.scale": self.context_map_.scale,
             "losses.train": torch.tensor(self.train_losses_, dtype=torch.float64),
             "losses.validation": torch.tensor(self.validation_losses_, dtype=torch.float64),
             "losses.best_epochs": torch.tensor(self.best_epochs_),
@@ -174,7 +176,7 @@ class TabularDensity(ABC):
 
     def restore(self, state: dict[str, Tensor]) -> Self:
         """Take what `state` gave; the inverse of it."""
-        self.shift_, self.scale_ = state["context.shift"], state["context.scale"]
+        self.context_map_ = ContextMap(*(state[f"context.{name}"] for name in ("logarithmic", "shift", "scale")))
         self.bijection_ = self._unfitted_bijection()
         self.bijection_.load_state_dict(_under("bijection.", state))
         self.train_losses_ = state["losses.train"].tolist()
@@ -204,18 +206,19 @@ class TabularDensity(ABC):
         self.networks_: list[ConditionalDensity] = []
         for state in states:
             with torch.random.fork_rng(devices=[]):
-                network = self.build(self.features_, len(self.shift_))
+                network = self.build(self.features_, len(self.context_map_.shift))
             network.load_state_dict(state)
             self.networks_.append(network.eval().requires_grad_(False))
 
     def _context(self, context: Array) -> Tensor:
         self._require_fit()
         c = np.asarray(context, np.float64)
-        if c.ndim != 2 or c.shape[1] != len(self.shift_):
-            raise ShapeError(f"context has shape {c.shape}; it must be (events, {len(self.shift_)}).")
+        columns = len(self.context_map_.shift)
+        if c.ndim != 2 or c.shape[1] != columns:
+            raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
         if not np.isfinite(c).all():
             raise NonFiniteInputError(f"context: {int((~np.isfinite(c)).sum())} values are NaN or infinite.")
-        return ((torch.as_tensor(c) - self.shift_) / self.scale_).float()
+        return self.context_map_(torch.as_tensor(c)).float()
 
     def _require_fit(self) -> None:
         if not hasattr(self, "networks_"):
@@ -241,13 +244,6 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
             )
     if minimum and not weights.sum() > 0:
         raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
-
-
-def _range(c: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift and scale that take the training range to [−1, 1]; a constant column keeps scale 1."""
-    low, high = c.amin(dim=0), c.amax(dim=0)
-    half = (high - low) / 2
-    return (low + high) / 2, torch.where(half > 0, half, torch.ones_like(half))
 
 
 def _after_epoch(model: nn.Module, data: TrainingData) -> None:

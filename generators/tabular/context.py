@@ -1,0 +1,58 @@
+"""How the context enters a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from generators.errors import NonFiniteInputError
+
+
+@dataclass(frozen=True, eq=False)
+class ContextMap:
+    """Takes context columns to [−1, 1] over the training range, positive ones by their logarithm.
+
+    A mass spectrum falls over many decades of events, and what depends on the mass does so by its ratio to other
+    scales: in ln m a network interpolates the dijet features better than in m. A constant column keeps its scale.
+
+    Attributes
+    ----------
+    logarithmic : (C,) bool, whether the logarithm is taken first.
+    shift, scale : (C,) of what comes after.
+    """
+
+    logarithmic: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, c: Tensor) -> ContextMap:
+        """The map for training context c (N, C)."""
+        logarithmic = (c > 0).all(dim=0)
+        values = _logarithm(c, logarithmic)
+        low, high = values.amin(dim=0), values.amax(dim=0)
+        half = (high - low) / 2
+        return cls(logarithmic, (low + high) / 2, torch.where(half > 0, half, torch.ones_like(half)))
+
+    def __call__(self, c: Tensor) -> Tensor:
+        """Map c (N, C).
+
+        Raises
+        ------
+        NonFiniteInputError
+            If a column that was positive in training is not.
+        """
+        wrong = ((c <= 0) & self.logarithmic).sum(dim=0)
+        if bool(wrong.any()):
+            column = int(wrong.argmax())
+            raise NonFiniteInputError(
+                f"context, column {column}: {int(wrong[column])} of {len(c)} values are zero or negative, but all were "
+                "positive in training. Use the unit and the sign of the training."
+            )
+        return (_logarithm(c, self.logarithmic) - self.shift) / self.scale
+
+
+def _logarithm(c: Tensor, logarithmic: Tensor) -> Tensor:
+    return torch.where(logarithmic, torch.where(logarithmic, c, torch.ones_like(c)).log(), c)
