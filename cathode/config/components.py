@@ -15,10 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from analysis.errors import nearest
 from cathode.errors import ConfigError
 
-CLASSIFIERS = {
-    "boosted_trees": "cathode.classifiers.boosted_trees:BoostedTrees",
-    "mlp": "cathode.classifiers.mlp:Mlp",
-}
 MASS_MODELS = {
     "dijet_fit": "cathode.contexts:DijetFitMass",
     "kde": "cathode.contexts:KdeMass",
@@ -81,7 +77,11 @@ def kinds(role: str) -> tuple[str, ...]:
         from generators.registry import kinds as generator_kinds
 
         return generator_kinds()
-    return tuple(CLASSIFIERS if role == "classifier" else MASS_MODELS)
+    if role == "classifier":
+        from cathode.classifiers import kinds as classifier_kinds
+
+        return classifier_kinds()
+    return tuple(MASS_MODELS)
 
 
 def component_class(role: str, kind: str) -> type:
@@ -99,7 +99,12 @@ def component_class(role: str, kind: str) -> type:
 
         cls: type = generator_class(kind)
         return cls
-    module, name = (CLASSIFIERS if role == "classifier" else MASS_MODELS)[kind].split(":")
+    if role == "classifier":
+        from cathode.classifiers import classifier_class
+
+        chosen: type = classifier_class(kind)
+        return chosen
+    module, name = MASS_MODELS[kind].split(":")
     found: type = getattr(import_module(module), name)
     return found
 
