@@ -1,0 +1,69 @@
+"""The examples run as they are, and each notebook says what its script says."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+def test_there_are_notebooks() -> None:
+    assert {path.stem for path in NOTEBOOKS} >= {"search", "template_quality"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_script_and_notebook_are_one_text(self, path: Path) -> None:
+        """`jupytext --sync examples/*.py` makes them so."""
+        notebook, script = nbformat.read(path, as_version=4), jupytext.read(path.with_suffix(".py"))
+        assert [(c.cell_type, c.source) for c in notebook.cells] == [(c.cell_type, c.source) for c in script.cells]
+
+    def test_no_output_is_stored(self, path: Path) -> None:
+        code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        assert not [cell for cell in code if cell.outputs or cell.execution_count is not None]
+
+    def test_notebook_runs(self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(
+            notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        ).execute()
+        outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+        assert any("image/png" in output.get("data", {}) for output in outputs), "no figure was shown"
+        complaints = [o["text"] for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+        assert not complaints
+        expect(path.stem, "".join(o["text"] for o in outputs if o.output_type == "stream"))
+
+
+def test_comparison_of_generators_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that has learned nothing of the correlations is worse than one that has learned a little."""
+    from cathode.templates import one_thread
+
+    flow = "{kind: autoregressive_spline, training: {steps: %d, batch_size: 512, learning_rate: 0.01, ema_decay: 0.9}}"
+    arguments = [flow % 100, flow % 2, "--thin", "20", "--members", "1"]
+    with one_thread():
+        runpy.run_path(str(ROOT / "examples" / "compare_generators.py"))["main"]([*arguments, "--json"])
+    trained, untrained = json.loads(capsys.readouterr().out)["results"]
+    assert trained["auc"] + 3 * trained["error"] < untrained["auc"]
+
+
+def expect(name: str, text: str) -> None:
+    """What a reader of the notebook should learn from its output."""
+    if name == "search":
+        tight = next(line for line in text.splitlines() if line.startswith("Background efficiency 0.001:"))
+        assert float(tight.split("local significance ")[1].split()[0]) > 3
+    if name == "template_quality":
+        together = [float(line.split()[2]) for line in text.splitlines() if line.strip().startswith("all together")]
+        spline, matching = together
+        assert 0.49 < spline < matching
