@@ -35,6 +35,10 @@ class MassModelError(CathodeError):
     """The mass spectrum of the sidebands could not be modelled."""
 
 
+class TemplateError(CathodeError):
+    """The generator draws events that can not be used."""
+
+
 class ResultError(CathodeError):
     """A stored result is unreadable, of another schema version, or lacks a field."""
 

@@ -174,7 +174,8 @@ class Search:
         folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
         say, seeds = progress or _silent, Seeds(self.seed)
         sideband = events[self.region.sideband(events.mass)]
-        generator = self._strip_generator(sideband, seeds, folder, _epochs(say))
+        training = self._strip_training(sideband, seeds, folder)
+        generator = train_generator(self.generator, **training, monitor=_epochs(say))
         limit = int(self.region.signal(events.mass).sum())
         return self._strip_test(generator, sideband, limit, seeds, folder, say)
 
@@ -214,20 +215,19 @@ class Search:
 
         if not self.closure:
             return train(), None
-        with beside(self._workers, self._strip_generator, sideband, seeds, folder) as strip_generator:
+        # A generator of one's own stays in this process: another one may not be able to import it.
+        workers = self._workers if type(self.generator).__module__.startswith("generators.") else 1
+        strip_training = self._strip_training(sideband, seeds, folder)
+        with beside(workers, train_generator, self.generator, **strip_training) as strip_generator:
             return train(), strip_generator.result()
 
-    def _strip_generator(
-        self, sideband: Events, seeds: Seeds, folder: RunFolder, monitor: Monitor | None = None
-    ) -> ConditionalGenerator:
-        """The generator that has not seen the strips."""
-        return train_generator(
-            self.generator,
-            without_strips(sideband, self.region, self._strips),
-            seed=seeds("strip generator"),
-            folder=folder.at("validation/generator"),
-            monitor=monitor,
-        )
+    def _strip_training(self, sideband: Events, seeds: Seeds, folder: RunFolder) -> dict[str, Any]:
+        """What the generator that must not see the strips is trained with."""
+        return {
+            "sideband": without_strips(sideband, self.region, self._strips),
+            "seed": seeds("strip generator"),
+            "folder": folder.at("validation/generator"),
+        }
 
     def _classify(self, data: Sample, template: Sample, seeds: Seeds, folder: RunFolder, say: Progress) -> CrossFit:
         return cross_fit(

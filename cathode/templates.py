@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from cathode.contexts import MassModel
+from cathode.errors import TemplateError
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator, Monitor
@@ -86,34 +87,37 @@ def draw_at(generator: ConditionalGenerator, mass: FloatArray, *, seed: int) -> 
     # A tail event that overflows is one in millions; thousands would mean a broken generator and must not be hidden.
     if not finite.all():
         if (~finite).mean() > 1e-3:
-            raise ValueError(f"The generator gave {int((~finite).sum())} of {len(x)} events with NaN or infinity.")
+            raise TemplateError(
+                f"The generator gave {int((~finite).sum())} of {len(x)} events with NaN or infinity. Train it longer, "
+                "with a lower learning rate, or use another one."
+            )
         x, mass = x[finite], mass[finite]
     return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64))
 
 
 @contextmanager
-def beside(workers: int, function: Any, *args: Any) -> Iterator[Future[Any]]:
-    """Compute `function(*args)` in a second process while the block runs, or before it where there is a single core.
+def beside(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
+    """Compute `function(*args, **kwargs)` in a second process while the block runs; before it, with a single worker.
 
     An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
     scripts and notebooks need no ``if __name__ == "__main__"``.
     """
     if workers < 2:
         done: Future[Any] = Future()
-        done.set_result(function(*args))
+        done.set_result(function(*args, **kwargs))
         yield done
         return
     from loky import get_reusable_executor
 
     executor = get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
     try:
-        yield executor.submit(_not_outliving, os.getpid(), function, args)
+        yield executor.submit(_not_outliving, os.getpid(), function, args, kwargs)
     except BaseException:
         executor.shutdown(wait=False, kill_workers=True)
         raise
 
 
-def _not_outliving(parent: int, function: Any, args: tuple[Any, ...]) -> Any:
+def _not_outliving(parent: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call `function`, and end this process with its parent.
 
     A worker whose parent was killed would go on for the length of a training, and write into the folder in which the
@@ -128,7 +132,7 @@ def _not_outliving(parent: int, function: Any, args: tuple[Any, ...]) -> Any:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        return function(*args)
+        return function(*args, **kwargs)
     finally:
         done.set()
 

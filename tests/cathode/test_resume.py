@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -191,6 +192,14 @@ class TestForeignFolder:
     def test_of_other_events_is_refused(self, whole: Path) -> None:
         with pytest.raises(RunFolderError, match="other events"):
             small_search().run(toy_events(5_000, seed=72), output=whole)
+
+    @pytest.mark.parametrize("name", ["x", "mass", "weights", "ids"])
+    def test_one_changed_number_makes_other_events(self, events: Events, name: str) -> None:
+        changed = getattr(events, name).copy()
+        changed[77] += 1
+        other = dataclasses.replace(events, **{name: changed})
+        assert small_search().fingerprint(other) != small_search().fingerprint(events)
+        assert small_search().fingerprint(dataclasses.replace(events)) == small_search().fingerprint(events)
 
     def test_number_of_workers_is_no_other_search(self, events: Events) -> None:
         one, two = small_search(workers=1), small_search(workers=2)
