@@ -283,6 +283,19 @@ class TestSteps:
             losses.append(run(Regression()).validation_losses)
         assert losses[0] == losses[1]
 
+    def test_every_epoch_has_its_own_random_numbers_and_validation_always_the_same(self) -> None:
+        drawn: dict[bool, list[float]] = {True: [], False: []}
+
+        class Noisy(Slope):
+            def forward(self, x: Tensor, c: Tensor) -> Tensor:
+                drawn[self.training].append(torch.randn(()).item())
+                return super().forward(x, c)
+
+        run(Noisy(), epochs=4)
+        assert len(drawn[True]) == len(set(drawn[True])) == 8
+        assert len(drawn[False]) == 4
+        assert len(set(drawn[False])) == 1
+
 
 class TestWeights:
     def test_a_weight_of_n_is_n_events(self) -> None:
