@@ -70,16 +70,19 @@ class DensityGenerator(ConditionalGenerator, Protocol):
 
 
 class Bijection(Protocol):
-    """Fitted, invertible preprocessing of feature vectors with its log-determinant."""
+    """Fitted, invertible preprocessing of feature vectors with its log-determinant.
 
-    def fit(self, x: Tensor, weights: Tensor | None = None) -> Self:
-        """Learn from x (N, D) and optional weights (N,)."""
+    The context of the rows comes along everywhere; most maps ignore it.
+    """
+
+    def fit(self, x: Tensor, weights: Tensor | None = None, context: Tensor | None = None) -> Self:
+        """Learn from x (N, D), optional weights (N,) and context (N, C)."""
         ...
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map x (N, D) to z (N, D) and log|det dz/dx| (N,)."""
         ...
 
-    def inverse(self, z: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Map z (N, D) back to x (N, D)."""
         ...

@@ -34,21 +34,21 @@ class Chain(FittedBijection):
         self.bijections = [step.specification() for step in steps]
         self.steps = nn.ModuleList(steps)
 
-    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
         for step in self._steps():
-            x, _ = step.fit(x, weights).forward(x)
+            x, _ = step.fit(x, weights, context).forward(x, context)
         return {}
 
-    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for step in self._steps():
-            x, log_det = step.forward(x)
+            x, log_det = step.forward(x, context)
             total = total + log_det
         return x, total
 
-    def _unmap(self, z: Tensor) -> Tensor:
+    def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         for step in reversed(self._steps()):
-            z = step.inverse(z)
+            z = step.inverse(z, context)
         return z
 
     def _steps(self) -> list[FittedBijection]:

@@ -43,22 +43,24 @@ class FittedBijection(nn.Module, ABC):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
 
     @abstractmethod
-    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Values of the buffers from x (N, D) and weights (N,); all finite, in double precision, weights summing to 1.
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
+        """Values of the buffers from x (N, D), weights (N,) and, if there is any, context (N, C).
+
+        All are finite and in double precision, the weights sum to 1; most maps ignore the context.
 
         A feature with a single value raises ConstantFeatureError naming its column.
         """
 
     @abstractmethod
-    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """The hole behind `forward`: z (N, D) and log|det dz/dx| (N,)."""
 
     @abstractmethod
-    def _unmap(self, z: Tensor) -> Tensor:
+    def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         """The hole behind `inverse`: x (N, D)."""
 
-    def fit(self, x: Tensor, weights: Tensor | None = None) -> Self:
-        """Learn from x (N, D) and optional weights (N,), which may be negative but must have a positive sum.
+    def fit(self, x: Tensor, weights: Tensor | None = None, context: Tensor | None = None) -> Self:
+        """Learn from x (N, D), optional weights (N,), which may be negative but must have a positive sum, and context.
 
         Rows of weight zero are ignored; a weight of two counts as two rows; the order of rows does not matter.
 
@@ -67,19 +69,18 @@ class FittedBijection(nn.Module, ABC):
         ShapeError, NonFiniteInputError, WeightError, TooFewEventsError, ConstantFeatureError
             Before anything changes.
         """
-        rows, w = _usable(x, weights)
-        for name, value in self._learn(rows, w).items():
+        for name, value in self._learn(*_usable(x, weights, context)).items():
             setattr(self, name, value)
         return self
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map x (N, D) to z (N, D) and log|det dz/dx| (N,)."""
-        z, log_det = self._map(self._own(x))
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map x (N, D), given the context (N, C) of its rows, to z (N, D) and log|det dz/dx| (N,)."""
+        z, log_det = self._map(self._own(x), context)
         return z.to(x.dtype), log_det.to(x.dtype)
 
-    def inverse(self, z: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Map z (N, D) back to x (N, D)."""
-        return self._unmap(self._own(z)).to(z.dtype)
+        return self._unmap(self._own(z), context).to(z.dtype)
 
     @property
     def features(self) -> int:
@@ -123,15 +124,17 @@ class FittedBijection(nn.Module, ABC):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def _usable(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Rows with non-zero weight and their weights, normalised, in double precision."""
+def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Rows with non-zero weight, their weights, normalised, and their context, all in double precision."""
     if x.ndim != 2:
         raise ShapeError(f"x must be (N, D); it is {tuple(x.shape)}.")
     w = torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
     if w.shape != (len(x),):
         raise ShapeError(f"weights must be ({len(x)},), one per row of x; they are {tuple(w.shape)}.")
-    rows = x.double()
-    for name, values in (("x", rows), ("weights", w[:, None])):
+    if context is not None and (context.ndim != 2 or len(context) != len(x)):
+        raise ShapeError(f"context must be ({len(x)}, C), one row per row of x; it is {tuple(context.shape)}.")
+    rows, c = x.double(), None if context is None else context.double()
+    for name, values in (("x", rows), ("weights", w[:, None]), *(() if c is None else (("context", c),))):
         counts = (~torch.isfinite(values)).sum(dim=0)
         if bool(counts.any()):
             column = int(counts.argmax())
@@ -145,7 +148,7 @@ def _usable(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         raise TooFewEventsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
     if not total > 0:
         raise WeightError(f"The weights sum to {total:g}; their sum must be positive.")
-    return rows[used], w[used] / total
+    return rows[used], w[used] / total, None if c is None else c[used]
 
 
 def spread(x: Tensor) -> tuple[Tensor, Tensor]:

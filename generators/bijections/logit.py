@@ -35,12 +35,12 @@ class Logit(FittedBijection):
         if not 0 < self.epsilon < 0.5:
             raise HyperparameterError(f"epsilon = {self.epsilon} of Logit must lie between 0 and 0.5.")
 
-    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
         low, high = spread(x)
         margin = (high - low) * self.epsilon / (1 - 2 * self.epsilon)
         return {"low": low - margin, "high": high + margin}
 
-    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         low, high = self._learned()
         width = high - low
         # Both distances from the walls, because 1 − u has no digits left in single precision when u is close to 1.
@@ -50,7 +50,7 @@ class Logit(FittedBijection):
         z = u_in.log() - v_in.log() + (u - u_in) * slope
         return z, (slope / width).log().sum(dim=1)
 
-    def _unmap(self, z: Tensor) -> Tensor:
+    def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         low, high = self._learned()
         edge = math.log1p(-self.epsilon) - math.log(self.epsilon)
         inside = z.clamp(-edge, edge)

@@ -47,7 +47,7 @@ class QuantileNormal(FittedBijection):
         if self.knots is not None and self.knots < 2:
             raise HyperparameterError(f"knots = {self.knots} of QuantileNormal must be at least 2.")
 
-    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
         spread(x)
         columns = [_Column.of(values, weights, self.knots, index) for index, values in enumerate(x.unbind(dim=1))]
         count = max(len(column.x) for column in columns)
@@ -60,7 +60,7 @@ class QuantileNormal(FittedBijection):
             "slopes": torch.stack([column.slopes for column in padded]),
         }
 
-    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         centre, scale, knots_x, knots_z, slopes = self._learned()
         t = ((x - centre) / scale).T.contiguous()
         t0, width, z0, height, r0, r1 = _interval(knots_x, t, knots_x, knots_z, slopes)
@@ -72,7 +72,7 @@ class QuantileNormal(FittedBijection):
         z = z0 + height * (theta**2 + r0 * bend) / below + slope * outside
         return z.T, (slope.log() - scale.log()[:, None]).sum(dim=0)
 
-    def _unmap(self, z: Tensor) -> Tensor:
+    def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         centre, scale, knots_x, knots_z, slopes = self._learned()
         s = z.T.contiguous()
         t0, width, z0, height, r0, r1 = _interval(knots_z, s, knots_x, knots_z, slopes)

@@ -29,7 +29,7 @@ class Standardise(FittedBijection):
     kind: ClassVar[str] = "standardise"
     learned: ClassVar[tuple[str, ...]] = ("mean", "scale")
 
-    def _learn(self, x: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
         spread(x)
         mean = weights @ x
         squares = (x - mean).square()
@@ -37,10 +37,10 @@ class Standardise(FittedBijection):
         absolute = weights.abs() @ squares / weights.abs().sum()
         return {"mean": mean, "scale": torch.where(signed > 0, signed, absolute).sqrt()}
 
-    def _map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, scale = self._learned()
         return (x - mean) / scale, -scale.log().sum().expand(len(x))
 
-    def _unmap(self, z: Tensor) -> Tensor:
+    def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         mean, scale = self._learned()
         return mean + scale * z

@@ -1,4 +1,4 @@
-"""The frame of all densities of feature vectors: a model is a file that fills one hole, `build`."""
+"""The frame of all generators of feature vectors: a model is a file that fills one hole, `build`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ CHUNK = 1 << 15
 _MINIMUM_EVENTS = 50
 
 
-class ConditionalDensity(nn.Module, ABC):
-    """A network with a loss, a sampler and a density in the space behind the bijection.
+class ConditionalSampler(nn.Module, ABC):
+    """A network with a loss and a sampler in the space behind the bijection.
 
     z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range.
     """
@@ -44,22 +44,28 @@ class ConditionalDensity(nn.Module, ABC):
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """One z per row of c, (N, D)."""
 
-    @abstractmethod
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(z | c), (N,)."""
-
     def after_epoch(self, z: Tensor, c: Tensor) -> None:
         """Set statistics from the whole training sample, (N, D) and (N, C); most models have none."""
 
 
+class ConditionalDensity(ConditionalSampler):
+    """A sampler that knows its density."""
+
+    @abstractmethod
+    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | c), (N,)."""
+
+
+S = TypeVar("S", bound=ConditionalSampler)
+
+
 @dataclass(kw_only=True, eq=False)
-class TabularDensity(ABC):
-    """Bijection, network states and training of a density p(x | c) of feature vectors.
+class TabularGenerator(ABC, Generic[S]):
+    """Bijection, network states and training of a generator of feature vectors x given a context c.
 
     Hyperparameters are the dataclass fields. `bijection` is a kind or a specification of kind and hyperparameters, such
     as ``{"kind": "chain", "bijections": ["logit", "standardise"]}``. After `fit`: `bijection_`, `states_` (best first),
-    `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`. Sampling shares the rows among all kept states;
-    the density is their mean.
+    `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`. Sampling shares the rows among all kept states.
     """
 
     kind: ClassVar[str]
@@ -68,7 +74,7 @@ class TabularDensity(ABC):
     training: TrainingSettings
 
     @abstractmethod
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, features: int, context: int) -> S:
         """An untrained network for `features` columns and `context` columns."""
 
     def fit(
@@ -99,9 +105,9 @@ class TabularDensity(ABC):
         x, context, w = np.asarray(x)[used], np.asarray(context)[used], w[used]
         rows, c = torch.as_tensor(np.asarray(x, np.float64)), torch.as_tensor(np.asarray(context, np.float64))
         w_t = torch.as_tensor(w)
-        bijection = self._unfitted_bijection().fit(rows, w_t)
+        bijection = self._unfitted_bijection().fit(rows, w_t, context=c)
         context_map = ContextMap.of(c)
-        z, _ = bijection.forward(rows)
+        z, _ = bijection.forward(rows, c)
         data = TrainingData(z.float(), context_map(c).float(), w_t.float())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -126,7 +132,7 @@ class TabularDensity(ABC):
 
     def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
         """Draw one event per context row: (N, C) -> (N, D)."""
-        c = self._context(context)
+        raw, c = self._context(context)
         generator = torch.Generator().manual_seed(seed)
         # A random order shares the masses fairly among the states and leaves no block structure behind.
         order = torch.randperm(len(c), generator=generator)
@@ -135,24 +141,8 @@ class TabularDensity(ABC):
             for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
                 for chunk in torch.split(rows, CHUNK):
                     z = network.draw(c[chunk], generator)
-                    out[chunk] = self.bijection_.inverse(z.double()).float()
+                    out[chunk] = self.bijection_.inverse(z.double(), raw[chunk]).float()
         return out.numpy()
-
-    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
-        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x."""
-        c = self._context(context)
-        rows = np.asarray(x, np.float64)
-        _check(rows, context, np.ones(len(rows)), minimum=0)
-        if rows.shape[1] != self.features_:
-            raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
-        parts: list[Tensor] = []
-        for chunk in torch.split(torch.arange(len(c)), CHUNK):
-            with torch.no_grad():
-                z, log_det = self.bijection_.forward(torch.as_tensor(rows[chunk.numpy()]))
-                each = [network.log_density(z.float(), c[chunk]).double() for network in self.networks_]
-                mixture = torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each))
-            parts.append(mixture + log_det)
-        return torch.cat(parts).numpy() if parts else np.empty(0)
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON types."""
@@ -203,14 +193,15 @@ class TabularDensity(ABC):
     def _take(self, states: list[State]) -> None:
         """Build the networks of all kept states."""
         self.states_ = states
-        self.networks_: list[ConditionalDensity] = []
+        self.networks_: list[S] = []
         for state in states:
             with torch.random.fork_rng(devices=[]):
                 network = self.build(self.features_, len(self.context_map_.shift))
             network.load_state_dict(state)
             self.networks_.append(network.eval().requires_grad_(False))
 
-    def _context(self, context: Array) -> Tensor:
+    def _context(self, context: Array) -> tuple[Tensor, Tensor]:
+        """The context as it came, in double precision, and as the networks see it."""
         self._require_fit()
         c = np.asarray(context, np.float64)
         columns = len(self.context_map_.shift)
@@ -218,11 +209,33 @@ class TabularDensity(ABC):
             raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
         if not np.isfinite(c).all():
             raise NonFiniteInputError(f"context: {int((~np.isfinite(c)).sum())} values are NaN or infinite.")
-        return self.context_map_(torch.as_tensor(c)).float()
+        raw = torch.as_tensor(c)
+        return raw, self.context_map_(raw).float()
 
     def _require_fit(self) -> None:
         if not hasattr(self, "networks_"):
             raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
+
+
+@dataclass(kw_only=True, eq=False)
+class TabularDensity(TabularGenerator[ConditionalDensity]):
+    """A generator of feature vectors that knows its density, the mean over all kept states."""
+
+    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
+        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x."""
+        raw, c = self._context(context)
+        rows = np.asarray(x, np.float64)
+        _check(rows, context, np.ones(len(rows)), minimum=0)
+        if rows.shape[1] != self.features_:
+            raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
+        parts: list[Tensor] = []
+        for chunk in torch.split(torch.arange(len(c)), CHUNK):
+            with torch.no_grad():
+                z, log_det = self.bijection_.forward(torch.as_tensor(rows[chunk.numpy()]), raw[chunk])
+                each = [network.log_density(z.float(), c[chunk]).double() for network in self.networks_]
+                mixture = torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each))
+            parts.append(mixture + log_det)
+        return torch.cat(parts).numpy() if parts else np.empty(0)
 
 
 def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = _MINIMUM_EVENTS) -> None:
@@ -247,7 +260,7 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
 
 
 def _after_epoch(model: nn.Module, data: TrainingData) -> None:
-    assert isinstance(model, ConditionalDensity)
+    assert isinstance(model, ConditionalSampler)
     model.after_epoch(data.x, data.context)
 
 
