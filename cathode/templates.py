@@ -113,7 +113,8 @@ def beside(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[F
     try:
         yield executor.submit(_not_outliving, os.getpid(), function, args, kwargs)
     except BaseException:
-        executor.shutdown(wait=False, kill_workers=True)
+        # Not waited for, the next call could take the kill back, and the end of the program would wait for the worker.
+        executor.shutdown(wait=True, kill_workers=True)
         raise
 
 

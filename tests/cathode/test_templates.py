@@ -79,17 +79,23 @@ class TestBeside:
         with beside(2, int, "seven") as answer, pytest.raises(ValueError, match="seven"):
             answer.result()
 
-    def test_an_error_in_the_block_ends_it(self) -> None:
-        """Otherwise the only worker would sleep on, and the next call would wait for it."""
+    @pytest.mark.parametrize("payload", [0, 10_000_000])
+    def test_an_error_in_the_block_ends_it_at_once(self, payload: int) -> None:
+        """Otherwise the only worker would go on, and the next call or the end of the program would wait for it.
+
+        A large argument may still be on its way when the worker dies.
+        """
 
         def failing() -> None:
-            with beside(2, time.sleep, 300):
+            with beside(2, _sleep, 300, np.zeros(payload)):
                 raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):
-            failing()
-        with beside(2, os.getpid) as answer:
-            assert answer.result(timeout=120) > 0
+        for _ in range(2):
+            with beside(2, os.getpid) as answer:
+                worker = answer.result(timeout=120)
+            with pytest.raises(KeyboardInterrupt):
+                failing()
+            assert not psutil.pid_exists(worker)
 
     def test_it_does_not_outlive_a_kill(self) -> None:
         script = (
@@ -114,3 +120,7 @@ class TestBeside:
         except psutil.TimeoutExpired:
             # Nobody may collect the orphan; a zombie does no more harm.
             assert worker.status() == psutil.STATUS_ZOMBIE
+
+
+def _sleep(seconds: float, payload: Any) -> None:
+    time.sleep(seconds)
