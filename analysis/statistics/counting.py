@@ -2,8 +2,8 @@
 
 Every p-value here is local and one-sided: the probability, if there is no signal, of at least as many events as were
 seen. None of them knows that the cut was learned: scores from folds that share events make nominal p-values too small
-(Hein, Nachman, Shih 2025), and many windows make a small one likely somewhere. Toys calibrate the first, a trials
-factor the second. All functions broadcast over arrays; scalars in, scalar out.
+(Hein, Nachman, Shih, 2512.13787), and many windows make a small one likely somewhere. Toys calibrate the first, a
+trials factor the second. All functions broadcast over arrays; scalars in, scalar out.
 """
 
 from __future__ import annotations

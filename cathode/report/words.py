@@ -94,8 +94,8 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
 CAVEATS = (
     "The p-values are local: they are for this one window and this one cut. Looking in several places makes a small "
     "p-value likely somewhere (trials factor).",
-    "Training in folds that share events makes p-values somewhat too small in the far tail (Hein, Nachman, Shih 2025). "
-    "Calibrate with background-only pseudo-experiments before quoting more than 3 σ.",
+    "Training in folds that share events makes p-values somewhat too small in the far tail (Hein, Nachman, Shih, "
+    "2512.13787). Calibrate with background-only pseudo-experiments before quoting more than 3 σ.",
 )
 
 

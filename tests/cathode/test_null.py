@@ -1,8 +1,8 @@
 """Without a signal the p-value is uniform: whole searches of background-only pseudo-experiments.
 
 Every fold alone is exactly calibrated. The sum over folds fluctuates a little more than the formula says, because the
-classifiers of two folds share most of their training events (Hein, Nachman, Shih 2025); at the loose cut of this test,
-where the discriminant reacts most to a fluctuation, the spread of the pulls is about 1.1 instead of 1.
+classifiers of two folds share most of their training events (Hein, Nachman, Shih, 2512.13787); at the loose cut of this
+test, where the discriminant reacts most to a fluctuation, the spread of the pulls is about 1.1 instead of 1.
 """
 
 from __future__ import annotations
