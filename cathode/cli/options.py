@@ -20,7 +20,9 @@ Overrides = Annotated[
 ]
 Plugins = Annotated[
     list[str] | None,
-    typer.Option("--plugin", metavar="MODULE", help="Import a module that registers a generator. Repeatable."),
+    typer.Option(
+        "--plugin", metavar="MODULE", help="Import a module that registers a generator or a classifier. Repeatable."
+    ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]

@@ -125,12 +125,14 @@ def score(
     files: Annotated[list[str], typer.Argument(metavar="FILES…", help="Ntuples, globs or URLs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The friend tree to write.")] = Path("scores.root"),
     overrides: Overrides = None,
+    plugins: Plugins = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Score other ntuples by a finished search, into a ROOT friend tree."""
     from cathode.running import score_files
 
+    load_plugins(plugins)
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         scored = score_files(run_folder, files, output, overrides=overrides or (), progress=progress)

@@ -1,6 +1,7 @@
 """Every verb of the command line, once, on a small ntuple."""
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import uproot
 from typer.testing import CliRunner
 
 from analysis.io.scores import read_scores
+from cathode.classifiers import protocol
 from cathode.cli.app import app
 from cathode.config import load_config
 from cathode.errors import ConfigError, RunFolderError
@@ -136,6 +138,31 @@ def test_other_ntuples_are_scored_entry_by_entry(made: SimpleNamespace) -> None:
     assert said["passes"]["0.1"] > said["passes"]["0.05"] > 0
     with pytest.raises(ConfigError, match="the search is finished"):
         score_files(made.run, [], target, overrides=["seed=3"])
+
+
+def test_a_search_with_parts_of_ones_own_scores_with_the_same_plugin(
+    made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made.folder / "own_trees.py").write_text(
+        "from cathode.classifiers import register\n"
+        "from cathode.classifiers.boosted_trees import BoostedTrees\n"
+        "@register\n"
+        "class OwnTrees(BoostedTrees):\n"
+        "    kind = 'own_trees'\n"
+    )
+    monkeypatch.syspath_prepend(made.folder)
+    run = made.folder / "own"
+    changes = ("classifier={kind: own_trees, members: 1, max_iter: 5}", "template.generator.training.steps=5")
+    options = [o for change in (*changes, "validation.closure=false") for o in ("--set", change)]
+    cathode("run", made.folder / "analysis.yaml", "-o", run, "--no-report", "--plugin", "own_trees", *options)
+    monkeypatch.delitem(protocol._CLASSES, "own_trees")
+    monkeypatch.delitem(sys.modules, "own_trees")
+    arguments = [str(a) for a in ("score", run, made.folder / "more.root", "-o", made.folder / "own.root")]
+    without = CliRunner().invoke(app, arguments)
+    assert without.exit_code == 1
+    assert "own_trees" in without.stderr
+    cathode(*arguments, "--plugin", "own_trees")
+    assert read_scores(made.folder / "own.root").selected.sum() == 3_000
 
 
 @pytest.mark.parametrize("suffix", ["root", "parquet", "h5"])
