@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from analysis.atomic import write_text
 from analysis.events import SourceFile
-from cathode.errors import ResultError
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-SCHEMA_VERSION = 1
+from cathode.document import Document
 
 
 @dataclass(frozen=True)
@@ -157,7 +147,7 @@ class RegionSummary:
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchResult(Document):
     """What one search found, how it was validated, and from what it was made.
 
     Attributes
@@ -179,6 +169,8 @@ class SearchResult:
     seconds : stage -> wall time.
     fingerprint : hash of data and settings; equal fingerprints mean the same analysis.
     """
+
+    schema_version: ClassVar[int] = 1
 
     region: RegionSummary
     columns: tuple[str, ...]
@@ -220,73 +212,3 @@ class SearchResult:
             for c in self.cuts
         ]
         return "\n".join([region, *cuts, *(f"Warning: {w}" for w in self.warnings)])
-
-    def to_json(self) -> str:
-        """JSON text with a schema version; NaN and infinity become strings, so that any parser reads it."""
-        body = {"schema_version": SCHEMA_VERSION, **_plain(asdict(self))}
-        return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Inverse of `to_json`, exact to the last bit.
-
-        Raises
-        ------
-        ResultError
-            If the text is no JSON, has another schema version, or lacks or mistypes a field.
-        """
-        from pydantic import ValidationError
-
-        try:
-            body = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ResultError(f"Not a result: no valid JSON ({error}).") from error
-        version = body.pop("schema_version", None) if isinstance(body, dict) else None
-        if version != SCHEMA_VERSION:
-            raise ResultError(
-                f"This is a result of schema version {version!r}; this version of the package reads {SCHEMA_VERSION}. "
-                "Read it with the version that wrote it, or run the search again."
-            )
-        try:
-            result: Self = _adapter().validate_python(body)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ResultError(
-                f"Not a result: field '{place}': {first['msg']} ({error.error_count()} errors)."
-            ) from error
-        return result
-
-    def write(self, path: Path) -> None:
-        """Write `to_json` to a file, atomically."""
-        write_text(path, self.to_json() + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what `write` wrote; a `ResultError` names the file."""
-        try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ResultError(f"{path}: can not be read ({error}).") from error
-        except ResultError as error:
-            raise ResultError(f"{path}: {error}") from error
-
-
-@cache
-def _adapter() -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(SearchResult)
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON knows. The strings for non-finite numbers are those that pydantic reads back as numbers."""
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else repr(float(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):  # a numpy scalar
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
