@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from analysis.atomic import write_text
 from cathode.errors import ResultError
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 
 class Document:
@@ -35,7 +31,7 @@ class Document:
         ResultError
             If the text is no JSON, has another schema version, or lacks or mistypes a field.
         """
-        from pydantic import ValidationError
+        from pydantic import TypeAdapter, ValidationError
 
         try:
             body = json.loads(text)
@@ -48,7 +44,7 @@ class Document:
                 f"{cls.schema_version}. Read it with the version that wrote it, or run it again."
             )
         try:
-            result: Self = _adapter(cls).validate_python(body)
+            result: Self = TypeAdapter(cls).validate_python(body)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -70,13 +66,6 @@ class Document:
             raise ResultError(f"{path}: can not be read ({error}).") from error
         except ResultError as error:
             raise ResultError(f"{path}: {error}") from error
-
-
-@cache
-def _adapter(cls: type[Document]) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(cls)
 
 
 def _plain(value: Any) -> Any:

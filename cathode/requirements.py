@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from analysis.folds import fold_of
 from cathode.background import events_passing
 from cathode.crossfit import MINIMUM
 from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError
+from cathode.region import Interval
 
 if TYPE_CHECKING:
     from cathode.search import Search
@@ -32,21 +34,40 @@ def require(events: Events, search: Search) -> None:
     region.check(events.mass)
     signal, sideband = region.signal(events.mass), region.sideband(events.mass)
     _require_sideband(int(sideband.sum()), "in the sidebands")
-    _require_folds(events, signal, search, "the signal region")
+    _require_folds(
+        events[signal], search.folds, search.oversampling, search.background_efficiencies, "the signal region"
+    )
     if search.closure:
         strips = region.strips(fraction=search.strip_fraction)
-        for strip in strips:
-            if not strip(events.mass).any():
-                raise EmptyRegionError(
-                    f"No events in the strip {strip.low:g}–{strip.high:g} GeV of the closure test. Widen it "
-                    "(strip_fraction), choose another window, or switch the closure test off."
-                )
-        inside = strips[0](events.mass) | strips[1](events.mass)
-        _require_sideband(int((sideband & ~inside).sum()), "in the sidebands without the strips of the closure test")
-        _require_folds(events, inside, search, "the strips of the closure test")
+        require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
     if events.x.ndim == 2:
         _require_spread(events, signal, "signal region")
         _require_spread(events, sideband, "sidebands")
+
+
+def require_strips(
+    sideband: Events,
+    strips: Sequence[Interval],
+    folds: int,
+    oversampling: float,
+    background_efficiencies: Sequence[float] = (),
+) -> None:
+    """Refuse sideband events with which a generator can not be tested in strips.
+
+    Raises
+    ------
+    EmptyRegionError, TooFewEventsError
+        With the place, what is there and what is needed.
+    """
+    for strip in strips:
+        if not strip(sideband.mass).any():
+            raise EmptyRegionError(
+                f"No events in the strip {strip.low:g}–{strip.high:g} GeV of the closure test. Widen it "
+                "(strip_fraction), choose another window, or switch the closure test off."
+            )
+    inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
+    _require_sideband(int((~inside).sum()), "in the sidebands without the strips of the closure test")
+    _require_folds(sideband[inside], folds, oversampling, background_efficiencies, "the strips of the closure test")
 
 
 def _require_sideband(events: int, where: str) -> None:
@@ -57,24 +78,25 @@ def _require_sideband(events: int, where: str) -> None:
         )
 
 
-def _require_folds(events: Events, mask: BoolArray, search: Search, where: str) -> None:
+def _require_folds(
+    events: Events, folds: int, oversampling: float, background_efficiencies: Sequence[float], where: str
+) -> None:
     """Enough data in every fold to be scored, beside it to be trained on, and a template that the cuts can divide."""
-    folds = search.folds
-    per_fold = np.bincount(fold_of(events.ids[mask], folds), minlength=folds)
+    per_fold = np.bincount(fold_of(events.ids, folds), minlength=folds)
     if per_fold.min() < _PER_FOLD:
         raise TooFewEventsError(
             f"Fold {int(per_fold.argmin())} of {folds} has {int(per_fold.min())} events in {where}; at least "
             f"{_PER_FOLD} are needed. Use fewer folds or a wider signal region."
         )
     total = int(per_fold.sum())
-    size = round(search.oversampling * total)
+    size = round(oversampling * total)
     for name, others in (("data", total - int(per_fold.max())), ("template", size - -(-size // folds))):
         if others < MINIMUM:
             raise TooFewEventsError(
                 f"A fold of {where} would be trained on {others} {name} events; at least {MINIMUM} are needed. Use a "
                 "wider signal region, another number of folds or a larger oversampling."
             )
-    for efficiency in search.background_efficiencies:
+    for efficiency in background_efficiencies:
         events_passing(efficiency, size // folds, f"the template events of a fold of {where}")
 
 

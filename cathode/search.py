@@ -32,6 +32,7 @@ from cathode.requirements import require
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
+from cathode.specification import specification
 from cathode.templates import beside, cores, draw_template, template_folds, train_generator
 from cathode.validation import StripTest, strip_test, with_members, without_strips
 from cathode.verdict import summary_of_mass_model, summary_of_trainings, warnings_of
@@ -183,7 +184,7 @@ class Search:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
         for name in ("generator", "mass_model", "classifier"):
-            plain[name] = _specification(plain[name])
+            plain[name] = specification(plain[name])
         plain["region"] = asdict(self.region)
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
@@ -283,14 +284,6 @@ def _counts(region: Region, events: Events, template: int) -> Counts:
         sideband_above=int(region.upper(events.mass).sum()),
         template=template,
     )
-
-
-def _specification(part: Any) -> dict[str, Any]:
-    """Kind and hyperparameters of an exchangeable part."""
-    kind = getattr(part, "kind", f"{type(part).__module__}.{type(part).__qualname__}")
-    if hasattr(part, "hyperparameters"):
-        return {"kind": kind, **part.hyperparameters()}
-    return {"kind": kind, **(asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
 
 
 def _epochs(say: Progress) -> Monitor:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.events import Events
+from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
-from analysis.metrics.ranking import auc
+from analysis.metrics.ranking import Measured, auc
 from analysis.statistics.counting import BackgroundEstimate, closure_shift
 from cathode.background import Count, count, make_cut
 from cathode.classifiers import WeakClassifier
@@ -69,18 +69,35 @@ def strip_test(
     of counted and predicted events (δ_sys of Hein et al., 2411.00085) or its statistical error, whichever is larger: no
     systematic is claimed smaller than what the strips can resolve.
     """
-    inside = np.flatnonzero(np.any([strip(events.mass) for strip in strips], axis=0))
-    rng = np.random.default_rng(seeds[0])
-    data = events[np.sort(rng.permutation(inside)[:limit])]
-    masses = np.resize(data.mass, round(oversampling * len(data)))
-    template = draw_at(generator, masses, seed=seeds[1])
-    sample = Sample(data.x, data.weights, fold_of(data.ids, folds))
-    generated = Sample(template.x, np.ones(len(template)), template_folds(len(template), folds, seed=seeds[2]))
+    data, template = draw_strips(generator, events, strips, oversampling=oversampling, limit=limit, seeds=seeds[:2])
+    sample, generated = samples(data, template, folds, seed=seeds[2])
     fit = cross_fit(classifier, sample, generated, seeds=tuple(seeds[3:]), folder=folder, progress=progress)
     return StripTest(
-        tuple(_closure(strip, data, template, fit) for strip in strips),
+        tuple(closure(strip, data, template, fit) for strip in strips),
         {efficiency: _systematic(efficiency, fit, sample, generated, folds) for efficiency in background_efficiencies},
     )
+
+
+def draw_strips(
+    generator: ConditionalGenerator,
+    events: Events,
+    strips: Sequence[Interval],
+    *,
+    oversampling: float,
+    limit: int | None = None,
+    seeds: Sequence[int],
+) -> tuple[Events, Template]:
+    """At most `limit` events of the strips, and what `generator` makes of their masses; a seed for each."""
+    inside = np.flatnonzero(np.any([strip(events.mass) for strip in strips], axis=0))
+    data = events[np.sort(np.random.default_rng(seeds[0]).permutation(inside)[:limit])]
+    masses = np.resize(data.mass, round(oversampling * len(data)))
+    return data, draw_at(generator, masses, seed=seeds[1])
+
+
+def samples(data: Events, template: Template, folds: int, *, seed: int) -> tuple[Sample, Sample]:
+    """What a classifier is to tell apart: data in the folds of their events, template in random ones."""
+    generated = Sample(template.x, np.ones(len(template)), template_folds(len(template), folds, seed=seed))
+    return Sample(data.x, data.weights, fold_of(data.ids, folds)), generated
 
 
 def with_members(classifier: WeakClassifier, members: int) -> WeakClassifier:
@@ -91,15 +108,19 @@ def with_members(classifier: WeakClassifier, members: int) -> WeakClassifier:
     return ensemble  # type: ignore[no-any-return]
 
 
-def _closure(strip: Interval, data: Events, template: Template, fit: CrossFit) -> Closure:
+def closure(strip: Interval, data: Events, template: Template, fit: CrossFit) -> Closure:
+    """How well a classifier tells data from template in one strip."""
     real, generated = strip(data.mass), strip(template.mass)
-    scores = np.concatenate([fit.data[real], fit.template[generated]])
-    labels = np.concatenate([np.ones(int(real.sum()), bool), np.zeros(int(generated.sum()), bool)])
-    weights = np.concatenate([data.weights[real], np.ones(int(generated.sum()))])
-    measured: Any = auc(scores, labels, weights=None if np.ptp(weights) == 0 else weights)
-    value, error = float(measured.value), float(measured.error)
-    passed = value - 2 * error < TOLERANCE
-    return Closure(strip.low, strip.high, value, error, int(real.sum()), int(generated.sum()), passed)
+    found = told_apart(fit.data[real], fit.template[generated], data.weights[real])
+    passed = found.value - 2 * found.error < TOLERANCE
+    return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(generated.sum()), passed)
+
+
+def told_apart(data: FloatArray, template: FloatArray, weights: FloatArray) -> Measured:
+    """AUC of held-out scores of data (N,) with weights (N,) against those of the template (T,); 0.5 is closure."""
+    labels = np.arange(len(data) + len(template)) < len(data)
+    w = np.concatenate([weights, np.ones(len(template))])
+    return auc(np.concatenate([data, template]), labels, weights=None if np.ptp(w) == 0 else w)
 
 
 def _systematic(efficiency: float, fit: CrossFit, data: Sample, template: Sample, folds: int) -> float:

@@ -1,0 +1,40 @@
+"""Exchangeable parts in words: what decides a result, and a short name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def specification(part: Any) -> dict[str, Any]:
+    """Kind and hyperparameters of a generator, a classifier or a mass model."""
+    kind = getattr(part, "kind", f"{type(part).__module__}.{type(part).__qualname__}")
+    if hasattr(part, "hyperparameters"):
+        return {"kind": kind, **part.hyperparameters()}
+    return {"kind": kind, **(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+
+
+def label(part: Any) -> str:
+    """The kind, and in brackets what differs from its defaults: "flow_matching (training.steps 1200)"."""
+    mine = specification(part)
+    kind = mine.pop("kind")
+    try:
+        defaults = specification(type(part)())
+    except TypeError:  # something has no default
+        defaults = {}
+    usual = dict(_leaves(defaults))
+    changes = [
+        f"{path} {value['kind'] if isinstance(value, Mapping) else value}"
+        for path, value in _leaves(mine)
+        if path not in usual or usual[path] != value
+    ]
+    return f"{kind} ({', '.join(changes)})" if changes else str(kind)
+
+
+def _leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        if isinstance(value, Mapping) and "kind" not in value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
