@@ -19,6 +19,8 @@ _GENERATORS: dict[str, str | type] = {
     "maf": "generators.tabular.maf:MaskedAutoregressiveFlow",
     "autoregressive_spline": "generators.tabular.spline_flow:AutoregressiveSplineFlow",
     "coupling_spline": "generators.tabular.spline_flow:CouplingSplineFlow",
+    "iaf": "generators.tabular.affine_flow:InverseAutoregressiveFlow",
+    "affine_coupling": "generators.tabular.affine_flow:AffineCouplingFlow",
     "flow_matching": "generators.tabular.flow_matching:FlowMatching",
 }
 

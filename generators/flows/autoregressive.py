@@ -2,49 +2,101 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from nflows.transforms.base import Transform
+from torch import Tensor
+from torch.nn import functional
 
-from generators.flows.rational_quadratic import rational_quadratic, rational_quadratic_inverse
-from generators.networks.masked_mlp import MaskedMLP
+from generators.flows.rational_quadratic import MINIMUM, RationalQuadratic
+from generators.flows.univariate import Univariate
+from generators.networks.made import MADE, Activation
 
 
-class AutoregressiveSpline(nn.Module):
-    """Rational-quadratic splines (Durkan et al., 1906.04032) whose parameters come from a masked perceptron.
+class Autoregressive(Transform):  # type: ignore[misc]
+    """A univariate map of every feature, whose parameters a masked network makes of the features before.
 
-    Forward and inverse map (N, D) with context (N, C) or None to (N, D) and log|det| (N,), as transforms of nflows do.
-    Forward is one pass of the network, inverse one pass per feature.
+    Forward and inverse map (N, D) with context (N, C) or None to (N, D) and log|det| (N,). Forward is one pass of the
+    network; inverse computes every hidden unit once too, but feature by feature.
     """
 
-    def __init__(self, features: int, context: int, *, hidden: int, layers: int, bins: int, bound: float) -> None:
+    def __init__(self, autoregressive_net: MADE, univariate: Univariate) -> None:
         super().__init__()
-        self.bound = bound
-        self.network = MaskedMLP(features, context, hidden=hidden, layers=layers, parameters=3 * bins - 1)
+        self.autoregressive_net, self.univariate = autoregressive_net, univariate
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the latent side."""
-        z, log_slope = rational_quadratic(x.t().contiguous(), self.network(x, context), bound=self.bound)
+        parameters = self.autoregressive_net.by_parameter(inputs, context)
+        z, log_slope = self.univariate.forward(inputs.t(), parameters)
         return z.t(), log_slope.sum(dim=0)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """To the data side, feature by feature."""
-        x = torch.zeros_like(z)
-        log_slope = torch.zeros_like(z[:, 0])
-        for index in range(z.shape[1]):
-            parameters = self.network(x, context)[:, index].contiguous()
-            column, log_part = rational_quadratic_inverse(z[:, index], parameters, bound=self.bound)
-            x = torch.cat([x[:, :index], column[:, None], x[:, index + 1 :]], dim=1)
-            log_slope = log_slope + log_part
-        return x, log_slope
+    def inverse(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """To the data side."""
+        columns = inputs.t()
+        log_slopes: list[Tensor] = []
+
+        def solve(index: int, parameters: Tensor) -> Tensor:
+            x, log_slope = self.univariate.inverse(columns[index], parameters)
+            log_slopes.append(log_slope)
+            return x
+
+        return self.autoregressive_net.unroll(solve, inputs, context), torch.stack(log_slopes).sum(dim=0)
 
 
-class Reversal(nn.Module):
-    """Reverses the order of the features, so that the next autoregressive map conditions the other way round."""
+class AutoregressiveSpline(Autoregressive):
+    """Autoregressive rational-quadratic splines (Durkan et al., 1906.04032) with linear tails.
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(N, D) to (N, D), volume preserving."""
-        return x.flip(1), x.new_zeros(len(x))
+    The same function of the same weights as `MaskedPiecewiseRationalQuadraticAutoregressiveTransform` of nflows with
+    ``tails="linear"``, whose arguments it has and whose state it loads.
+    """
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Its own inverse."""
-        return self.forward(z)
+    def __init__(
+        self,
+        features: int,
+        hidden_features: int,
+        context_features: int | None = None,
+        num_bins: int = 10,
+        tail_bound: float = 1.0,
+        num_blocks: int = 2,
+        use_residual_blocks: bool = True,
+        random_mask: bool = False,
+        activation: Activation = functional.relu,
+        dropout_probability: float = 0.0,
+        use_batch_norm: bool = False,
+        minimum: float = MINIMUM,
+        **network: Any,
+    ) -> None:
+        univariate = RationalQuadratic(num_bins, tail_bound, minimum)
+        made = MADE(
+            features,
+            hidden_features,
+            context_features,
+            num_blocks=num_blocks,
+            output_multiplier=univariate.parameters,
+            use_residual_blocks=use_residual_blocks,
+            random_mask=random_mask,
+            activation=activation,
+            dropout_probability=dropout_probability,
+            use_batch_norm=use_batch_norm,
+            **network,
+        )
+        super().__init__(made, univariate)
+
+
+class Inverted(Transform):  # type: ignore[misc]
+    """A transform the other way round: an autoregressive one becomes quick to draw from and slow to evaluate."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The inverse of the transform."""
+        out: tuple[Tensor, Tensor] = self.transform.inverse(inputs, context)
+        return out
+
+    def inverse(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The transform."""
+        out: tuple[Tensor, Tensor] = self.transform(inputs, context)
+        return out

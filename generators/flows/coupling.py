@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import math
+from collections.abc import Callable, Sequence
 
 import torch
+from nflows.transforms.base import Transform
 from torch import Tensor, nn
 
-from generators.flows.rational_quadratic import rational_quadratic, rational_quadratic_inverse
+from generators.flows.rational_quadratic import MINIMUM, RationalQuadratic
+from generators.flows.univariate import Univariate
+from generators.networks.mlp import ParameterMLP
 
 
-class CouplingSpline(nn.Module):
-    """Rational-quadratic splines (Durkan et al., 1906.04032) of the features with mask 1, given those with mask 0.
+class Coupling(Transform):  # type: ignore[misc]
+    """A univariate map of the features with mask 1, whose parameters a network makes of those with mask 0.
 
     Forward and inverse map (N, D) with context (N, C) or None to (N, D) and log|det| (N,), one pass of the network
     each. Without any feature to be given, the parameters depend on the context alone, or on nothing.
     """
 
-    given: Tensor
-    transformed: Tensor
+    identity_features: Tensor
+    transform_features: Tensor
 
-    def __init__(self, mask: Sequence[int], context: int, *, hidden: int, layers: int, bins: int, bound: float) -> None:
+    def __init__(self, mask: Sequence[int] | Tensor, transform_net: nn.Module, univariate: Univariate) -> None:
         super().__init__()
-        self.bound = bound
-        chosen = torch.tensor(mask, dtype=torch.bool)
-        self.register_buffer("given", (~chosen).nonzero().flatten(), persistent=False)
-        self.register_buffer("transformed", chosen.nonzero().flatten(), persistent=False)
-        # A constant stands in where there is neither a feature nor a context to look at.
-        sizes = [max(1, len(self.given) + context), *[hidden] * layers]
-        self.hidden = nn.Sequential(*(part for n, m in pairwise(sizes) for part in (nn.Linear(n, m), nn.SiLU())))
-        self.final = nn.Linear(hidden, (3 * bins - 1) * len(self.transformed))
-        with torch.no_grad():
-            # Near zero, so that all splines start alike.
-            self.final.weight.mul_(0.1)
-            self.final.bias.zero_()
+        chosen = torch.as_tensor(mask) > 0
+        self.register_buffer("identity_features", (~chosen).nonzero().flatten())
+        self.register_buffer("transform_features", chosen.nonzero().flatten())
+        self.transform_net, self.univariate = transform_net, univariate
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the latent side."""
-        part = x[:, self.transformed].t().contiguous()
-        z, log_slope = rational_quadratic(part, self._parameters_at(x, context), bound=self.bound)
-        return x.index_copy(1, self.transformed, z.t()), log_slope.sum(dim=0)
+        part = inputs[:, self.transform_features].t()
+        z, log_slope = self.univariate.forward(part, self._parameters_at(inputs, context))
+        return inputs.index_copy(1, self.transform_features, z.t()), log_slope.sum(dim=0)
 
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """To the data side."""
-        part = z[:, self.transformed].t().contiguous()
-        x, log_slope = rational_quadratic_inverse(part, self._parameters_at(z, context), bound=self.bound)
-        return z.index_copy(1, self.transformed, x.t()), log_slope.sum(dim=0)
+        part = inputs[:, self.transform_features].t()
+        x, log_slope = self.univariate.inverse(part, self._parameters_at(inputs, context))
+        return inputs.index_copy(1, self.transform_features, x.t()), log_slope.sum(dim=0)
 
     def _parameters_at(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Spline parameters (P, T, N) of the T transformed features."""
-        seen = torch.cat([x[:, self.given]] + ([] if context is None else [context]), dim=1)
-        h = self.hidden(seen if seen.shape[1] else x.new_ones(len(x), 1))
-        # Asked for in the order in which the splines want it.
-        out = torch.addmm(self.final.bias[:, None], self.final.weight, h.t())
-        return out.view(len(out) // len(self.transformed), len(self.transformed), len(x))
+        """Parameters (P, T, N) of the T transformed features."""
+        given = x[:, self.identity_features]
+        if isinstance(self.transform_net, ParameterMLP):
+            return self.transform_net.by_parameter(given, context)
+        # Any other network gives (N, T · P), as those of nflows do.
+        out: Tensor = self.transform_net(given, context)
+        return out.view(len(x), -1, self.univariate.parameters).permute(2, 1, 0)
+
+
+class CouplingSpline(Coupling):
+    """Rational-quadratic splines (Durkan et al., 1906.04032) with linear tails, given half of the features.
+
+    The same function of the same weights as `PiecewiseRationalQuadraticCouplingTransform` of nflows with
+    ``tails="linear"``, whose arguments it has and whose state it loads.
+    """
+
+    def __init__(
+        self,
+        mask: Sequence[int] | Tensor,
+        transform_net_create_fn: Callable[[int, int], nn.Module],
+        num_bins: int = 10,
+        tail_bound: float = 1.0,
+        minimum: float = MINIMUM,
+    ) -> None:
+        univariate = RationalQuadratic(num_bins, tail_bound, minimum)
+        transformed = int((torch.as_tensor(mask) > 0).sum())
+        net = transform_net_create_fn(len(mask) - transformed, transformed * univariate.parameters)
+        super().__init__(mask, net, univariate)
+        self.bins = num_bins
+        # nflows takes widths and heights of such networks down by the root of their width.
+        width = getattr(net, "hidden_features", None)
+        self._shrink = 1.0 if width is None else 1 / math.sqrt(width)
+
+    def _parameters_at(self, x: Tensor, context: Tensor | None) -> Tensor:
+        parameters = super()._parameters_at(x, context)
+        if self._shrink == 1.0:
+            return parameters
+        inner = 2 * self.bins
+        return torch.cat([parameters[:inner] * self._shrink, parameters[inner:]])
 
 
 def transformed_features(block: int, features: int) -> list[int]:

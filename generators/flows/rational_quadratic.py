@@ -10,23 +10,77 @@ function: identity outside of [−B, B], slopes one at ±B, softmax widths and h
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 #: Smallest width and height of a bin over 2B, and smallest slope, as in nflows.
-MINIMUM_WIDTH = 1e-3
-MINIMUM_SLOPE = 1e-3
-
-#: softplus(_UNIT_SLOPE) + MINIMUM_SLOPE = 1, the slope of the tails.
-_UNIT_SLOPE = math.log(math.expm1(1 - MINIMUM_SLOPE))
+MINIMUM = 1e-3
 
 
-def rational_quadratic(x: Tensor, parameters: Tensor, *, bound: float) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class RationalQuadratic:
+    """Univariate map (see `generators.flows.univariate`) by a spline of `bins` bins on [−bound, bound].
+
+    `minimum` is the smallest width and height of a bin over 2 · bound, and the smallest slope.
+    """
+
+    bins: int = 8
+    bound: float = 5.0
+    minimum: float = MINIMUM
+
+    @property
+    def parameters(self) -> int:
+        """3K − 1: widths, heights, inner slopes."""
+        return 3 * self.bins - 1
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (…) with parameters (3K − 1, …) to y (…) and log dy/dx (…)."""
+        return rational_quadratic(x, parameters, bound=self.bound, minimum=self.minimum)
+
+    def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Map y (…) back to x (…), and give log dx/dy (…)."""
+        return rational_quadratic_inverse(y, parameters, bound=self.bound, minimum=self.minimum)
+
+
+def rational_quadratic(
+    x: Tensor, parameters: Tensor, *, bound: float, minimum: float = MINIMUM
+) -> tuple[Tensor, Tensor]:
     """Map x (…) through splines with parameters (3K − 1, …) to y (…) and log dy/dx (…)."""
+    if _compilable(x, parameters):
+        from generators.flows.fused import Forward
+
+        return Forward.apply(x, parameters, bound, minimum)  # type: ignore[no-any-return, no-untyped-call]
+    return composed(x, parameters, bound=bound, minimum=minimum)
+
+
+def rational_quadratic_inverse(
+    y: Tensor, parameters: Tensor, *, bound: float, minimum: float = MINIMUM
+) -> tuple[Tensor, Tensor]:
+    """Map y (…) back to x (…) and log dx/dy (…); parameters as in `rational_quadratic`."""
+    if _compilable(y, parameters):
+        from generators.flows.fused import Inverse
+
+        return Inverse.apply(y, parameters, bound, minimum)  # type: ignore[no-any-return, no-untyped-call]
+    return composed_inverse(y, parameters, bound=bound, minimum=minimum)
+
+
+def _compilable(x: Tensor, parameters: Tensor) -> bool:
+    """Whether the compiled kernels can be used: on a CPU, outside of graphs that torch compiles or exports itself."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == parameters.dtype
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+    )
+
+
+def composed(x: Tensor, parameters: Tensor, *, bound: float, minimum: float = MINIMUM) -> tuple[Tensor, Tensor]:
+    """`rational_quadratic` as a chain of torch operations, for any device, graph and order of derivatives."""
     inside = x.clamp(-bound, bound)
-    left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, axis=0)
+    left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, minimum, axis=0)
     mean = height / width
     theta = ((inside - left_x) / width).clamp(0, 1)
     bend = theta * (1 - theta)
@@ -36,10 +90,10 @@ def rational_quadratic(x: Tensor, parameters: Tensor, *, bound: float) -> tuple[
     return torch.where(inner, y, x), torch.where(inner, _log_slope(theta, bend, mean, below, s0, s1), 0.0)
 
 
-def rational_quadratic_inverse(y: Tensor, parameters: Tensor, *, bound: float) -> tuple[Tensor, Tensor]:
-    """Map y (…) back to x (…) and log dx/dy (…); parameters as in `rational_quadratic`."""
+def composed_inverse(y: Tensor, parameters: Tensor, *, bound: float, minimum: float = MINIMUM) -> tuple[Tensor, Tensor]:
+    """`rational_quadratic_inverse` as a chain of torch operations."""
     inside = y.clamp(-bound, bound)
-    left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, axis=1)
+    left_x, left_y, width, height, s0, s1 = _bin(inside, parameters, bound, minimum, axis=1)
     mean = height / width
     curvature = s0 + s1 - 2 * mean
     eta = ((inside - left_y) / height).clamp(0, 1)
@@ -64,18 +118,18 @@ def _log_slope(theta: Tensor, bend: Tensor, mean: Tensor, below: Tensor, s0: Ten
 
 
 def _bin(
-    value: Tensor, parameters: Tensor, bound: float, *, axis: int
+    value: Tensor, parameters: Tensor, bound: float, minimum: float, *, axis: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Left end in x and y, width, height, and slopes at both ends of the bin that holds `value` on x (0) or y (1)."""
     bins = (len(parameters) + 1) // 3
     shares = parameters[: 2 * bins].reshape(2, bins, *value.shape).softmax(dim=1)
-    sizes = (2 * bound) * (MINIMUM_WIDTH + (1 - MINIMUM_WIDTH * bins) * shares)
+    sizes = (2 * bound) * (minimum + (1 - minimum * bins) * shares)
     inner = sizes[:, :-1].cumsum(dim=1) - bound
     index = (value >= inner[axis]).sum(dim=0, keepdim=True)
     both = index.expand(2, 1, *value.shape)
     size = sizes.gather(1, both)[:, 0]
     left = torch.cat([torch.full_like(inner[:, :1], -bound), inner], dim=1).gather(1, both)[:, 0]
-    unit = torch.full_like(parameters[:1], _UNIT_SLOPE)
+    unit = torch.full_like(parameters[:1], math.log(math.expm1(1 - minimum)))
     slopes = torch.cat([unit, parameters[2 * bins :], unit])
-    s = MINIMUM_SLOPE + functional.softplus(slopes.gather(0, torch.cat([index, index + 1])))
+    s = minimum + functional.softplus(slopes.gather(0, torch.cat([index, index + 1])))
     return left[0], left[1], size[0], size[1], s[0], s[1]

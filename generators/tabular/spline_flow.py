@@ -1,27 +1,32 @@
-"""Flows of rational-quadratic splines, autoregressive and coupling."""
+"""Flows of splines, autoregressive and coupling."""
 
 from __future__ import annotations
 
-import itertools
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import nn
+from nflows.transforms.base import Transform
 
 from generators.errors import HyperparameterError
-from generators.flows.autoregressive import AutoregressiveSpline, Reversal
-from generators.flows.coupling import CouplingSpline, transformed_features
+from generators.flows.rational_quadratic import RationalQuadratic
+from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
+from generators.flows.univariate import Univariate
 from generators.registry import register
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
+
+#: Univariate maps with a number of bins and a bound.
+SPLINES: dict[str, Callable[[int, float], Univariate]] = {"rational_quadratic": RationalQuadratic}
 
 
 @dataclass(kw_only=True, eq=False)
 class _SplineFlow(TabularDensity):
     """What both kinds share: `blocks` spline transforms one after another, with networks of one size."""
 
+    spline: str = "rational_quadratic"
     blocks: int = 2
     hidden: int = 64
     layers: int = 2
@@ -34,9 +39,9 @@ class _SplineFlow(TabularDensity):
     )
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be at least 1.")
+        require_sizes(self.kind, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
+        if self.spline not in SPLINES:
+            raise HyperparameterError(f"spline '{self.spline}' of {self.kind} is not one of {', '.join(SPLINES)}.")
         # Every bin keeps a thousandth of the interval.
         if not 2 <= self.bins <= 500:
             raise HyperparameterError(f"bins = {self.bins} of {self.kind} must lie between 2 and 500.")
@@ -44,16 +49,14 @@ class _SplineFlow(TabularDensity):
             raise HyperparameterError(f"tail_bound = {self.tail_bound} of {self.kind} must be positive.")
 
     @abstractmethod
-    def _block(self, index: int, features: int, context: int) -> list[nn.Module]:
-        """The transforms of one block."""
+    def _stack(self, univariate: Univariate, features: int, context: int, **sizes: Any) -> list[Transform]:
+        """The transforms of all blocks."""
 
     def build(self, features: int, context: int) -> ConditionalDensity:
         """See `TabularDensity`."""
-        transforms = (self._block(index, features, context) for index in range(self.blocks))
-        return ComposedFlow(features, itertools.chain.from_iterable(transforms))
-
-    def _sizes(self) -> dict[str, Any]:
-        return {"hidden": self.hidden, "layers": self.layers, "bins": self.bins, "bound": self.tail_bound}
+        univariate = SPLINES[self.spline](self.bins, self.tail_bound)
+        sizes = {"blocks": self.blocks, "hidden": self.hidden, "layers": self.layers}
+        return ComposedFlow(features, self._stack(univariate, features, context, **sizes))
 
 
 @register
@@ -61,15 +64,16 @@ class _SplineFlow(TabularDensity):
 class AutoregressiveSplineFlow(_SplineFlow):
     """Autoregressive rational-quadratic spline flow (Durkan et al., 1906.04032).
 
-    `blocks` transforms, each of every feature given the context and the ones before it, with a reversal of the order
-    after each. The masked network of a block has `layers` hidden layers of `hidden` units; the splines have `bins` bins
-    on [−tail_bound, tail_bound] and are the identity outside. Sampling passes each network once per feature.
+    `blocks` transforms, each of every feature given the context and the ones before it, every other one in the reverse
+    order. The masked network of a block has `layers` hidden layers of `hidden` units; the splines have `bins` bins
+    on [−tail_bound, tail_bound] and are the identity outside. A density takes one pass of the networks; a sample too,
+    but feature by feature.
     """
 
     kind: ClassVar[str] = "autoregressive_spline"
 
-    def _block(self, index: int, features: int, context: int) -> list[nn.Module]:
-        return [AutoregressiveSpline(features, context, **self._sizes()), Reversal()]
+    def _stack(self, univariate: Univariate, features: int, context: int, **sizes: Any) -> list[Transform]:
+        return autoregressive_stack(univariate, features, context, **sizes)
 
 
 @register
@@ -86,5 +90,5 @@ class CouplingSplineFlow(_SplineFlow):
 
     blocks: int = 6
 
-    def _block(self, index: int, features: int, context: int) -> list[nn.Module]:
-        return [CouplingSpline(transformed_features(index, features), context, **self._sizes())]
+    def _stack(self, univariate: Univariate, features: int, context: int, **sizes: Any) -> list[Transform]:
+        return coupling_stack(univariate, features, context, **sizes)

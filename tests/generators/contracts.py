@@ -63,6 +63,18 @@ DENSITIES: tuple[dict[str, Any], ...] = (
         "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3, "ema_decay": None},
     },
     {
+        "kind": "affine_coupling",
+        "blocks": 4,
+        "hidden": 16,
+        "training": {"steps": 250, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": None},
+    },
+    {
+        "kind": "iaf",
+        "blocks": 2,
+        "hidden": 16,
+        "training": {"steps": 250, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": None},
+    },
+    {
         "kind": "flow_matching",
         "hidden": 32,
         "layers": 3,

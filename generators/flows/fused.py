@@ -1,0 +1,184 @@
+"""The compiled splines as differentiable functions of torch, with rules for vmap and for both modes of derivatives."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generators.errors import ShapeError
+from generators.flows import kernels, rational_quadratic
+
+Pair = tuple[Tensor, Tensor]
+
+
+class Forward(torch.autograd.Function):
+    """(x (…), parameters (3K − 1, …), bound, minimum) to y (…) and log dy/dx (…)."""
+
+    @staticmethod
+    def forward(x: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+        """See the class."""
+        return _call(kernels.forward, x, parameters, bound, minimum)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keep the arguments: everything else is computed again."""
+        x, parameters, *ctx.constants = inputs
+        ctx.save_for_backward(x, parameters)
+        ctx.save_for_forward(x, parameters)
+
+    @staticmethod
+    def backward(ctx: Any, g_y: Tensor, g_log: Tensor) -> Any:
+        """Gradients of x and of the parameters."""
+        return *_apply(Gradient, *ctx.saved_tensors, g_y, g_log, *ctx.constants), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, t_x: Tensor | None, t_parameters: Tensor | None, *_: None) -> Any:
+        """Forward derivatives, from the gradients of either result."""
+        x, parameters = ctx.saved_tensors
+        one, none = torch.ones_like(x), torch.zeros_like(x)
+        return tuple(
+            _directional(_apply(Gradient, x, parameters, *seeds, *ctx.constants), t_x, t_parameters)
+            for seeds in ((one, none), (none, one))
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, parameters: Tensor, *constants: float) -> Any:
+        """A batch is one more dimension of the values."""
+        x, parameters = _spread(info.batch_size, in_dims, x, parameters)
+        return _apply(Forward, x, parameters, *constants), (0, 0)
+
+
+class Inverse(torch.autograd.Function):
+    """(y (…), parameters (3K − 1, …), bound, minimum) to x (…) and log dx/dy (…)."""
+
+    @staticmethod
+    def forward(y: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+        """See the class."""
+        return _call(kernels.inverse, y, parameters, bound, minimum)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keep the result, where the forward map has the derivatives that are needed."""
+        _, parameters, *ctx.constants = inputs
+        ctx.save_for_backward(*output, parameters)
+        ctx.save_for_forward(*output, parameters)
+
+    @staticmethod
+    def backward(ctx: Any, g_x: Tensor, g_log: Tensor) -> Any:
+        """By the theorem of implicit functions, from the gradients of the forward map at x."""
+        x, log_slope, parameters = ctx.saved_tensors
+        none = torch.zeros_like(x)
+        bend, _ = _apply(Gradient, x, parameters, none, -g_log, *ctx.constants)
+        g_y = (g_x + bend) * log_slope.exp()
+        _, g_parameters = _apply(Gradient, x, parameters, -g_y, -g_log, *ctx.constants)
+        return g_y, g_parameters, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, t_y: Tensor | None, t_parameters: Tensor | None, *_: None) -> Any:
+        """Forward derivatives, likewise."""
+        x, log_slope, parameters = ctx.saved_tensors
+        one, none = torch.ones_like(x), torch.zeros_like(x)
+        moved = _directional(_apply(Gradient, x, parameters, one, none, *ctx.constants), None, t_parameters)
+        t_x = ((0.0 if t_y is None else t_y) - moved) * log_slope.exp()
+        t_log = _directional(_apply(Gradient, x, parameters, none, one, *ctx.constants), t_x, t_parameters)
+        return t_x, -t_log
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], y: Tensor, parameters: Tensor, *constants: float) -> Any:
+        """A batch is one more dimension of the values."""
+        y, parameters = _spread(info.batch_size, in_dims, y, parameters)
+        return _apply(Inverse, y, parameters, *constants), (0, 0)
+
+
+class Gradient(torch.autograd.Function):
+    """Gradients of x (…) and of the parameters (3K − 1, …) from those of the results of `Forward`."""
+
+    @staticmethod
+    def forward(x: Tensor, parameters: Tensor, g_y: Tensor, g_log: Tensor, bound: float, minimum: float) -> Pair:
+        """See the class."""
+        p = _rows_of(parameters, x, g_y, g_log)
+        g_x, g_p = torch.empty_like(p[0]), torch.empty_like(p)
+        kernels.backward(
+            _flat(x), p.view(len(p), -1).numpy(), bound, minimum, _flat(g_y), _flat(g_log),
+            g_x.view(-1).numpy(), g_p.view(len(p), -1).numpy(),
+        )  # fmt: skip
+        return g_x, g_p
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keep everything for second derivatives."""
+        *tensors, ctx.bound, ctx.minimum = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Second derivatives are rare: by torch, through the composed spline."""
+
+        def gradient(x: Tensor, parameters: Tensor, g_y: Tensor, g_log: Tensor) -> Any:
+            def spline(x: Tensor, parameters: Tensor) -> Pair:
+                return rational_quadratic.composed(x, parameters, bound=ctx.bound, minimum=ctx.minimum)
+
+            return torch.func.vjp(spline, x, parameters)[1]((g_y, g_log))
+
+        return *torch.func.vjp(gradient, *ctx.saved_tensors)[1](grads), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> Any:
+        """A batch is one more dimension of the values."""
+        x, parameters, g_y, g_log, *constants = inputs
+        values = [
+            _first(tensor, dim, info.batch_size)
+            for tensor, dim in zip((x, g_y, g_log), (in_dims[0], *in_dims[2:4]), strict=True)
+        ]
+        _, parameters = _spread(info.batch_size, in_dims, x, parameters)
+        return _apply(Gradient, values[0], parameters, *values[1:], *constants), (0, 1)
+
+
+def _rows_of(parameters: Tensor, *values: Tensor) -> Tensor:
+    """The parameters (3K − 1, …) in one piece, after a look at the shapes: the kernels trust them."""
+    for tensor in values:
+        if tensor.shape != parameters.shape[1:] or len(parameters) % 3 != 2:
+            raise ShapeError(
+                f"Splines with parameters {tuple(parameters.shape)}, which must be (3 bins − 1, …), can not be applied to "
+                f"values {tuple(tensor.shape)}."
+            )
+    return parameters.detach().contiguous()
+
+
+def _call(kernel: Any, values: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+    p = _rows_of(parameters, values)
+    out, log_slope = torch.empty_like(p[0]), torch.empty_like(p[0])
+    kernel(_flat(values), p.view(len(p), -1).numpy(), bound, minimum, out.view(-1).numpy(), log_slope.view(-1).numpy())
+    return out, log_slope
+
+
+def _flat(values: Tensor) -> Any:
+    return values.detach().contiguous().view(-1).numpy()
+
+
+def _directional(gradients: Any, t_x: Tensor | None, t_parameters: Tensor | None) -> Any:
+    g_x, g_parameters = gradients
+    total = 0.0 if t_x is None else g_x * t_x
+    return total if t_parameters is None else total + (g_parameters * t_parameters).sum(dim=0)
+
+
+def _first(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    """`tensor` with its batch, or `size` copies, along the first dimension."""
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def _spread(size: int, dims: tuple[int | None, ...], x: Tensor, parameters: Tensor) -> Pair:
+    """Values (batch, …) and parameters (3K − 1, batch, …)."""
+    return _first(x, dims[0], size), _first(parameters, dims[1], size).movedim(0, 1)
+
+
+def _apply(function: Any, *arguments: Any) -> Any:
+    return function.apply(*arguments)
+
+
+for _function in (Forward.forward, Inverse.forward, Gradient.forward):
+    # torch asks for the signature at every call, and finding it takes longer than a small spline.
+    _function.__signature__ = inspect.signature(_function)  # type: ignore[union-attr]

@@ -1,0 +1,49 @@
+"""What a monotone map of one number has to offer to become a flow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import functional
+
+
+class Univariate(Protocol):
+    """A monotone map of numbers x (…), each with its own `parameters` (P, …)."""
+
+    @property
+    def parameters(self) -> int:
+        """P, the number of parameters of one number."""
+        ...
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Give y (…) and log dy/dx (…)."""
+        ...
+
+    def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Give x (…) and log dx/dy (…)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = scale x + shift with scale = softplus(first parameter + `offset`) + `minimum`.
+
+    The affine maps of nflows are those with offset 0; with the default, parameters of zero are the identity.
+    """
+
+    minimum: float = 1e-3
+    offset: float = math.log(math.expm1(1 - 1e-3))
+    parameters: int = 2
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Univariate`."""
+        scale = functional.softplus(parameters[0] + self.offset) + self.minimum
+        return scale * x + parameters[1], scale.log()
+
+    def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Univariate`."""
+        scale = functional.softplus(parameters[0] + self.offset) + self.minimum
+        return (y - parameters[1]) / scale, -scale.log()
