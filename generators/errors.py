@@ -35,6 +35,10 @@ class HyperparameterError(GeneratorError):
     """A hyperparameter is unknown, of the wrong kind, or outside of its range."""
 
 
+class MissingExtraError(GeneratorError):
+    """A part needs an optional package that is not installed; the message says how to get it."""
+
+
 class UnknownKindError(GeneratorError):
     """The registry has no generator or bijection of that name."""
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from pathlib import Path
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from generators.continuous.paths import PATHS
-from generators.continuous.solvers import STEPS, Velocity, integrate
-from generators.errors import GeneratorError
+from generators.continuous.circle import Along, by_angle
+from generators.continuous.couplings import COUPLINGS
+from generators.continuous.objectives import VelocityMatching, matching_loss, stratified
+from generators.continuous.schedules import Schedule, Straight, Trigonometric, VariancePreserving
+from generators.continuous.solvers import solver
+from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
+from generators.protocols import Monitor
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, TabularDensity
+from generators.tabular.continuous import ContinuousDensity, by_rows, density_solver, density_trace
+from generators.tabular.frame import TabularDensity
+from generators.training.batches import TrainingData
+from generators.training.loop import Phase, Trained
 from generators.training.settings import TrainingSettings
+
+PATHS: dict[str, type[Schedule]] = {
+    "straight": Straight,
+    "trigonometric": Trigonometric,
+    "variance_preserving": VariancePreserving,
+}
 
 
 @register
@@ -22,8 +36,13 @@ from generators.training.settings import TrainingSettings
 class FlowMatching(TabularDensity):
     """Continuous normalizing flow trained by conditional flow matching (Lipman et al., 2210.02747).
 
-    `path` is "trigonometric" or "straight"; sampling takes `sampling_steps` of `solver`; `log_prob` integrates the
-    exact divergence with `density_steps` of Runge-Kutta 4.
+    `path` is "trigonometric", "straight" or "variance_preserving"; `coupling` of noise and data is "independent" or
+    "optimal_transport" (see `OptimalTransport`; no negative weights). The network predicts the velocity on the circle,
+    see `generators.continuous.circle`.
+
+    Sampling takes `sampling_steps` of `solver` ("euler", "midpoint", "heun", "rk4"), or as many of "dopri5" as its
+    `tolerance` needs. `log_prob` integrates with `density_steps` of "rk4", or with "dopri5" if that is the solver, and
+    takes the divergence as `log_density` says: "exact", or "hutchinson" with so many `probes`.
     """
 
     kind: ClassVar[str] = "flow_matching"
@@ -32,8 +51,12 @@ class FlowMatching(TabularDensity):
     layers: int = 4
     frequencies: int = 4
     path: str = "trigonometric"
+    coupling: str = "independent"
     solver: str = "midpoint"
     sampling_steps: int = 20
+    tolerance: float = 1e-5
+    log_density: str = "exact"
+    probes: int = 8
     density_steps: int = 20
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
@@ -42,61 +65,88 @@ class FlowMatching(TabularDensity):
     )
 
     def __post_init__(self) -> None:
-        for name, value, known in (("path", self.path, PATHS), ("solver", self.solver, STEPS)):
+        for name, value, known in (("path", self.path, PATHS), ("coupling", self.coupling, COUPLINGS)):
             if value not in known:
-                raise GeneratorError(f"{name} '{value}' is not one of {', '.join(known)}.")
+                raise HyperparameterError(f"{name} '{value}' is not one of {', '.join(known)}.")
+        for name in ("hidden", "layers", "frequencies", "sampling_steps", "density_steps", "probes", "tolerance"):
+            if not getattr(self, name) > 0:
+                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
+        solver(self.solver, steps=self.sampling_steps, tolerance=self.tolerance)
+        density_trace(self.log_density, self.probes)
 
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, features: int, context: int) -> FlowMatchingDensity:
         """See `TabularDensity`."""
-        return _FlowMatchingDensity(self, features, context)
+        return FlowMatchingDensity(self, features, context)
+
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """See `TabularGenerator`; a coupling has to know the weights, which are hidden in the context for it."""
+        if self.coupling == "independent" or bool((data.weights == data.weights[0]).all()):
+            return super().learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+        if bool((data.weights < 0).any()):
+            raise HyperparameterError(
+                f"coupling '{self.coupling}' can not match events of negative weight, and "
+                f"{int((data.weights < 0).sum())} of {len(data)} are. Use coupling 'independent'."
+            )
+        network = self.untrained(data, seed=seed)
+        assert isinstance(network, FlowMatchingDensity)
+        widened = TrainingData(data.x, torch.cat([data.context, data.weights[:, None]], dim=1), data.weights)
+        phase = Phase(self.kind, _Weighted(network))
+        return self.trained(network, phase, widened, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
 
-class _FlowMatchingDensity(ConditionalDensity):
+class FlowMatchingDensity(ContinuousDensity):
+    """The network of `FlowMatching` with its loss, sampler and density."""
+
     def __init__(self, settings: FlowMatching, features: int, context: int) -> None:
-        super().__init__()
-        self.features = features
-        self.settings = settings
-        self.path = PATHS[settings.path]()
-        self.velocity = VelocityMLP(
-            features, context, hidden=settings.hidden, layers=settings.layers, frequencies=settings.frequencies
+        super().__init__(
+            VelocityMLP(
+                features, context, hidden=settings.hidden, layers=settings.layers, frequencies=settings.frequencies
+            ),
+            features,
+            schedule=PATHS[settings.path](),
+            clock=by_angle,
+            trace=density_trace(settings.log_density, settings.probes),
+            solver=density_solver(settings.solver, steps=settings.density_steps, tolerance=settings.tolerance),
         )
+        self.coupling = None if settings.coupling == "independent" else COUPLINGS[settings.coupling]()
+        self.levels = VelocityMatching(self.schedule)
+        self.sampler = solver(settings.solver, steps=settings.sampling_steps, tolerance=settings.tolerance)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        n = len(z)
-        # One time per equal slice of [0, 1]: the batch mean over t has far less noise than with independent times.
-        t = (torch.arange(n, device=z.device, dtype=z.dtype) + torch.rand(n, device=z.device, dtype=z.dtype)) / n
-        point, speed = self.path.point(torch.randn_like(z), z, t[:, None])
-        missed: Tensor = self.velocity(point, t[:, None], c) - speed
-        return missed.square().mean(dim=1)
+        """Loss of every event, (N,)."""
+        return self.loss(z, c, None)
+
+    def loss(self, z: Tensor, c: Tensor, weights: Tensor | None) -> Tensor:
+        """Loss of every event, (N,), to be weighted by `weights` (N,), which are equal if there are none."""
+        noise, u = torch.randn_like(z), stratified(z)
+        if self.coupling is None:
+            return matching_loss(self.network, self.levels, noise, z, c, u, self.clock)
+        w = torch.ones_like(z[:, 0]) if weights is None else weights
+        rows = self.coupling(noise, z, c, w)
+        # The times go with the events: the coupling may order its pairs by context.
+        pairs = matching_loss(self.network, self.levels, noise, z[rows], c[rows], u[rows], self.clock)
+        # Rows have been taken in proportion to their weights, which the loop applies once more.
+        return torch.zeros_like(pairs).index_add(0, rows, pairs) * (w.mean() / w)
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
+        """One z per row of c, (N, D)."""
         noise = torch.randn(len(c), self.features, generator=generator, dtype=c.dtype)
-        step = STEPS[self.settings.solver]
-        return integrate(self._field(c), noise, start=0.0, end=1.0, steps=self.settings.sampling_steps, step=step)
+        return by_rows(self.transport, noise, c)
 
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        velocity = self._field(c)
-        directions = torch.eye(self.features, dtype=z.dtype, device=z.device)
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """What the flow makes of noise (N, D): the deterministic part of `draw`."""
+        first, last = self.schedule.ends
+        return self.sampler(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
 
-        def augmented(state: Tensor, t: float) -> Tensor:
-            x = state[:, :-1]
-            divergence = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-            for index, direction in enumerate(directions):
-                v, slope = cast(
-                    tuple[Tensor, Tensor], torch.func.jvp(lambda y: velocity(y, t), (x,), (direction.expand_as(x),))
-                )
-                divergence = divergence + slope[:, index]
-            return torch.cat([v, divergence[:, None]], dim=1)
 
-        state = torch.cat([z, torch.zeros_like(z[:, :1])], dim=1)
-        # Backwards in time the integral collects +∫ div v dt from 1 to 0, which is minus what the density needs.
-        end = integrate(augmented, state, start=1.0, end=0.0, steps=self.settings.density_steps, step=STEPS["rk4"])
-        noise, collected = end[:, :-1], end[:, -1]
-        normal = -0.5 * (noise.square() + torch.log(torch.tensor(2 * torch.pi))).sum(dim=1)
-        return normal + collected
+class _Weighted(nn.Module):
+    """The loss of a network given a context whose last column is the weight."""
 
-    def _field(self, c: Tensor) -> Velocity:
-        def velocity(x: Tensor, t: float) -> Tensor:
-            return cast(Tensor, self.velocity(x, x.new_full((len(x), 1), t), c))
+    def __init__(self, network: FlowMatchingDensity) -> None:
+        super().__init__()
+        self.network = network
 
-        return velocity
+    def forward(self, z: Tensor, widened: Tensor) -> Tensor:
+        return self.network.loss(z, widened[:, :-1], widened[:, -1])

@@ -20,7 +20,7 @@ from generators.protocols import Array, Monitor
 from generators.registry import create
 from generators.tabular.context import ContextMap
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, train
+from generators.training.loop import Phase, Trained, train
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 
@@ -109,26 +109,53 @@ class TabularGenerator(ABC, Generic[S]):
         context_map = ContextMap.of(c)
         z, _ = bijection.forward(rows, c)
         data = TrainingData(z.float(), context_map(c).float(), w_t.float())
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = self.build(rows.shape[1], c.shape[1])
-        trained = train(
-            network,
-            [Phase(self.kind, network)],
-            data,
-            self.training,
-            seed=seed,
-            monitor=monitor,
-            checkpoint=checkpoint,
-            description=self.hyperparameters(),
-            after_epoch=_after_epoch,
-        )
+        trained = self.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
         self.bijection_, self.context_map_ = bijection, context_map
         self.features_, self.seed_, self.data_hash_ = rows.shape[1], seed, data_hash
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
         self.best_epochs_ = trained.best_epochs
         self._take(trained.states)
         return self
+
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """States of the network of `build` from data behind the bijection; for a model that needs more than one phase.
+
+        `fit` calls it after its checks; a model that replaces it can use `untrained` and `trained`.
+        """
+        network = self.untrained(data, seed=seed)
+        phase = Phase(self.kind, network)
+        return self.trained(network, phase, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+
+    def untrained(self, data: TrainingData, *, seed: int) -> S:
+        """The network of `build` for these data, with initial weights drawn from the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.build(data.x.shape[1], data.context.shape[1])
+
+    def trained(
+        self,
+        network: S,
+        phase: Phase,
+        data: TrainingData,
+        *,
+        seed: int,
+        monitor: Monitor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Trained:
+        """Train one phase of a network with the settings of `training`."""
+        return train(
+            network,
+            [phase],
+            data,
+            self.training,
+            seed=seed,
+            monitor=monitor,
+            checkpoint=checkpoint,
+            description=self.hyperparameters(),
+            after_epoch=after_epoch,
+        )
 
     def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
         """Draw one event per context row: (N, C) -> (N, D)."""

@@ -74,13 +74,6 @@ DENSITIES: tuple[dict[str, Any], ...] = (
         "hidden": 16,
         "training": {"steps": 250, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": None},
     },
-    {
-        "kind": "flow_matching",
-        "hidden": 32,
-        "layers": 3,
-        "density_steps": 8,
-        "training": {"steps": 1000, "batch_size": 256, "ema_decay": 0.99, "best_states": 2},
-    },
 )
 
 

@@ -22,10 +22,7 @@ from generators.tabular.maf import MaskedAutoregressiveFlow
 
 from .contracts import DENSITIES, DensityContract, gaussian_events, log_det_by_autograd, name_of, quick
 
-# torch itself builds forward derivatives, which flow matching integrates, with a function that it calls deprecated.
-pytestmark = pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated:DeprecationWarning")
-
-FLOWS = tuple(specification for specification in DENSITIES if specification["kind"] != "flow_matching")
+FLOWS = DENSITIES
 
 
 @pytest.fixture(scope="module", params=DENSITIES, ids=name_of)

@@ -1,4 +1,4 @@
-"""Solvers, paths and the density of a flow that is an ordinary differential equation."""
+"""Flow matching of feature vectors: the contract, and what is particular to a flow in time."""
 
 from __future__ import annotations
 
@@ -10,172 +10,107 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from generators.continuous.paths import PATHS, TrigonometricPath
-from generators.continuous.solvers import STEPS, integrate
-from generators.errors import GeneratorError
+from generators.continuous.couplings import OptimalTransport
+from generators.errors import GeneratorError, HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import create
-from generators.tabular.flow_matching import FlowMatching
+from generators.tabular.flow_matching import PATHS, FlowMatching
 
-# torch itself calls it when a derivative is first taken forwards.
-pytestmark = pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated:DeprecationWarning")
+from .contracts import DensityContract, gaussian_events, name_of, quick
+from .gaussian_field import BestField, one_gaussian, seeded
 
-ORDERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
-
-
-def rows(n: int, d: int, seed: int = 0) -> Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-class TestSolvers:
-    def test_all_are_covered(self) -> None:
-        assert STEPS.keys() == ORDERS.keys()
-
-    @pytest.mark.parametrize("name", STEPS)
-    def test_error_falls_with_the_order(self, name: str) -> None:
-        """dx/dt = x² cos t has the solution x₀ / (1 − x₀ sin t): not linear, and not free of t."""
-        start = torch.linspace(-1.0, 0.6, 9, dtype=torch.float64)[:, None]
-        exact = start / (1 - start * math.sin(1.0))
-
-        def error(steps: int) -> float:
-            end = integrate(lambda x, t: x**2 * math.cos(t), start, start=0.0, end=1.0, steps=steps, step=STEPS[name])
-            return float((end - exact).abs().max())
-
-        coarse = 40 if ORDERS[name] < 4 else 20
-        order = math.log2(error(coarse) / error(2 * coarse))
-        assert order == pytest.approx(ORDERS[name], abs=0.15)
-        assert error(2 * coarse) < 0.05
-
-    @pytest.mark.parametrize("name", STEPS)
-    def test_polynomials_in_time_up_to_the_order_are_exact(self, name: str) -> None:
-        degree = ORDERS[name] - 1
-        end = integrate(lambda x, t: x * 0 + t**degree, rows(3, 2), start=0.0, end=2.0, steps=1, step=STEPS[name])
-        assert torch.allclose(end - rows(3, 2), torch.full((3, 2), 2.0 ** (degree + 1) / (degree + 1)).double())
-
-    @pytest.mark.parametrize("name", STEPS)
-    def test_backwards_undoes_forwards(self, name: str) -> None:
-        def velocity(x: Tensor, t: float) -> Tensor:
-            return torch.sin(x) + t
-
-        steps = 20_000 if name == "euler" else 300
-        there = integrate(velocity, rows(4, 2), start=0.0, end=1.0, steps=steps, step=STEPS[name])
-        back = integrate(velocity, there, start=1.0, end=0.0, steps=steps, step=STEPS[name])
-        assert torch.allclose(back, rows(4, 2), atol=1e-4)
-        assert not torch.allclose(there, rows(4, 2), atol=0.1)
-
-    def test_evaluations_are_inside_of_the_step(self) -> None:
-        for step in STEPS.values():
-            times: list[float] = []
-
-            def velocity(x: Tensor, t: float, times: list[float] = times) -> Tensor:
-                times.append(t)
-                return x
-
-            integrate(velocity, rows(1, 1), start=0.2, end=0.6, steps=2, step=step)
-            assert min(times) == pytest.approx(0.2)
-            assert max(times) <= 0.6 + 1e-12
+SPECIFICATIONS: tuple[dict[str, Any], ...] = (
+    {
+        "kind": "flow_matching",
+        "hidden": 32,
+        "layers": 3,
+        "density_steps": 6,
+        "training": {"steps": 600, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": 0.98, "best_states": 2},
+    },
+    {
+        "kind": "flow_matching",
+        "path": "straight",
+        "coupling": "optimal_transport",
+        "solver": "heun",
+        "hidden": 32,
+        "layers": 2,
+        "density_steps": 6,
+        "training": {"steps": 600, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": 0.98},
+    },
+)
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.fixture(scope="module", params=SPECIFICATIONS, ids=name_of)
+def specification(request: pytest.FixtureRequest) -> dict[str, Any]:
+    chosen: dict[str, Any] = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def fitted(specification: dict[str, Any]) -> Any:
+    return create(specification).fit(*gaussian_events(6_000, seed=10), seed=1)
+
+
+class TestContract(DensityContract):
+    pass
+
+
+@pytest.mark.parametrize("path", PATHS)
 class TestPaths:
-    def test_velocity_is_the_derivative_of_the_point(self, name: str) -> None:
-        path, noise, data = PATHS[name](), rows(5, 3, 1), rows(5, 3, 2)
-        for t in (0.0, 0.17, 0.5, 0.93, 1.0):
-            at = torch.full((5, 1), t, dtype=torch.float64)
-            (point, _), (derivative, _) = torch.func.jvp(
-                lambda s: path.point(noise, data, s), (at,), (torch.ones_like(at),)
-            )
-            assert torch.allclose(derivative, path.point(noise, data, at)[1], atol=1e-12)
-            assert torch.equal(point, path.point(noise, data, at)[0])
+    def test_loss_of_the_best_field_is_the_least(self, path: str) -> None:
+        """Any other field has a larger loss, by the weighted mean square of the difference."""
+        truth = one_gaussian(2)
+        network: Any = FlowMatching(path=path, hidden=4, layers=1).build(2, 0)
+        best = BestField(truth)
+        rows = truth.draw(60_000, seed=3)
 
-    def test_leads_from_noise_to_data(self, name: str) -> None:
-        path, noise, data = PATHS[name](), rows(5, 3, 1), rows(5, 3, 2)
-        zero = torch.zeros(5, 1, dtype=torch.float64)
-        assert torch.allclose(path.point(noise, data, zero)[0], noise, atol=1e-14)
-        assert torch.allclose(path.point(noise, data, zero + 1)[0], data, atol=1e-14)
+        def loss(shift: float) -> float:
+            def rowwise(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+                # Rows of nearly one time go together: the closed form knows one time.
+                parts = zip(x.split(600), t.split(600), c.split(600), strict=True)
+                return torch.cat([best(a, b.mean(), d) + shift for a, b, d in parts])
 
-    def test_every_row_has_its_own_time(self, name: str) -> None:
-        path, noise, data = PATHS[name](), rows(5, 3, 1), rows(5, 3, 2)
-        t = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
-        together = path.point(noise, data, t)
-        for i in range(5):
-            alone = path.point(noise[i : i + 1], data[i : i + 1], t[i : i + 1])
-            assert all(torch.allclose(a[0], b[i], atol=1e-14) for a, b in zip(alone, together, strict=True))
+            torch.manual_seed(1)
+            network.__dict__["network"] = rowwise
+            network._modules.pop("network", None)
+            return float(network(rows, torch.empty(60_000, 0)).mean())
 
-    def test_loss_of_a_field_at_rest_is_the_mean_square_speed(self, name: str) -> None:
-        """For standard normal data: (π/2)² on the circle, 2 on the straight line."""
-        network = create({"kind": "flow_matching", "path": name, "hidden": 4, "layers": 1}).build(3, 1)
-        torch.manual_seed(3)
-        with torch.no_grad():
-            loss = network(torch.randn(40_000, 3), torch.zeros(40_000, 1))
-        assert loss.shape == (40_000,)
-        expected = {"trigonometric": (math.pi / 2) ** 2, "straight": 2.0}[name]
-        assert float(loss.mean()) == pytest.approx(expected, rel=0.02)
+        least = loss(0.0)
+        u = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+        expected = 0.3**2 * float(network.levels(u)[1].mean())
+        for shift in (-0.3, 0.3):
+            assert loss(shift) - least == pytest.approx(expected, rel=0.15)
 
-
-def test_trigonometric_path_of_independent_normal_features_needs_no_velocity() -> None:
-    """Point and speed are uncorrelated at every time and the variance stays one, so the best field is zero."""
-    noise, data = rows(200_000, 1, 1), rows(200_000, 1, 2)
-    for t in (0.1, 0.5, 0.8):
-        point, speed = TrigonometricPath().point(noise, data, torch.full((200_000, 1), t, dtype=torch.float64))
-        assert float(point.var()) == pytest.approx(1, abs=0.015)
-        assert float((point * speed).mean()) == pytest.approx(0, abs=0.015)
-
-
-class Linear(nn.Module):
-    """v(x, t, c) = (A + c B) x + b, in the place of the network."""
-
-    def __init__(self, d: int) -> None:
-        super().__init__()
-        self.a, self.b = 0.7 * rows(d, d, 11), 0.4 * rows(d, d, 12)
-        self.offset = rows(1, d, 13)
-
-    def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        return x @ self.a.T + c * (x @ self.b.T) + self.offset
-
-    def flow(self, c: float) -> tuple[Tensor, Tensor]:
-        """Matrix and shift of the map from t = 0 to t = 1."""
-        d = len(self.a)
-        augmented = torch.zeros(d + 1, d + 1, dtype=torch.float64)
-        augmented[:d, :d], augmented[:d, d] = self.a + c * self.b, self.offset[0]
-        whole = torch.linalg.matrix_exp(augmented)
-        return whole[:d, :d], whole[:d, d]
+    def test_sampler_and_density_with_the_best_field_are_those_of_the_data(self, path: str) -> None:
+        truth = one_gaussian(2)
+        network: Any = FlowMatching(path=path, sampling_steps=20, density_steps=60, solver="rk4").build(2, 0)
+        network.network = BestField(truth)
+        c = torch.empty(20_000, 0, dtype=torch.float64)
+        z = network.draw(c, torch.Generator().manual_seed(1))
+        error = 5 * float(truth.covariances.max() / 20_000) ** 0.5
+        # The path of constant variance starts with 0.7 % of the data.
+        assert torch.allclose(z.mean(0), truth.means[0], atol=error + 0.01)
+        assert torch.allclose(torch.cov(z.T), truth.covariances[0], rtol=0.05, atol=0.05)
+        rows = truth.draw(40, seed=2)
+        assert torch.allclose(network.log_density(rows, c[:40]), truth.log_prob(rows), atol=0.05)
 
 
 class TestDensity:
-    @pytest.mark.parametrize("d", [1, 2, 4])
-    def test_is_the_change_of_variables_of_a_linear_field(self, d: int) -> None:
-        network: Any = FlowMatching(density_steps=40).build(d, 1)
-        network.velocity = Linear(d)
-        z = rows(20, d, 3)
-        for c in (-1.0, 0.3):
-            matrix, shift = network.velocity.flow(c)
-            exact = torch.distributions.MultivariateNormal(shift, matrix @ matrix.T).log_prob(z)
-            found = network.log_density(z, torch.full((20, 1), c, dtype=torch.float64))
-            assert torch.allclose(found, exact, atol=2e-4, rtol=1e-5)
-
-    def test_samples_of_a_linear_field_have_its_moments(self) -> None:
-        network: Any = FlowMatching(sampling_steps=20, solver="rk4").build(2, 1)
-        network.velocity = Linear(2)
-        c = torch.full((100_000, 1), 0.3, dtype=torch.float64)
-        z = network.draw(c, torch.Generator().manual_seed(1))
-        matrix, shift = network.velocity.flow(0.3)
-        covariance = matrix @ matrix.T
-        assert torch.allclose(z.mean(0), shift, atol=5 * float(covariance.max() / 100_000) ** 0.5)
-        assert torch.allclose(torch.cov(z.T), covariance, rtol=0.03, atol=0.03 * float(covariance.max()))
+    def untrained(self, **changes: Any) -> Any:
+        """Large weights: a skewed density of no simple form."""
+        torch.manual_seed(8)
+        settings = {"hidden": 16, "layers": 2, "density_steps": 8, "sampling_steps": 8, "solver": "rk4", **changes}
+        network: Any = FlowMatching(**settings).build(2, 1)
+        for parameter in network.parameters():
+            parameter.data = 0.5 * torch.randn_like(parameter)
+        for parameter in network.network.head.parameters():
+            parameter.data *= 0.3
+        return network.double().requires_grad_(False)
 
     def test_integrates_to_one_and_is_that_of_the_samples(self) -> None:
-        """An untrained network with large weights: a skewed density of no simple form, on a grid and drawn."""
-        torch.manual_seed(8)
-        network: Any = FlowMatching(hidden=16, layers=2, density_steps=30, sampling_steps=30, solver="rk4").build(2, 1)
-        for parameter in network.parameters():
-            parameter.data = 0.6 * torch.randn_like(parameter)
-        for parameter in network.velocity.head.parameters():
-            parameter.data *= 0.2
-        network.double().requires_grad_(False)
-        n = 40_000
+        network, n = self.untrained(), 40_000
         z = network.draw(torch.full((n, 1), 0.5, dtype=torch.float64), torch.Generator().manual_seed(2))
-        assert float(((z - z.mean(0)) ** 3).mean(0).div(z.std(0) ** 3).abs().max()) > 0.3
+        assert float(((z - z.mean(0)) ** 3).mean(0).div(z.std(0) ** 3).abs().max()) > 0.25
 
         axes = [
             torch.linspace(float(m - 6 * s), float(m + 9 * s), 101) for m, s in zip(z.mean(0), z.std(0), strict=True)
@@ -192,19 +127,98 @@ class TestDensity:
         assert torch.allclose((mass[:, None] * rest).T @ rest, seen.T @ seen / n, atol=0.05)
         assert torch.allclose(mass @ rest**3, (seen**3).mean(0), atol=0.25)
 
+    def test_parts_of_a_sample_are_the_sample(self) -> None:
+        z, c = seeded(2_500, 2), torch.rand(2_500, 1).double()
+        network = self.untrained(density_steps=2)
+        assert torch.allclose(network.log_density(z, c)[:700], network.log_density(z[:700], c[:700]), atol=1e-9)
+
+    def test_random_traces_of_all_parts_are_near_the_exact_ones(self) -> None:
+        z, c = seeded(700, 2), torch.rand(700, 1).double()
+        exact = self.untrained(density_steps=2).log_density(z, c)
+        random = self.untrained(density_steps=2, log_density="hutchinson", probes=40).log_density(z, c)
+        assert not torch.allclose(random, exact, atol=1e-6)
+        for part in (slice(0, 256), slice(256, 512), slice(512, 700)):
+            missed = (random - exact)[part]
+            assert float(missed.mean()) == pytest.approx(0, abs=4 * float(missed.std()) / len(missed) ** 0.5)
+
+    def test_adaptive_solver_agrees_with_many_fixed_steps(self) -> None:
+        pytest.importorskip("torchdiffeq")
+        z, c = seeded(200, 2), torch.rand(200, 1).double()
+        fine = self.untrained(density_steps=40, sampling_steps=40)
+        adaptive = self.untrained(solver="dopri5", tolerance=1e-7)
+        assert torch.allclose(fine.log_density(z, c), adaptive.log_density(z, c), atol=1e-5)
+        drawn = [network.draw(c, torch.Generator().manual_seed(1)) for network in (fine, adaptive)]
+        assert torch.allclose(*drawn, atol=1e-3)
+
+
+class TestCoupling:
+    def test_weighted_loss_is_that_of_repeated_rows_on_average(self) -> None:
+        """What the loop makes of the loss is the mean over events in proportion to their weights."""
+        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build(2, 1).requires_grad_(False)
+        # Groups of one leave noise where it is, so that only the resampling by weight remains.
+        network.coupling = OptimalTransport(group=1)
+        z, c = seeded(512, 2).float(), torch.rand(512, 1)
+        weights = z.square().mean(dim=1) + 0.2
+        # A field at rest misses cos φ data − sin φ noise, whose square over all angles is (|data|² + |noise|²) / 2.
+        means = []
+        for seed in range(30):
+            torch.manual_seed(seed)
+            means.append(float((network.loss(z, c, weights) * weights).mean() / weights.mean()))
+        squares = z.square().mean(dim=1)
+        expected = (math.pi / 2) ** 2 * (float((squares * weights).sum() / weights.sum()) + 1) / 2
+        coupled = float(np.mean(means))
+        unweighted = (math.pi / 2) ** 2 * (float(squares.mean()) + 1) / 2
+        assert abs(unweighted - expected) > 0.02
+        assert coupled == pytest.approx(expected, rel=0.01)
+        independent: Any = FlowMatching(hidden=4, layers=1).build(2, 1).requires_grad_(False)
+        torch.manual_seed(1)
+        alone = [float((independent(z, c) * weights).mean() / weights.mean()) for _ in range(30)]
+        assert float(np.mean(alone)) == pytest.approx(expected, rel=0.02)
+
+    def test_times_know_nothing_of_the_context(self) -> None:
+        """Pairs may come in the order of the context, and times in the order of the pairs: not in both."""
+        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build(2, 1)
+        seen: list[Tensor] = []
+
+        def spy(x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+            seen.append(torch.stack([t, c[:, 0]]))
+            return torch.zeros_like(x)
+
+        network._modules.pop("network")
+        network.__dict__["network"] = spy
+        torch.manual_seed(1)
+        network(seeded(2048, 2).float(), torch.rand(2048, 1))
+        assert abs(float(torch.corrcoef(seen[0])[0, 1])) < 0.08
+
+    def test_negative_weights_are_refused_and_change_nothing(self) -> None:
+        x, c = gaussian_events(200, seed=1)
+        weights = np.where(np.arange(200) % 4, 1.0, -1.0)
+        fitted = quick(SPECIFICATIONS[1], steps=2).fit(x, c, seed=1)
+        before = fitted.state()
+        with pytest.raises(HyperparameterError, match=r"50 of 200.*independent"):
+            fitted.fit(x, c, weights=weights, seed=1)
+        assert all(torch.equal(before[key], value) for key, value in fitted.state().items())
+        quick(SPECIFICATIONS[0], steps=2).fit(x, c, weights=weights, seed=1)
+
 
 class TestNetwork:
     def test_untrained_is_the_field_at_rest(self) -> None:
         network = VelocityMLP(3, 2, hidden=8, layers=2, frequencies=3)
-        assert torch.equal(network(torch.randn(5, 3), torch.rand(5, 1), torch.randn(5, 2)), torch.zeros(5, 3))
+        assert torch.equal(network(torch.randn(5, 3), torch.rand(5), torch.randn(5, 2)), torch.zeros(5, 3))
 
     def test_depends_on_point_time_and_context(self) -> None:
         network = VelocityMLP(3, 2, hidden=8, layers=2, frequencies=3)
         nn.init.normal_(network.head.weight)
-        x, t, c = torch.randn(5, 3), torch.rand(5, 1), torch.randn(5, 2)
+        x, t, c = torch.randn(5, 3), torch.rand(5), torch.randn(5, 2)
         base = network(x, t, c)
         for changed in (network(x + 0.1, t, c), network(x, t + 0.1, c), network(x, t, c + 0.1)):
             assert ((base - changed).abs().sum(dim=1) > 0).all()
+
+    def test_one_time_for_all_rows_is_the_time_of_every_row(self) -> None:
+        network = VelocityMLP(3, 2, hidden=8, layers=2, frequencies=3)
+        nn.init.normal_(network.head.weight)
+        x, c = torch.randn(5, 3), torch.randn(5, 2)
+        assert torch.allclose(network(x, torch.tensor(0.3), c), network(x, torch.full((5,), 0.3), c), atol=1e-6)
 
     def test_untrained_generator_draws_what_its_bijection_makes_of_noise(self) -> None:
         """A field at rest leaves the noise where it is, so the quantile map gives back the one-dimensional spectra."""
@@ -218,7 +232,16 @@ class TestNetwork:
             assert np.quantile(drawn[:, column], levels) == pytest.approx(np.quantile(x[:, column], levels), rel=0.06)
 
 
-@pytest.mark.parametrize(("name", "value"), [("path", "spiral"), ("solver", "rk45")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("path", "spiral"), ("solver", "rk45"), ("coupling", "lazy"), ("log_density", "roughly")],
+)
 def test_unknown_parts_are_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(GeneratorError, match=f"'{value}'"):
         create({"kind": "flow_matching", name: value})
+
+
+@pytest.mark.parametrize("name", ["hidden", "layers", "sampling_steps", "density_steps", "probes", "tolerance"])
+def test_sizes_below_one_are_refused(name: str) -> None:
+    with pytest.raises(HyperparameterError, match=f"{name} = 0"):
+        create({"kind": "flow_matching", name: 0})

@@ -1,0 +1,93 @@
+"""The log-density of what a velocity field makes of normal noise."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from generators.continuous.schedules import Schedule
+from generators.continuous.solvers import Solver
+
+
+class VectorField(Protocol):
+    """A velocity that can be asked for the quadratic forms of its Jacobian; `Along` is one."""
+
+    schedule: Schedule
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        """Velocity (N, *event)."""
+        ...
+
+    def forms(self, x: Tensor, t: float, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Velocity and uᵀ(∂v/∂x)u (K, N) for K directions u (K, N or 1, *event)."""
+        ...
+
+
+class Trace(ABC):
+    """How the divergence of a field is found from quadratic forms of its Jacobian."""
+
+    @abstractmethod
+    def directions(self, x: Tensor) -> Tensor:
+        """Directions (K, N or 1, *event) for one integration over rows like x (N, *event)."""
+
+    @abstractmethod
+    def combine(self, forms: Tensor) -> Tensor:
+        """The divergence (N,) from the forms (K, N)."""
+
+
+@dataclass(frozen=True)
+class Exact(Trace):
+    """The sum over all coordinate directions."""
+
+    def directions(self, x: Tensor) -> Tensor:
+        """See `Trace`."""
+        size = x[0].numel() if len(x) else math.prod(x.shape[1:])
+        return torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, 1, *x.shape[1:])
+
+    def combine(self, forms: Tensor) -> Tensor:
+        """See `Trace`."""
+        return forms.sum(dim=0)
+
+
+@dataclass(frozen=True)
+class Hutchinson(Trace):
+    """The mean over `probes` random vectors of signs per row (Hutchinson 1989; Grathwohl et al., 1810.01367).
+
+    Unbiased for the divergence, and so for the log-density, with an error that falls as 1/√probes. The probes of a row
+    stay the same along its way, and the same call gives the same answer: they are drawn from `seed`.
+    """
+
+    probes: int
+    seed: int = 0
+
+    def directions(self, x: Tensor) -> Tensor:
+        """See `Trace`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)
+        return (2 * signs - 1).to(x)
+
+    def combine(self, forms: Tensor) -> Tensor:
+        """See `Trace`."""
+        return forms.mean(dim=0)
+
+
+def log_density(field: VectorField, data: Tensor, *, directions: Tensor, trace: Trace, solver: Solver) -> Tensor:
+    """Natural logarithm of the density at data (N, *event), (N,), by integrating the field back to noise."""
+    shape, size = data.shape, math.prod(data.shape[1:])
+    first, last = field.schedule.ends
+
+    def augmented(state: Tensor, t: float) -> Tensor:
+        velocity, forms = field.forms(state[:, :-1].reshape(shape), t, directions)
+        return torch.cat([velocity.flatten(1), trace.combine(forms)[:, None]], dim=1)
+
+    start = torch.cat([last * data.flatten(1), data.new_zeros(len(data), 1)], dim=1)
+    # Backwards in time the integral collects +∫ div v dt from 1 to 0, which is minus what the density needs.
+    end = solver(augmented, start, start=1.0, end=0.0)
+    noise, collected = end[:, :-1] / first, end[:, -1]
+    normal = -0.5 * (noise.square() + math.log(2 * math.pi)).sum(dim=1)
+    return normal + collected + size * math.log(last / first)

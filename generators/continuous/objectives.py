@@ -1,0 +1,93 @@
+"""Which noise levels a network is trained at, and how much each counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from generators.continuous.circle import Clock, Network, mix
+from generators.continuous.schedules import Schedule
+
+
+class Levels(Protocol):
+    """Training angles on the circle and their weights."""
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Angle and weight (N,) of levels that are uniform in probability, u (N,) in (0, 1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class VelocityMatching:
+    """The square loss of the velocity at times uniform along a schedule (Lipman et al., 2210.02747).
+
+    At a given point, an error of the field on the circle is an error of the velocity of r dφ/dt times its size.
+    """
+
+    schedule: Schedule
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Levels`."""
+        _, turn = self.schedule.turns(u)
+        return self.schedule.angle(u), (self.schedule.scale(u) * turn).square()
+
+
+@dataclass(frozen=True)
+class LogitNormal:
+    """`levels` at times whose logit is normal, which prefers the middle of the way (Esser et al., 2403.03206)."""
+
+    levels: Levels
+    mean: float = 0.0
+    width: float = 1.0
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Levels`."""
+        return self.levels(torch.sigmoid(self.mean + self.width * torch.special.ndtri(u)))
+
+
+@dataclass(frozen=True)
+class UniformNoise:
+    """Noise levels uniform in the time of a schedule, each with the unit weight of EDM."""
+
+    schedule: Schedule
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Levels`."""
+        return self.schedule.angle(u), torch.ones_like(u)
+
+
+@dataclass(frozen=True)
+class LogNormalNoise:
+    """ln σ is normal (EDM: Karras et al., 2206.00364), each level with unit weight."""
+
+    mean: float
+    width: float
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Levels`."""
+        sigma = torch.exp(self.mean + self.width * torch.special.ndtri(u))
+        return torch.atan2(torch.ones_like(u), sigma), torch.ones_like(u)
+
+
+def stratified(like: Tensor) -> Tensor:
+    """Random numbers in (0, 1), one per equal slice, for the rows of `like` (N, …).
+
+    The mean of a loss over the levels has far less noise than with independent levels.
+    """
+    n = len(like)
+    u = torch.arange(n, device=like.device, dtype=like.dtype) + torch.rand(n, device=like.device, dtype=like.dtype)
+    # Neither 0 nor 1, where a normal quantile is infinite.
+    return (u / n).clamp(1e-6, 1 - 1e-6)
+
+
+def matching_loss(
+    network: Network, levels: Levels, noise: Tensor, data: Tensor, c: Tensor, u: Tensor, clock: Clock
+) -> Tensor:
+    """Weighted mean square error of the field on the circle, (N,), for noise and data (N, *event) and levels u (N,)."""
+    angle, weight = levels(u)
+    point, rate = mix(noise, data, angle)
+    missed = network(point, clock(angle), c) - rate
+    return weight * missed.square().flatten(1).mean(dim=1)

@@ -1,0 +1,73 @@
+"""What flow matching and diffusion share: a field on the circle, and the density of the flow along a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generators.continuous.circle import Along, CircleField, Clock
+from generators.continuous.densities import Exact, Hutchinson, Trace, log_density
+from generators.continuous.schedules import Schedule
+from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, Solver
+from generators.errors import HyperparameterError
+from generators.tabular.frame import ConditionalDensity
+
+#: Rows that pass a network together on a CPU: the activations of more do not stay in its cache.
+_ROWS = 2048
+
+
+class ContinuousDensity(ConditionalDensity):
+    """A density by a field on the circle; a model adds the loss and the sampler."""
+
+    def __init__(
+        self, network: nn.Module, features: int, *, schedule: Schedule, clock: Clock, trace: Trace, solver: Solver
+    ) -> None:
+        super().__init__()
+        self.network, self.features = network, features
+        self.schedule, self.clock, self.trace, self.solver = schedule, clock, trace, solver
+
+    def field(self, c: Tensor) -> CircleField:
+        """The field given c (N, C)."""
+        network: Any = self.network
+        return CircleField(network, c, self.clock)
+
+    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | c), (N,)."""
+        directions = self.trace.directions(z)
+        rows = max(256, _ROWS // max(1, len(directions)))
+
+        def part(z: Tensor, c: Tensor, index: Tensor) -> Tensor:
+            along = Along(self.field(c), self.schedule)
+            own = directions[:, index] if directions.shape[1] == len(directions[0]) > 1 else directions
+            return log_density(along, z, directions=own, trace=self.trace, solver=self.solver)
+
+        return by_rows(part, z, c, torch.arange(len(z), device=z.device), rows=rows)
+
+
+def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:
+    """`function` of tensors with one first axis, in parts that stay in the cache of a CPU."""
+    if tensors[0].is_cuda or len(tensors[0]) <= rows:
+        return function(*tensors)
+    parts = zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
+    return torch.cat([function(*part) for part in parts])
+
+
+def density_trace(name: str, probes: int) -> Trace:
+    """The trace of that name.
+
+    Raises
+    ------
+    HyperparameterError
+        If it is neither "exact" nor "hutchinson".
+    """
+    if name not in ("exact", "hutchinson"):
+        raise HyperparameterError(f"log_density '{name}' is not one of exact, hutchinson.")
+    return Exact() if name == "exact" else Hutchinson(probes)
+
+
+def density_solver(solver: str, *, steps: int, tolerance: float) -> Solver:
+    """The sampler's solver if it chooses its own steps, otherwise `steps` of Runge-Kutta 4."""
+    return Adaptive(solver, tolerance) if solver in ADAPTIVE else FixedSteps(STEPS["rk4"], steps)
