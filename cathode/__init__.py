@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
     from cathode.search import Search as Search
+    from cathode.selection import select_generator as select_generator
     from generators.tabular.flow_matching import FlowMatching as FlowMatching
     from generators.tabular.maf import MaskedAutoregressiveFlow as MaskedAutoregressiveFlow
     from generators.tabular.spline_flow import AutoregressiveSplineFlow as AutoregressiveSplineFlow
@@ -43,6 +44,7 @@ _WHERE = {
     "SearchResult": "cathode.result",
     "load_config": "cathode.config",
     "read_events": "analysis.io.ntuples",
+    "select_generator": "cathode.selection",
     "write_report": "cathode.report",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,30 @@ class Region:
         below = max(self.low - wide, 0.0 if self.sideband_low is None else self.sideband_low)
         above = self.high + wide if self.sideband_high is None else min(self.high + wide, self.sideband_high)
         return Interval(below, self.low), Interval(self.high, above)
+
+    def sideband_strips(self, strips: Iterable[tuple[float, float]]) -> tuple[Interval, ...]:
+        """Strips anywhere in the sidebands from their edges in GeV, in rising order.
+
+        Raises
+        ------
+        RegionError
+            If there is none, one does not lie in a sideband, or two overlap.
+        """
+        made = tuple(sorted((Interval(*edges) for edges in strips), key=lambda strip: strip.low))
+        if not made:
+            raise RegionError("At least one strip of sideband is needed.")
+        start = -math.inf if self.sideband_low is None else self.sideband_low
+        stop = math.inf if self.sideband_high is None else self.sideband_high
+        for strip in made:
+            below, above = start <= strip.low and strip.high <= self.low, self.high <= strip.low and strip.high <= stop
+            if not (below or above):
+                raise RegionError(
+                    f"The strip {strip.low:g}–{strip.high:g} GeV does not lie in a sideband, for the {self}."
+                )
+        for one, other in itertools.pairwise(made):
+            if other.low < one.high:
+                raise RegionError(f"The strips {one.low:g}–{one.high:g} and {other.low:g}–{other.high:g} GeV overlap.")
+        return made
 
     def check(self, mass: FloatArray) -> None:
         """Refuse masses (N,) that leave the window or a sideband empty.

@@ -16,6 +16,7 @@ from cathode.progress import Progress
 from cathode.result import SearchResult
 
 if TYPE_CHECKING:
+    from cathode.judgements import Selection
     from cathode.templates import Template
     from cathode.validation import StripTest
 
@@ -56,6 +57,50 @@ def validate_analysis(
     """
     with _threads(config.threads):
         return config.search().validate(config.read_events(progress), output=output, progress=progress)
+
+
+def select_analysis(
+    config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
+) -> Selection:
+    """Compare the generators of `selection` in strips of the sidebands; `cathode.selection.select_generator` says how.
+
+    With `output`, models and selection.json stay there, and the same call continues an interrupted selection.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to compare.
+    """
+    from cathode.selection import SELECTION, select_generator
+    from cathode.validation import with_members
+
+    chosen = config.selection
+    if not chosen.generators:
+        raise ConfigError(
+            "selection.generators is empty: list the candidates there, or name them by --generator KIND or "
+            "--generator '{kind: KIND, …}'."
+        )
+    search = config.search()
+    with _threads(config.threads):
+        found = select_generator(
+            config.read_events(progress),
+            search.region,
+            [candidate.build() for candidate in chosen.generators],
+            strips=chosen.strips,
+            strip_fraction=search.strip_fraction,
+            best_states=chosen.best_states,
+            classifier=with_members(search.classifier, search.closure_members),
+            folds=search.folds,
+            oversampling=search.oversampling,
+            seed=search.seed,
+            output=output,
+            progress=progress,
+        )
+    selection = replace(found, config=config.resolved())
+    if output is not None:
+        write_text(Path(output) / CONFIG, config.to_yaml())
+        selection.write(Path(output) / SELECTION)
+    return selection
 
 
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:

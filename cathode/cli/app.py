@@ -75,6 +75,7 @@ SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"
 app.command("demo", rich_help_panel=SEARCH)(searches.demo)
 app.command("run", rich_help_panel=SEARCH)(searches.run)
 app.command("validate", rich_help_panel=SEARCH)(searches.validate)
+app.command("select", rich_help_panel=SEARCH)(searches.select)
 app.command("score", rich_help_panel=SEARCH)(searches.score)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("train", rich_help_panel=PARTS)(models.train)

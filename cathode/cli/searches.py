@@ -120,6 +120,43 @@ def validate(
         raise typer.Exit(VALIDATION_FAILED)
 
 
+def select(
+    analysis: AnalysisFile,
+    generators: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--generator",
+            "-g",
+            metavar="KIND",
+            help="A candidate in the place of those in the file: a kind, or `'{kind: …, …}'`. Repeatable.",
+        ),
+    ] = None,
+    output: Output = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare generators in strips of the sidebands: nothing looks at the signal region, and no labels are needed."""
+    from cathode.config import load_config
+    from cathode.running import select_analysis
+
+    load_plugins(plugins)
+    named = [f"selection.generators=[{', '.join(generators)}]"] if generators else []
+    config = load_config(analysis, [*(overrides or ()), *named])
+    folder = output or Path("runs") / f"{analysis.stem}_selection"
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        selection = select_analysis(config, folder, progress=progress)
+    terminal.result(selection.to_json())
+    if not (json or quiet):
+        from cathode.cli.tables import comparison
+
+        terminal.show(*comparison(selection))
+    if not json:
+        typer.echo(folder)
+
+
 def score(
     run_folder: RunFolder,
     files: Annotated[list[str], typer.Argument(metavar="FILES…", help="Ntuples, globs or URLs.")],

@@ -11,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analysis.metrics.ranking import Measured
+from cathode.judgements import Selection
 from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
 
@@ -80,6 +82,36 @@ def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> 
     return Group(*tables)
 
 
+def comparison(selection: Selection) -> Iterator[RenderableType]:
+    """Generators by closure, what it costs to train and to draw from them, and what failed."""
+    if selection.judgements:
+        table = _table("closure in strips that were not trained on, the best first")
+        table.add_column("")
+        table.add_column("generator", overflow="fold")
+        for title in ("AUC", "Wasserstein", "energy", "log-likelihood", "training", "10⁶ events"):
+            table.add_column(title, justify="right")
+        for j in selection.judgements:
+            table.add_row(
+                "[green]=[/]" if j.as_good else "",
+                escape(j.name),
+                _measured(j.auc),
+                f"{j.wasserstein.value:.4f}",
+                f"{j.energy.value:.4f}",
+                "–" if j.behind is None else _behind(j.behind, j.impossible),
+                _seconds(j.training_seconds),
+                _seconds(j.sampling_seconds),
+            )
+        yield table
+        best = selection.best
+        yield (
+            "= closes as well as the first, within two standard errors. A perfect template has an AUC of 0.5, a "
+            f"Wasserstein distance of {_measured(best.wasserstein.floor)} and an energy distance of "
+            f"{_measured(best.energy.floor)}."
+        )
+    for name, why in selection.failures.items():
+        yield Text.assemble((f"{name} failed: ", "bold yellow"), (why, "yellow"))
+
+
 def files(paths: Sequence[tuple[str, object]]) -> Table:
     """What was written, and where."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -90,6 +122,19 @@ def files(paths: Sequence[tuple[str, object]]) -> Table:
 
 def _table(title: str) -> Table:
     return Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="")
+
+
+def _behind(behind: Measured, impossible: float) -> str:
+    loss = "best" if behind.value == 0 else f"− {behind.value:.4f} ± {behind.error:.4f}"
+    return f"{loss}\n{100 * impossible:.2g} % impossible" if impossible else loss
+
+
+def _measured(measured: Measured) -> str:
+    return f"{measured.value:.4f} ± {measured.error:.4f}"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def _passed(passed: bool) -> str:

@@ -5,6 +5,7 @@ from cathode.config.models import (
     AnalysisConfig,
     DataConfig,
     RegionConfig,
+    SelectionConfig,
     TemplateConfig,
     ValidationConfig,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "AnalysisConfig",
     "DataConfig",
     "RegionConfig",
+    "SelectionConfig",
     "TemplateConfig",
     "ValidationConfig",
     "embedded_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -63,7 +64,7 @@ def parse_config(
 def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
     """Check the hyperparameters of every component against its class, and write out their defaults."""
     problems: list[str] = []
-    document = config.model_dump()
+    document = config.model_dump(mode="json")
     for path, component in config.components().items():
         try:
             model = hyperparameter_model(component_class(component.role, component.kind))
@@ -108,15 +109,28 @@ def _parsed(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
 
 
 def _put(document: Any, path: str, value: Any) -> None:
+    """Set the value at `path`, in which a number is a place in a list."""
     *parents, last = path.split(".")
     for depth, key in enumerate(parents, start=1):
+        here = ".".join(parents[:depth])
+        if isinstance(document, dict):
+            document.setdefault(key, {})
+        found = document[_index(document, key, path)]
         # A component may be written as its kind alone.
-        if isinstance(document.get(key), str) and ".".join(parents[:depth]) in _COMPONENTS:
-            document[key] = {"kind": document[key]}
-        document = document.setdefault(key, {})
-        if not isinstance(document, dict):
-            raise ConfigError(f"--set {path}: '{'.'.join(parents[:depth])}' is a value, not a section.")
-    document[last] = value
+        if isinstance(found, str) and _COMPONENT.fullmatch(here):
+            found = document[_index(document, key, path)] = {"kind": found}
+        document = found
+        if not isinstance(document, dict | list):
+            raise ConfigError(f"--set {path}: '{here}' is a value, not a section.")
+    document[_index(document, last, path)] = value
 
 
-_COMPONENTS = ("mass_model", "template.generator", "classifier")
+def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
+    if isinstance(document, dict):
+        return key
+    if not key.isdecimal() or int(key) >= len(document):
+        raise ConfigError(f"--set {path}: {key!r} is no place in a list of {len(document)}; the first is 0.")
+    return int(key)
+
+
+_COMPONENT = re.compile(r"mass_model|template\.generator|classifier|selection\.generators\.\d+")

@@ -31,6 +31,10 @@ class Places:
         self._walk(node, "")
 
     def _walk(self, node: yaml.Node | None, path: str) -> None:
+        if isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._lines[f"{path}.{index}"] = value.start_mark.line + 1
+                self._walk(value, f"{path}.{index}")
         if not isinstance(node, yaml.MappingNode):
             return
         for key, value in node.value:

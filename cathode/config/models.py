@@ -148,6 +148,18 @@ class ValidationConfig(Section):
     )
 
 
+class SelectionConfig(Section):
+    """What `cathode select` compares in the sidebands; no other verb looks at it."""
+
+    generators: tuple[GeneratorConfig, ...] = Field(default=(), description="the candidates")
+    strips: tuple[tuple[float, float], ...] | None = Field(
+        default=None, min_length=1, description="held-out ranges of sideband mass; null takes those of the validation"
+    )
+    best_states: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="numbers of best states to try of candidates that keep more"
+    )
+
+
 class AnalysisConfig(Section):
     """One analysis, complete: what `cathode run` needs and nothing else."""
 
@@ -159,6 +171,7 @@ class AnalysisConfig(Section):
     folds: int = Field(default=5, ge=2)
     background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
     validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
+    selection: SelectionConfig = Field(default_factory=lambda: SelectionConfig())
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     threads: int | None = Field(default=None, ge=1, description="processes and threads to use; null uses all cores")
@@ -244,6 +257,7 @@ class AnalysisConfig(Section):
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
             "classifier": self.classifier,
+            **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
         }
 
 

@@ -46,7 +46,7 @@ def test_help_is_fast_and_light_and_names_every_verb() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     text, _, seconds = done.stdout.rpartition("CPU ")
     assert float(seconds) < 0.5
-    for verb in ["demo", "run", "validate", "train", "sample", "score", "report", "config", "data", "doctor"]:
+    for verb in ["demo", "run", "validate", "select", "train", "sample", "score", "report", "config", "data", "doctor"]:
         assert f"│ {verb} " in text
 
 
@@ -67,6 +67,7 @@ def test_a_mistake_of_the_user_is_one_message_on_stderr_and_status_1(analysis: P
     [
         ("run", "none.yaml"),
         ("validate", "none.yaml"),
+        ("select", "none.yaml"),
         ("train", "none.yaml"),
         ("report", "nowhere"),
         ("score", "nowhere", "a.root"),

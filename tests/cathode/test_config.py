@@ -78,6 +78,13 @@ def test_the_example_mentions_every_section_and_its_true_defaults() -> None:
         ("classifier: {kind: boosted_trees, members: several}", "classifier.members: Input should be a valid integer"),
         ("background_efficiencies: [0.01, 2]", "background_efficiencies.1: Input should be less than 1 (value 2)"),
         ("background_efficiencies: [0.01, 0.01]", "names an efficiency twice"),
+        ("selection: {generators: [maf, {kind: mav}]}", "a.yaml, line 5: selection.generators.1.kind: no generator of"),
+        (
+            "selection:\n  generators:\n  - maf\n  - kind: maf\n    hiden: 3",
+            "a.yaml, line 9: selection.generators.1.hiden: unknown key (value 3). Nearest: 'hidden",
+        ),
+        ("selection: {strips: []}", "selection.strips: Tuple should have at least 1 item"),
+        ("selection: {best_states: [0]}", "selection.best_states.0: Input should be greater than or equal to 1"),
         ("folds: 5\nfolds: 6", "a.yaml, line 6: folds is set twice (first in line 5)"),
         ("validation: [1]", "validation: Input should be a valid dictionary"),
         ("folds: [", "no valid YAML"),
@@ -103,6 +110,17 @@ def test_all_mistakes_are_named_at_once() -> None:
 )
 def test_borders_must_make_sense(region: str, said: str) -> None:
     assert said in problem(f"data:\n  files: a.root\nregion:\n  {region}\n")
+
+
+def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None:
+    text = MINIMAL + "selection: {generators: [maf, {kind: flow_matching}]}"
+    config = parse_config(text, overrides=["selection.generators.1.training.steps=7"])
+    first, second = (candidate.build() for candidate in config.selection.generators)
+    assert (first.kind, second.kind, second.training.steps) == ("maf", "flow_matching", 7)
+    assert parse_config(text, overrides={"selection.generators.0.bijection": "logit"}).selection.generators[0].build()
+    for path in ("selection.generators.2.hidden", "selection.generators.one", "selection.generators.-1"):
+        with pytest.raises(ConfigError, match="is no place in a list of 2"):
+            parse_config(text, overrides={path: 3})
 
 
 def test_only_mappings_are_analysis_files() -> None:

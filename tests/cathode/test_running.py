@@ -15,6 +15,7 @@ from cathode.classifiers import protocol
 from cathode.cli.app import app
 from cathode.config import load_config
 from cathode.errors import ConfigError, RunFolderError
+from cathode.judgements import Selection
 from cathode.result import SearchResult
 from cathode.running import sample_template, score_files
 from cathode.tables import write_table
@@ -188,6 +189,34 @@ def test_training_alone_is_the_training_of_the_search(made: SimpleNamespace) -> 
     cathode("train", made.folder / "analysis.yaml", "-o", made.folder / "template")
     cards = [json.loads((f / "template" / "card.json").read_text()) for f in (made.run, made.folder / "template")]
     assert cards[0]["weights_hash"] == cards[1]["weights_hash"]
+
+
+def test_generators_are_compared_and_the_comparison_continues(made: SimpleNamespace) -> None:
+    short, long = (f"{{kind: maf, training: {{epochs: {epochs}}}}}" for epochs in (1, 2))
+    tiny = "{kind: flow_matching, hidden: 8, layers: 1, training: {steps: 20}}"
+    arguments = ["select", made.folder / "analysis.yaml", "-o", made.folder / "selection"]
+    found = Selection.from_json(cathode(*arguments, "-g", short, "-g", tiny, "--json").stdout)
+    assert found == Selection.read(made.folder / "selection" / "selection.json")
+    assert found.config == load_config(made.folder / "selection" / "config.yaml").resolved()
+    assert sorted(j.generator["kind"] for j in found.judgements) == ["flow_matching", "maf"]
+    assert found.strips == ((3100, 3300), (3700, 3900))
+    # With candidates from the file, and one of them is there.
+    listed = f"selection.generators=[{short}, {long}]"
+    shown = cathode(*arguments, "--set", listed, "--set", "selection.generators.1.training.epochs=3")
+    again = Selection.read(made.folder / "selection" / "selection.json")
+    judged = {j.name: j for j in again.judgements}
+    assert judged.keys() == {"maf (training.epochs 1)", "maf (training.epochs 3)"}
+    assert judged["maf (training.epochs 1)"].auc in [j.auc for j in found.judgements]
+    assert shown.stdout.rstrip().endswith(str(made.folder / "selection"))
+    for judgement in again.judgements:
+        assert judgement.name in " ".join(shown.stdout.split())
+        assert f"{judgement.auc.value:.4f} ± {judgement.auc.error:.4f}" in shown.stdout
+
+
+def test_a_comparison_of_nothing_is_refused(made: SimpleNamespace) -> None:
+    done = CliRunner().invoke(app, ["select", str(made.folder / "analysis.yaml")])
+    assert done.exit_code == 1
+    assert "selection.generators is empty" in done.stderr
 
 
 def test_unknown_formats_are_named(made: SimpleNamespace, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class TrueGenerator:
         self.calls: list[tuple[Any, Any, Any]] = []
 
     def __deepcopy__(self, memo: Any) -> TrueGenerator:
-        copy = TrueGenerator(self.shift)
+        copy = type(self)(self.shift)
         copy.calls = self.calls
         return copy
 
