@@ -21,6 +21,7 @@ _GENERATORS: dict[str, str | type] = {
     "coupling_spline": "generators.tabular.spline_flow:CouplingSplineFlow",
     "iaf": "generators.tabular.affine_flow:InverseAutoregressiveFlow",
     "affine_coupling": "generators.tabular.affine_flow:AffineCouplingFlow",
+    "ensemble": "generators.tabular.ensemble:Ensemble",
     "flow_matching": "generators.tabular.flow_matching:FlowMatching",
 }
 

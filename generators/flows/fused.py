@@ -142,8 +142,8 @@ def _rows_of(parameters: Tensor, *values: Tensor) -> Tensor:
     for tensor in values:
         if tensor.shape != parameters.shape[1:] or len(parameters) % 3 != 2:
             raise ShapeError(
-                f"Splines with parameters {tuple(parameters.shape)}, which must be (3 bins − 1, …), can not be applied to "
-                f"values {tuple(tensor.shape)}."
+                f"Splines with parameters {tuple(parameters.shape)}, which must be (3 bins − 1, …), can not be applied "
+                f"to values {tuple(tensor.shape)}."
             )
     return parameters.detach().contiguous()
 

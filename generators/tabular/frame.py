@@ -286,7 +286,8 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
         raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
 
 
-def _after_epoch(model: nn.Module, data: TrainingData) -> None:
+def after_epoch(model: nn.Module, data: TrainingData) -> None:
+    """Let a network set its statistics from all that it learns from."""
     assert isinstance(model, ConditionalSampler)
     model.after_epoch(data.x, data.context)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -23,19 +24,59 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self.x)
 
-    def to(self, device: torch.device) -> TrainingData:
+    def to(self, device: torch.device) -> Self:
         """The same rows on another device."""
-        return TrainingData(self.x.to(device), self.context.to(device), self.weights.to(device))
+        return replace(self, x=self.x.to(device), context=self.context.to(device), weights=self.weights.to(device))
 
-    def rows(self, index: Tensor | slice) -> TrainingData:
+    def rows(self, index: Tensor | slice) -> Self:
         """Selected rows."""
-        return TrainingData(self.x[index], self.context[index], self.weights[index])
+        return replace(self, x=self.x[index], context=self.context[index], weights=self.weights[index])
 
-    def split(self, fraction: float, *, seed: int) -> tuple[TrainingData, TrainingData]:
+    def window(self, start: int, stop: int) -> TrainingData:
+        """The rows from `start` to `stop`, as a batch."""
+        return self.rows(slice(start, stop))
+
+    def permuted(self, generator: torch.Generator) -> TrainingData:
+        """All rows in a random order."""
+        return self.rows(torch.randperm(len(self), generator=generator).to(self.x.device))
+
+    def split(self, fraction: float, *, seed: int) -> tuple[Self, Self]:
         """Random training and validation parts, neither empty; the second holds `fraction` of the rows."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         n = min(max(1, round(fraction * len(self))), len(self) - 1)
         return self.rows(order[n:]), self.rows(order[:n])
+
+
+@dataclass(frozen=True)
+class SharedData(TrainingData):
+    """Rows that K members learn from, each with weights of its own: `weights` (N, K).
+
+    A batch has one more dimension in front, for the member: x (K, B, *event), context (K, B, C), weights (K, B).
+    """
+
+    def window(self, start: int, stop: int) -> TrainingData:
+        """The same rows for all."""
+        part, count = self.rows(slice(start, stop)), self.weights.shape[1]
+        x, context = (values.expand(count, *values.shape) for values in (part.x, part.context))
+        return TrainingData(x, context, part.weights.t())
+
+    def permuted(self, generator: torch.Generator) -> TrainingData:
+        """An order of its own for each."""
+        orders = [torch.randperm(len(self), generator=generator) for _ in range(self.weights.shape[1])]
+        index = torch.stack(orders).to(self.x.device)
+        return _MemberRows(self.x[index], self.context[index], self.weights.t().gather(1, index))
+
+    def of(self, member: int) -> TrainingData:
+        """What one member learns from."""
+        return TrainingData(self.x, self.context, self.weights[:, member])
+
+
+@dataclass(frozen=True)
+class _MemberRows(TrainingData):
+    """Rows (K, N, …), of which a window is cut for all members."""
+
+    def window(self, start: int, stop: int) -> TrainingData:
+        return TrainingData(self.x[:, start:stop], self.context[:, start:stop], self.weights[:, start:stop])
 
 
 def steps_per_pass(rows: int, batch_size: int) -> int:
@@ -51,13 +92,13 @@ def shuffled(data: TrainingData, batch_size: int, steps: int, *, seed: int) -> I
     generator = torch.Generator().manual_seed(seed)
     per_pass = steps_per_pass(len(data), batch_size)
     while steps > 0:
-        permuted = data.rows(torch.randperm(len(data), generator=generator).to(data.x.device))
+        permuted = data.permuted(generator)
         for i in range(min(per_pass, steps)):
-            yield permuted.rows(slice(i * batch_size, (i + 1) * batch_size))
+            yield permuted.window(i * batch_size, (i + 1) * batch_size)
         steps -= per_pass
 
 
 def ordered(data: TrainingData, batch_size: int) -> Iterator[TrainingData]:
     """Yield all rows in order."""
     for start in range(0, len(data), batch_size):
-        yield data.rows(slice(start, start + batch_size))
+        yield data.window(start, start + batch_size)

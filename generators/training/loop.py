@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from generators.errors import CheckpointError, DivergedError
 from generators.protocols import Monitor, Progress
 from generators.training.batches import TrainingData, ordered, shuffled
 from generators.training.checkpoint import read_checkpoint, write_checkpoint
+from generators.training.members import Members
 from generators.training.settings import SCHEDULES, TrainingSettings
 from generators.training.stopping import BestStates, State
 
@@ -45,7 +46,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves behind: best states first, losses per epoch of the first phase."""
+    """What a training leaves behind: best states first, losses per epoch of the first phase.
+
+    Of `Members`, the best states of the first, then those of the second and so on, and the mean of the losses.
+    """
 
     states: list[State]
     best_epochs: list[int]
@@ -74,7 +78,7 @@ def train(
     description: Mapping[str, Any] | None = None,
     after_epoch: Callable[[nn.Module, TrainingData], None] | None = None,
 ) -> Trained:
-    """Train the phases of `model` and return its best states.
+    """Train the phases of `model`, one network or `Members`, and return its best states.
 
     The validation loss is that of the first phase, with averaged weights if there is an average, and with the same
     random numbers after every epoch. `after_epoch(model, training_data)` may set statistics before validation. A
@@ -93,13 +97,13 @@ def train(
     fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)  # type: ignore[arg-type]
     training, validation = (part.to(fabric.device) for part in data.split(settings.validation_fraction, seed=seed))
     # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
-    scale = float(training.weights.mean())
+    scale = training.weights.mean(dim=0)
 
     model.to(fabric.device)
     optimisers = [_optimiser(phase, settings) for phase in phases]
     objectives = [fabric.setup_module(phase.objective) for phase in phases]
     average = _average(model, settings)
-    best = BestStates(settings.best_states, settings.patience)
+    best = [BestStates(settings.best_states, settings.patience) for _ in _states(model)]
     plan = settings.plan(len(training))
     position = _Position()
 
@@ -107,22 +111,22 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         _resume(checkpoint, identity, model, optimisers, average, best, position)
 
-    while position.epoch < len(plan) and not best.exhausted(position.epoch):
+    while position.epoch < len(plan) and not all(one.exhausted(position.epoch) for one in best):
         epoch = position.epoch
         model.train()
         done = sum(plan[:epoch])
-        total = torch.zeros((), device=fabric.device)
+        total = torch.zeros_like(scale)
         with _seeded(_derive(seed, "epoch", epoch), fabric.device):
             batches = shuffled(training, settings.batch_size, plan[epoch], seed=_derive(seed, "order", epoch))
             for step, batch in enumerate(batches):
                 factor = SCHEDULES[settings.schedule]((done + step) / sum(plan))
                 for index, (objective, optimiser) in enumerate(zip(objectives, optimisers, strict=True)):
                     _set_rate(optimiser, settings.learning_rate * factor)
-                    loss = (objective(batch.x, batch.context) * batch.weights).mean() / scale
+                    loss = (objective(batch.x, batch.context) * batch.weights).mean(dim=-1) / scale
                     optimiser.zero_grad(set_to_none=True)
-                    fabric.backward(loss)
+                    fabric.backward(loss.sum())
                     if settings.clip is not None:
-                        nn.utils.clip_grad_norm_(_parameters(phases[index]), settings.clip, foreach=True)
+                        _clip(_parameters(phases[index]), settings.clip, members=loss.ndim == 1)
                     optimiser.step()
                     if index == 0:
                         total += loss.detach()
@@ -132,9 +136,10 @@ def train(
         evaluated.eval()
         if after_epoch is not None:
             after_epoch(evaluated, training)
-        train_loss = float(total) / plan[epoch]
+        train_loss = float(total.mean()) / plan[epoch]
         with _swapped(model, evaluated):
-            validation_loss = _evaluate(objectives[0], validation, settings, seed, fabric.device)
+            validation_losses = _evaluate(objectives[0], validation, settings, seed, fabric.device)
+        validation_loss = float(validation_losses.mean())
         if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
             raise DivergedError(
                 f"Loss in epoch {epoch + 1} is {train_loss} (training) and {validation_loss} (validation). "
@@ -143,12 +148,31 @@ def train(
         position.epoch += 1
         position.train_losses.append(train_loss)
         position.validation_losses.append(validation_loss)
-        best.offer(validation_loss, position.epoch, evaluated.state_dict())
+        for one, loss, state in zip(best, validation_losses.reshape(-1).tolist(), _states(evaluated), strict=True):
+            one.offer(loss, position.epoch, state)
         if checkpoint is not None:
             _store(checkpoint, identity, model, optimisers, average, best, position)
         if monitor is not None:
             monitor(Progress(position.epoch, len(plan), train_loss, validation_loss))
-    return Trained(best.states, best.epochs, position.train_losses, position.validation_losses)
+    states, epochs = [state for one in best for state in one.states], [epoch for one in best for epoch in one.epochs]
+    return Trained(states, epochs, position.train_losses, position.validation_losses)
+
+
+def _states(model: nn.Module) -> list[State]:
+    """The state of a network, or of every one of several."""
+    return model.states() if isinstance(model, Members) else [model.state_dict()]
+
+
+def _clip(parameters: list[nn.Parameter], norm: float, *, members: bool) -> None:
+    """Bound the norm of the gradient, that of every member on its own."""
+    if not members:
+        nn.utils.clip_grad_norm_(parameters, norm, foreach=True)
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
+    factor = (norm / (norms + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
 
 
 def _parameters(phase: Phase) -> list[nn.Parameter]:
@@ -205,12 +229,13 @@ def _swapped(model: nn.Module, other: nn.Module) -> Iterator[None]:
 
 def _evaluate(
     objective: nn.Module, validation: TrainingData, settings: TrainingSettings, seed: int, device: torch.device
-) -> float:
-    total = torch.zeros((), device=device, dtype=torch.float64)
+) -> Tensor:
+    weights = validation.weights.double().sum(dim=0)
+    total = torch.zeros_like(weights)
     with torch.no_grad(), _seeded(_derive(seed, "validation"), device):
         for batch in ordered(validation, settings.batch_size * _VALIDATION_BATCH_FACTOR):
-            total += (objective(batch.x, batch.context) * batch.weights).double().sum()
-    return float(total / validation.weights.double().sum())
+            total += (objective(batch.x, batch.context) * batch.weights).double().sum(dim=-1)
+    return total / weights
 
 
 def _identity(
@@ -230,7 +255,7 @@ def _store(
     model: nn.Module,
     optimisers: Sequence[torch.optim.Optimizer],
     average: AveragedModel | None,
-    best: BestStates,
+    best: Sequence[BestStates],
     position: _Position,
 ) -> None:
     tree: dict[str, Any] = {
@@ -238,7 +263,7 @@ def _store(
         "model": dict(model.state_dict()),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "average": None if average is None else dict(average.state_dict()),
-        "best": best.to_tree(),
+        "best": [one.to_tree() for one in best],
         "position": asdict(position),
     }
     write_checkpoint(path, tree)
@@ -250,7 +275,7 @@ def _resume(
     model: nn.Module,
     optimisers: Sequence[torch.optim.Optimizer],
     average: AveragedModel | None,
-    best: BestStates,
+    best: Sequence[BestStates],
     position: _Position,
 ) -> None:
     tree = read_checkpoint(path)
@@ -263,7 +288,8 @@ def _resume(
         optimiser.load_state_dict(state)
     if average is not None:
         average.load_state_dict(tree["average"])
-    best.restore(tree["best"])
+    for one, kept in zip(best, tree["best"], strict=True):
+        one.restore(kept)
     position.epoch = tree["position"]["epoch"]
     position.train_losses = tree["position"]["train_losses"]
     position.validation_losses = tree["position"]["validation_losses"]

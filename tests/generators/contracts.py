@@ -310,6 +310,8 @@ def _shortened(specification: dict[str, Any], changes: dict[str, Any]) -> dict[s
         for name, value in specification.items()
         if isinstance(value, dict) and "training" in value
     }
+    if "training" not in specification:  # that of an ensemble is that of its members
+        return {**specification, **inner}
     training = {**specification["training"], "epochs": None, "steps": 12, "best_states": 1, **changes}
     return {**specification, **inner, "training": training}
 

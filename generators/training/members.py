@@ -1,0 +1,64 @@
+"""Several networks of one architecture trained at once, as one network whose weights have one more dimension.
+
+A small network leaves a processor idle between its operations, and an ensemble trained one after another pays for that
+once per member. With the weights of all members stacked, every operation does the work of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from generators.training.batches import SharedData, TrainingData
+from generators.training.stopping import State
+
+#: Stands for the dot of a name: a module can not have parameters with dots in their names.
+_DOT = "/"
+
+
+class Members(nn.Module):
+    """K networks as one: x (K, N, *event) and context (K, N, C) to what each makes of its own rows, (K, …).
+
+    Random numbers inside of a network differ from member to member.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        parameters, buffers = stack_module_state(list(networks))
+        # In a tuple, because its own weights take no part.
+        self._network = (networks[0],)
+        self.count = len(networks)
+        self.stacked = nn.ParameterDict({key.replace(".", _DOT): value for key, value in parameters.items()})
+        for key, value in buffers.items():
+            self.register_buffer(key.replace(".", _DOT), value)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """What every member makes of its rows."""
+        network = self._network[0].train(self.training)
+
+        def one(state: State, x: Tensor, context: Tensor) -> Tensor:
+            out: Tensor = functional_call(network, state, (x, context))
+            return out
+
+        return torch.func.vmap(one, randomness="different")(self._stacked(), x, context)
+
+    def states(self) -> list[State]:
+        """The state of every member."""
+        whole = {key: value.detach() for key, value in self._stacked().items()}
+        return [{key: value[index] for key, value in whole.items()} for index in range(self.count)]
+
+    def visit(self, act: Callable[[nn.Module, TrainingData], None], data: SharedData) -> None:
+        """Let `act` change buffers of every member in turn, given the rows that it learns from."""
+        network = self._network[0]
+        for index, state in enumerate(self.states()):
+            network.load_state_dict(state)
+            act(network, data.of(index))
+            for key, value in network.named_buffers():
+                getattr(self, key.replace(".", _DOT))[index] = value
+
+    def _stacked(self) -> State:
+        named = {key.replace(_DOT, "."): value for key, value in self.stacked.items()}
+        return named | {key.replace(_DOT, "."): value for key, value in self.named_buffers()}
