@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from analysis.events import Events
+from cathode import judging
 from cathode.errors import EmptyRegionError, RegionError, ResultError, RunFolderError, TooFewEventsError
 from cathode.judgements import Judgement, Selection
 from cathode.selection import select_generator
@@ -121,7 +122,11 @@ class TestRanking:
 
 
 class TestLikelihood:
-    def test_is_the_true_one_and_its_loss_that_of_a_gaussian(self, events: Events) -> None:
+    @pytest.mark.parametrize("most", [10_000, 1_500])
+    def test_is_the_true_one_and_its_loss_that_of_a_gaussian(
+        self, events: Events, most: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(judging, "_LIKELIHOOD", most)
         found = select(events, TrueDensity(), TrueDensity(0.3), TrueGenerator())
         densities = sorted((j for j in found.judgements if j.behind is not None), key=lambda j: j.behind.value)
         true, moved = densities
@@ -132,6 +137,8 @@ class TestLikelihood:
         lost = 0.5 * 0.3**2 * np.linalg.inv(COVARIANCE)[0, 0]
         assert moved.behind.value == pytest.approx(lost, abs=4 * moved.behind.error)
         assert moved.behind.value == pytest.approx(true.log_likelihood.value - moved.log_likelihood.value)
+        used = min(most, found.strip_events)
+        assert true.log_likelihood.error == pytest.approx((1.5 / used) ** 0.5, rel=0.2)
         # Most of the scatter is the same in both.
         assert moved.behind.error < 0.5 * moved.log_likelihood.error
 
