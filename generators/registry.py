@@ -23,6 +23,7 @@ _GENERATORS: dict[str, str | type] = {
     "affine_coupling": "generators.tabular.affine_flow:AffineCouplingFlow",
     "ensemble": "generators.tabular.ensemble:Ensemble",
     "flow_matching": "generators.tabular.flow_matching:FlowMatching",
+    "diffusion": "generators.tabular.diffusion:Diffusion",
 }
 
 _BIJECTIONS: dict[str, str | type] = {

@@ -80,27 +80,32 @@ class Straight(Schedule):
         return sin / (sin + cos)
 
 
+@dataclass(frozen=True)
 class Trigonometric(Schedule):
     """x_t = sin(πt/2) data + cos(πt/2) noise (Albergo & Vanden-Eijnden, 2209.15571): the circle itself.
 
     The variance stays one all along the way when data have unit variance, and for normal, independent features the
     optimal velocity is zero everywhere. Behind a quantile-to-normal bijection a network therefore learns the
-    correlations and nothing else, and few solver steps are enough.
+    correlations and nothing else, and few solver steps are enough. Less than the quarter circle is the arc between the
+    angles `first` and `last`.
     """
+
+    first: float = 0.0
+    last: float = math.pi / 2
 
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """See `Schedule`."""
-        angle = (math.pi / 2) * t
+        angle = self.first + (self.last - self.first) * t
         return torch.sin(angle), torch.cos(angle)
 
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """See `Schedule`."""
         a, s = self.levels(t)
-        return (math.pi / 2) * s, -(math.pi / 2) * a
+        return (self.last - self.first) * s, -(self.last - self.first) * a
 
     def time(self, angle: Tensor) -> Tensor:
         """See `Schedule`."""
-        return (2 / math.pi) * angle
+        return (angle - self.first) / (self.last - self.first)
 
 
 @dataclass(frozen=True)

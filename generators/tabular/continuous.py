@@ -20,19 +20,36 @@ _ROWS = 2048
 
 
 class ContinuousDensity(ConditionalDensity):
-    """A density by a field on the circle; a model adds the loss and the sampler."""
+    """A density by a field on the circle; a model adds the loss and the sampler.
+
+    `walk` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
+    """
 
     def __init__(
-        self, network: nn.Module, features: int, *, schedule: Schedule, clock: Clock, trace: Trace, solver: Solver
+        self,
+        network: nn.Module,
+        features: int,
+        *,
+        schedule: Schedule,
+        clock: Clock,
+        walk: Solver,
+        trace: Trace,
+        solver: Solver,
     ) -> None:
         super().__init__()
         self.network, self.features = network, features
-        self.schedule, self.clock, self.trace, self.solver = schedule, clock, trace, solver
+        self.schedule, self.clock, self.walk = schedule, clock, walk
+        self.trace, self.solver = trace, solver
 
     def field(self, c: Tensor) -> CircleField:
         """The field given c (N, C)."""
         network: Any = self.network
         return CircleField(network, c, self.clock)
+
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """What the flow along the schedule makes of noise (N, D): (N, D)."""
+        first, last = self.schedule.ends
+        return self.walk(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,)."""

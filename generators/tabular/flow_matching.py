@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from generators.continuous.circle import Along, by_angle
+from generators.continuous.circle import by_angle
 from generators.continuous.couplings import COUPLINGS
 from generators.continuous.objectives import VelocityMatching, matching_loss, stratified
 from generators.continuous.schedules import Schedule, Straight, Trigonometric, VariancePreserving
@@ -107,12 +107,12 @@ class FlowMatchingDensity(ContinuousDensity):
             features,
             schedule=PATHS[settings.path](),
             clock=by_angle,
+            walk=solver(settings.solver, steps=settings.sampling_steps, tolerance=settings.tolerance),
             trace=density_trace(settings.log_density, settings.probes),
             solver=density_solver(settings.solver, steps=settings.density_steps, tolerance=settings.tolerance),
         )
         self.coupling = None if settings.coupling == "independent" else COUPLINGS[settings.coupling]()
         self.levels = VelocityMatching(self.schedule)
-        self.sampler = solver(settings.solver, steps=settings.sampling_steps, tolerance=settings.tolerance)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
@@ -134,11 +134,6 @@ class FlowMatchingDensity(ContinuousDensity):
         """One z per row of c, (N, D)."""
         noise = torch.randn(len(c), self.features, generator=generator, dtype=c.dtype)
         return by_rows(self.transport, noise, c)
-
-    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """What the flow makes of noise (N, D): the deterministic part of `draw`."""
-        first, last = self.schedule.ends
-        return self.sampler(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
 
 
 class _Weighted(nn.Module):
