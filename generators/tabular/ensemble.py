@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from generators.errors import HyperparameterError
 from generators.protocols import Monitor
 from generators.registry import create, register
-from generators.tabular.frame import ConditionalDensity, TabularDensity, TabularGenerator, after_epoch
+from generators.tabular.frame import ConditionalDensity, TabularDensity, after_epoch
 from generators.training.batches import SharedData, TrainingData
 from generators.training.loop import Phase, Trained, train
 from generators.training.members import Members
@@ -49,7 +49,7 @@ class Ensemble(TabularDensity):
         if self.members < 2:
             raise HyperparameterError(f"members = {self.members} of {self.kind} must be at least 2.")
         inner = create(self.generator) if isinstance(self.generator, Mapping) else self.generator
-        if not isinstance(inner, TabularDensity) or type(inner).learn is not TabularGenerator.learn:
+        if not isinstance(inner, TabularDensity) or not inner.plain:
             raise HyperparameterError(
                 f"generator of {self.kind}: '{getattr(inner, 'kind', inner)}' can not be trained in an ensemble; it "
                 "must be a density of feature vectors with one phase of training."

@@ -78,6 +78,11 @@ class FlowMatching(TabularDensity):
         """See `TabularDensity`."""
         return FlowMatchingDensity(self, features, context)
 
+    @property
+    def plain(self) -> bool:
+        """See `TabularGenerator`."""
+        return self.coupling == "independent"
+
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
     ) -> Trained:

@@ -128,6 +128,11 @@ class TabularGenerator(ABC, Generic[S]):
         phase = Phase(self.kind, network)
         return self.trained(network, phase, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
+    @property
+    def plain(self) -> bool:
+        """Whether `learn` is no more than one phase for one network, so that several can be trained at once."""
+        return type(self).learn is TabularGenerator.learn
+
     def untrained(self, data: TrainingData, *, seed: int) -> S:
         """The network of `build` for these data, with initial weights drawn from the seed."""
         with torch.random.fork_rng(devices=[]):

@@ -190,6 +190,14 @@ class TestCoupling:
         network(seeded(2048, 2).float(), torch.rand(2048, 1))
         assert abs(float(torch.corrcoef(seen[0])[0, 1])) < 0.08
 
+    def test_ensemble_of_flows_is_trained_at_once_unless_they_are_coupled(self) -> None:
+        x, c = gaussian_events(300, seed=1)
+        member = {"kind": "flow_matching", "hidden": 8, "layers": 1, "training": {"steps": 3, "batch_size": 64}}
+        fitted = create({"kind": "ensemble", "members": 3, "generator": member}).fit(x, c, seed=1)
+        assert len(fitted.networks_) == 3
+        with pytest.raises(HyperparameterError, match="'flow_matching' can not be trained in an ensemble"):
+            create({"kind": "ensemble", "generator": {**member, "coupling": "optimal_transport"}})
+
     def test_negative_weights_are_refused_and_change_nothing(self) -> None:
         x, c = gaussian_events(200, seed=1)
         weights = np.where(np.arange(200) % 4, 1.0, -1.0)
