@@ -15,6 +15,10 @@ class ShapeError(GeneratorError):
     """Arrays disagree in length or do not have the fitted event shape."""
 
 
+class MissingContextError(GeneratorError):
+    """A map that depends on the context was called without one."""
+
+
 class WeightError(GeneratorError):
     """Event weights do not describe a distribution: their sum is not positive."""
 

@@ -30,6 +30,12 @@ _BIJECTIONS: dict[str, str | type] = {
     "standardise": "generators.bijections.standardise:Standardise",
     "logit": "generators.bijections.logit:Logit",
     "quantile_normal": "generators.bijections.quantile:QuantileNormal",
+    "affine": "generators.bijections.affine:Affine",
+    "periodic": "generators.bijections.periodic:Periodic",
+    "dequantise": "generators.bijections.dequantise:UniformDequantise",
+    "variational_dequantise": "generators.bijections.variational:VariationalDequantise",
+    "whiten": "generators.bijections.whiten:Whiten",
+    "columns": "generators.bijections.columns:Columns",
     "chain": "generators.bijections.chain:Chain",
 }
 

@@ -10,16 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from generators.bijections.frame import FittedBijection
+from generators.bijections.noise import NoisyBijection
 from generators.errors import HyperparameterError
 from generators.registry import create, register
 
 
 @register
 @dataclass(eq=False, repr=False)
-class Chain(FittedBijection):
+class Chain(NoisyBijection):
     """The composition of `bijections`, first to last; each is fitted on what the ones before it make of the data.
 
-    A step is a bijection, its kind, or a mapping of kind and hyperparameters: `Chain(["logit", "standardise"])`.
+    A step is a bijection, its kind, or a mapping of kind and hyperparameters: `Chain(["logit", "standardise"])`. Maps
+    that need values as they were measured come first ("dequantise", "periodic", most often under "columns"), then what
+    gives every column a standard shape ("quantile_normal", "standardise"), then "whiten".
     """
 
     kind: ClassVar[str] = "chain"
@@ -28,21 +31,28 @@ class Chain(FittedBijection):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        steps = [_step(spec) for spec in self.bijections]
+        steps = [as_bijection(spec, "bijections of Chain") for spec in self.bijections]
         if not steps:
             raise HyperparameterError("bijections of Chain is empty; name at least one step.")
         self.bijections = [step.specification() for step in steps]
         self.steps = nn.ModuleList(steps)
 
-    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
-        for step in self._steps():
-            x, _ = step.fit(x, weights, context).forward(x, context)
+    @property
+    def discrete_columns(self) -> list[int]:
+        """See `FittedBijection`."""
+        return sorted({column for step in self._steps() for column in step.discrete_columns})
+
+    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        *first, last = self._steps()
+        for step in first:
+            x, _ = step.fit(x, weights, context, noise).forward(x, context, noise)
+        last.fit(x, weights, context, noise)
         return {}
 
-    def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
         total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
         for step in self._steps():
-            x, log_det = step.forward(x, context)
+            x, log_det = step.forward(x, context, noise)
             total = total + log_det
         return x, total
 
@@ -55,10 +65,17 @@ class Chain(FittedBijection):
         return [step for step in self.steps if isinstance(step, FittedBijection)]
 
 
-def _step(spec: FittedBijection | str | Mapping[str, Any]) -> FittedBijection:
+def as_bijection(spec: FittedBijection | str | Mapping[str, Any], place: str) -> FittedBijection:
+    """The bijection that `spec`, given at `place`, stands for.
+
+    Raises
+    ------
+    HyperparameterError
+        If it is a generator.
+    """
     if isinstance(spec, FittedBijection):
         return spec
     step = create({"kind": spec} if isinstance(spec, str) else spec)
     if not isinstance(step, FittedBijection):
-        raise HyperparameterError(f"bijections of Chain: '{step.kind}' is a generator, not a bijection.")
+        raise HyperparameterError(f"{place}: '{step.kind}' is a generator, not a bijection.")
     return step

@@ -30,8 +30,8 @@ class FittedBijection(nn.Module, ABC):
     evaluation unless the module was cast; results have the type of the input. Both directions are differentiable and
     never wait for the device. A row with NaN maps to NaN and harms no other row.
 
-    A new bijection names its buffers in `learned`, the first with features as its first axis, and fills `_learn`,
-    `_map` and `_unmap`.
+    A new bijection names its buffers in `learned`, the first of floating type with features as its first axis, and
+    fills `_learn`, `_map` and `_unmap`. One that spreads out discrete values subclasses `NoisyBijection` instead.
     """
 
     kind: ClassVar[str]
@@ -59,28 +59,46 @@ class FittedBijection(nn.Module, ABC):
     def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         """The hole behind `inverse`: x (N, D)."""
 
-    def fit(self, x: Tensor, weights: Tensor | None = None, context: Tensor | None = None) -> Self:
+    def fit(
+        self,
+        x: Tensor,
+        weights: Tensor | None = None,
+        context: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> Self:
         """Learn from x (N, D), optional weights (N,), which may be negative but must have a positive sum, and context.
 
-        Rows of weight zero are ignored; a weight of two counts as two rows; the order of rows does not matter.
+        Rows of weight zero are ignored; a weight of two counts as two rows; the order of rows does not matter. Only
+        what follows a discrete column in a chain depends on `noise` (N, D), see `NoisyBijection`.
 
         Raises
         ------
         ShapeError, NonFiniteInputError, WeightError, TooFewEventsError, ConstantFeatureError
             Before anything changes.
         """
-        for name, value in self._learn(*_usable(x, weights, context)).items():
+        used, rows, w, c = _usable(x, weights, context)
+        own = (uniform(x) if noise is None else noise.double())[used]
+        for name, value in self._learn_noisy(rows, w, c, own).items():
             setattr(self, name, value)
         return self
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map x (N, D), given the context (N, C) of its rows, to z (N, D) and log|det dz/dx| (N,)."""
-        z, log_det = self._map(self._own(x), context)
+    def forward(self, x: Tensor, context: Tensor | None = None, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map x (N, D), given the context (N, C) of its rows, to z (N, D) and log|det dz/dx| (N,).
+
+        Only a map with discrete columns looks at `noise`, see `NoisyBijection`.
+        """
+        own = self._own(x)
+        z, log_det = self._map(own, context) if noise is None else self._spread(own, context, noise.to(own.dtype))
         return z.to(x.dtype), log_det.to(x.dtype)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Map z (N, D) back to x (N, D)."""
         return self._unmap(self._own(z), context).to(z.dtype)
+
+    @property
+    def discrete_columns(self) -> list[int]:
+        """The columns of which `forward` looks at the noise."""
+        return []
 
     @property
     def features(self) -> int:
@@ -101,6 +119,12 @@ class FittedBijection(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Hyperparameters, for the printed form of a model."""
         return ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
+
+    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        return self._learn(x, weights, context)
+
+    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return self._map(x, context)
 
     def _learned(self) -> tuple[Tensor, ...]:
         """The buffers in the order of `learned`."""
@@ -124,8 +148,14 @@ class FittedBijection(nn.Module, ABC):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Rows with non-zero weight, their weights, normalised, and their context, all in double precision."""
+def uniform(x: Tensor, *, seed: int = 0) -> Tensor:
+    """Numbers in [0, 1) of the shape of x, in double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(x.shape, generator=generator, dtype=torch.float64).to(x.device)
+
+
+def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Which rows have non-zero weight; those rows, their normalised weights and context, all in double precision."""
     if x.ndim != 2:
         raise ShapeError(f"x must be (N, D); it is {tuple(x.shape)}.")
     w = torch.ones(len(x), dtype=torch.float64, device=x.device) if weights is None else weights.double()
@@ -148,7 +178,7 @@ def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[
         raise TooFewEventsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
     if not total > 0:
         raise WeightError(f"The weights sum to {total:g}; their sum must be positive.")
-    return rows[used], w[used] / total, None if c is None else c[used]
+    return used, rows[used], w[used] / total, None if c is None else c[used]
 
 
 def spread(x: Tensor) -> tuple[Tensor, Tensor]:

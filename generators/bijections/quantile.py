@@ -10,14 +10,21 @@ import torch
 from torch import Tensor
 
 from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.monotone import MonotoneSpline, monotone_slopes
 from generators.errors import HyperparameterError, WeightError
 from generators.registry import register
 
 #: Knots are kept apart by this fraction of the spread of the feature, so that they stay distinct in single precision.
 _RESOLUTION = 1e-6
 
-#: Knots over which the slope of a tail is taken.
-_TAIL = 3
+#: A tail that falls exponentially is one with this Pareto index; no tail is taken for heavier than the second.
+_LIGHTEST, _HEAVIEST = 1e-3, 0.5
+
+#: From fewer values than this no index is estimated.
+_FEWEST_IN_TAIL = 8
+
+#: Beyond this logarithm of the distance, in its own unit, a tail goes on as a straight line: for what no float32 holds.
+_FARTHEST = 80.0
 
 
 @register
@@ -27,8 +34,11 @@ class QuantileNormal(FittedBijection):
 
     The empirical (weighted) distribution function is read off at knots, half of which are spread evenly in probability
     and half evenly in normal quantiles, and interpolated by monotone rational quadratics (Gregory & Delbourgo 1982), so
-    that log-determinant and inverse are analytic and the density is continuous. Outside of the training range the map
-    goes on as a straight line.
+    that log-determinant and inverse are analytic and the density is continuous. Outside of the training range it falls
+    as a Pareto law (Pickands 1975) whose index, between 0 (exponential) and 1/2, is estimated from the events in that
+    tail by probability-weighted moments (Hosking & Wallis 1987) and whose width makes the map continuously
+    differentiable. A light tail is thereby as good as a straight line, and from a heavy one events at any distance,
+    ±1e30 too, keep a moderate z and a density that is right within a few nats, where the line is wrong by thousands.
 
     `knots` is the number of knots; by default 3 ∛n for n distinct values, because every knot costs about 1/(2n) nats of
     held-out likelihood and buys less the more there are. Ranks make far outliers harmless: an event at any distance is
@@ -38,7 +48,7 @@ class QuantileNormal(FittedBijection):
     """
 
     kind: ClassVar[str] = "quantile_normal"
-    learned: ClassVar[tuple[str, ...]] = ("centre", "scale", "knots_x", "knots_z", "slopes")
+    learned: ClassVar[tuple[str, ...]] = ("centre", "scale", "knots_x", "knots_z", "slopes", "last", "heaviness")
 
     knots: int | None = None
 
@@ -58,45 +68,76 @@ class QuantileNormal(FittedBijection):
             "knots_x": torch.stack([column.x for column in padded]),
             "knots_z": torch.stack([column.z for column in padded]),
             "slopes": torch.stack([column.slopes for column in padded]),
+            "last": torch.tensor([len(column.x) - 1 for column in columns], device=x.device),
+            "heaviness": torch.stack([column.heaviness for column in columns]),
         }
 
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        centre, scale, knots_x, knots_z, slopes = self._learned()
+        centre, scale, knots_x, knots_z, slopes, last, heaviness = self._learned()
         t = ((x - centre) / scale).T.contiguous()
-        t0, width, z0, height, r0, r1 = _interval(knots_x, t, knots_x, knots_z, slopes)
-        outside = t - torch.clamp(t, knots_x[:, :1], knots_x[:, -1:])
-        theta = ((t - outside - t0) / width).clamp(0, 1)
-        bend = theta * (1 - theta)
-        below = 1 + (r0 + r1 - 2) * bend
-        slope = height / width * (r1 * theta**2 + 2 * bend + r0 * (1 - theta) ** 2) / below**2
-        z = z0 + height * (theta**2 + r0 * bend) / below + slope * outside
-        return z.T, (slope.log() - scale.log()[:, None]).sum(dim=0)
+        inside = torch.clamp(t, knots_x[:, :1], knots_x.gather(1, last[:, None]))
+        z, log_slope = MonotoneSpline(knots_x, knots_z, slopes).value(inside)
+        tail = _Tail.of(t - inside, knots_z, slopes, last, heaviness)
+        step, further = tail.forward((t - inside).abs())
+        return (z + torch.sign(t - inside) * step).T, (log_slope + further - scale.log()[:, None]).sum(dim=0)
 
     def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
-        centre, scale, knots_x, knots_z, slopes = self._learned()
+        centre, scale, knots_x, knots_z, slopes, last, heaviness = self._learned()
         s = z.T.contiguous()
-        t0, width, z0, height, r0, r1 = _interval(knots_z, s, knots_x, knots_z, slopes)
-        outside = s - torch.clamp(s, knots_z[:, :1], knots_z[:, -1:])
-        eta = ((s - outside - z0) / height).clamp(0, 1)
-        # The quadratic a θ² + b θ = η in the form of its root that never cancels.
-        b = r0 - eta * (r0 + r1 - 2)
-        a = 1 - b
-        root = (b**2 + 4 * a * eta).clamp(min=0).sqrt()
-        theta = 2 * eta / (b + root)
-        edge_slope = torch.where(outside < 0, slopes[:, :1], slopes[:, -1:])
-        t = t0 + width * theta + outside / edge_slope
-        return centre + scale * t.T
+        inside = torch.clamp(s, knots_z[:, :1], knots_z.gather(1, last[:, None]))
+        t = MonotoneSpline(knots_x, knots_z, slopes).inverse(inside)
+        tail = _Tail.of(s - inside, knots_z, slopes, last, heaviness)
+        return centre + scale * (t + torch.sign(s - inside) * tail.inverse((s - inside).abs())).T
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """The map beyond the last knot on the side of every value, all (D, N).
+
+    A distance d in t becomes q = log(1 + ξ d / β) / ξ, the logarithm of a Pareto law's survival probability, and a
+    distance √(r² + 2 q) − r in z, because −log of the normal's is about z² / 2. With r the distance of the last knot
+    from the middle of the normal and β = 1 / (slope · r) the slope has no step.
+    """
+
+    start: Tensor
+    slope: Tensor
+    heaviness: Tensor
+
+    @classmethod
+    def of(cls, outside: Tensor, knots_z: Tensor, slopes: Tensor, last: Tensor, heaviness: Tensor) -> _Tail:
+        below = outside < 0
+        final = last[:, None]
+        # Nearer to the middle than 1 the normal does not fall as a tail does.
+        start = torch.where(below, -knots_z[:, :1], knots_z.gather(1, final)).clamp(min=1)
+        slope = torch.where(below, slopes[:, :1], slopes.gather(1, final))
+        return cls(start, slope, torch.where(below, heaviness[:, :1], heaviness[:, 1:]))
+
+    def forward(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance in z, and the logarithm of the slope over that at the last knot."""
+        u = self.heaviness * self.slope * self.start * distance
+        near = u.clamp(max=math.expm1(_FARTHEST))
+        q = (near.log1p() + (u - near) * math.exp(-_FARTHEST)) / self.heaviness
+        r = (self.start**2 + 2 * q).sqrt()
+        return 2 * q / (r + self.start), self.start.log() - r.log() - near.log1p()
+
+    def inverse(self, distance: Tensor) -> Tensor:
+        """Distance in t of a distance in z."""
+        far = self.heaviness * distance * (0.5 * distance + self.start)
+        near = far.clamp(max=_FARTHEST)
+        u = torch.expm1(near) + (far - near) * math.exp(_FARTHEST)
+        return u / (self.heaviness * self.slope * self.start)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """Knots of one feature: t = (x − centre) / scale and z ascending, slopes dz/dt."""
+    """Knots of one feature: t = (x − centre) / scale and z ascending, slopes dz/dt, Pareto indices of both tails."""
 
     centre: Tensor
     scale: Tensor
     x: Tensor
     z: Tensor
     slopes: Tensor
+    heaviness: Tensor
 
     @classmethod
     def of(cls, values: Tensor, weights: Tensor, knots: int | None, index: int) -> _Column:
@@ -110,12 +151,13 @@ class _Column:
                 f"x, column {index}: with these signed weights the distribution function does not rise from the "
                 "smallest to the largest value. Use more events or positive weights."
             )
+        heaviness = torch.stack([_heaviness(-t.flip(0), 1 - u.flip(0)), _heaviness(t, u)])
         chosen = _apart(t, z, _evenly(u, z, knots or math.ceil(3 * len(x) ** (1 / 3))))
         t, z = t[chosen], z[chosen]
-        return cls(centre, scale, t, z, _monotone_slopes(t, z))
+        return cls(centre, scale, t, z, monotone_slopes(t, z), heaviness)
 
     def padded(self, count: int) -> _Column:
-        """The same map with `count` knots, the additional ones on its upper straight line."""
+        """The same with `count` knots, the additional ones, which nothing reaches, on a straight line upwards."""
         step = (self.x[-1] - self.x[0]) / len(self.x)
         further = step * torch.arange(1, count - len(self.x) + 1, dtype=step.dtype, device=step.device)
         slope = self.slopes[-1]
@@ -125,22 +167,8 @@ class _Column:
             torch.cat([self.x, self.x[-1] + further]),
             torch.cat([self.z, self.z[-1] + slope * further]),
             torch.cat([self.slopes, slope.expand(len(further))]),
+            self.heaviness,
         )
-
-
-def _interval(
-    boundaries: Tensor, values: Tensor, x: Tensor, z: Tensor, slopes: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Left knot, width, lower end, height, and the slopes at both ends over the mean slope, of every value's interval.
-
-    All (D, N); `boundaries`, `x`, `z` and `slopes` are (D, K).
-    """
-    right = torch.searchsorted(boundaries, values, right=True).clamp(1, boundaries.shape[1] - 1)
-    left = right - 1
-    x0, z0 = x.gather(1, left), z.gather(1, left)
-    width, height = x.gather(1, right) - x0, z.gather(1, right) - z0
-    mean = height / width
-    return x0, width, z0, height, slopes.gather(1, left) / mean, slopes.gather(1, right) / mean
 
 
 def _distribution(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,6 +181,24 @@ def _distribution(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     lower = middle.flip(0).cummin(0).values.flip(0)
     edge = 0.5 / len(x)
     return x, ((upper + lower) / 2).clamp(edge, 1 - edge)
+
+
+def _heaviness(x: Tensor, u: Tensor) -> Tensor:
+    """Pareto index of the upper tail, (), from ascending values (n,) and their distribution function (n,)."""
+    count = int(min(3 * math.sqrt(len(x)), len(x) / 4))
+    if count < _FEWEST_IN_TAIL:
+        return x.new_tensor(_LIGHTEST)
+    excess = x[-count:] - x[-count - 1]
+    steps = torch.cat([u[-count - 1 :], u.new_ones(1)])
+    mass = (steps[2:] - steps[:-2]).clamp(min=0)
+    if not mass.sum() > 0:
+        return x.new_tensor(_LIGHTEST)
+    mass = mass / mass.sum()
+    survival = mass.flip(0).cumsum(0).flip(0) - mass / 2
+    mean, lighter = mass @ excess, (mass * survival) @ excess
+    # Nothing is lighter than excesses that are all the same, whose second difference is zero.
+    index = 2 - mean / (mean - 2 * lighter).clamp(min=torch.finfo(x.dtype).tiny)
+    return index.clamp(_LIGHTEST, _HEAVIEST)
 
 
 def _location(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,19 +236,3 @@ def _apart(t: Tensor, z: Tensor, chosen: Tensor) -> Tensor:
         if distinct(kept[-1], point) and distinct(point, last):
             kept.append(point)
     return torch.tensor([index for index, _, _ in [*kept, last]], device=t.device)
-
-
-def _monotone_slopes(t: Tensor, z: Tensor) -> Tensor:
-    """Slopes at the knots: weighted harmonic means inside (Fritsch & Butland 1984), the flattest near secant outside.
-
-    The gap between the last two events can be small by chance; a tail as steep as that would throw every later event
-    that lies outside far into the tail of the normal.
-    """
-    width = t.diff()
-    secant = z.diff() / width
-    before, after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
-    inner = (before + after) / (before / secant[:-1] + after / secant[1:])
-    reach = min(_TAIL, len(t) - 1)
-    first = ((z[1 : reach + 1] - z[0]) / (t[1 : reach + 1] - t[0])).min()
-    final = ((z[-1] - z[-reach - 1 : -1]) / (t[-1] - t[-reach - 1 : -1])).min()
-    return torch.cat([first[None], inner, final[None]])

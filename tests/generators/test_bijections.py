@@ -9,21 +9,38 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
+from generators.bijections.affine import Affine
 from generators.bijections.chain import Chain
+from generators.bijections.columns import Columns
 from generators.bijections.logit import Logit
+from generators.bijections.periodic import Periodic
 from generators.bijections.quantile import QuantileNormal
 from generators.bijections.standardise import Standardise
-from generators.errors import HyperparameterError, TooFewEventsError, WeightError
+from generators.errors import ConstantFeatureError, HyperparameterError, ShapeError, TooFewEventsError, WeightError
 from generators.registry import create
 
-from .contracts import BIJECTIONS, BijectionContract, derivative, name_of, samples, typical
+from .contracts import (
+    BIJECTIONS,
+    FAMILIES,
+    BijectionContract,
+    column,
+    derivative,
+    log_det_by_autograd,
+    name_of,
+    samples,
+    typical,
+)
+
+SPECIFICATIONS = (*BIJECTIONS, {"kind": "columns", "maps": {"0": ["logit", "standardise"]}})
 
 
-@pytest.mark.parametrize("specification", BIJECTIONS, ids=name_of)
-class TestContract(BijectionContract):
+class ElementwiseContract(BijectionContract):
+    """What holds beyond the contract for increasing maps of every column for itself."""
+
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(x=samples())
     def test_round_trip_of_any_training_sample(self, specification: dict[str, Any], x: Tensor) -> None:
@@ -50,6 +67,11 @@ class TestContract(BijectionContract):
         assert torch.isfinite(z).all()
         assert torch.isfinite(log_det).all()
         assert (z.diff(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("specification", SPECIFICATIONS, ids=name_of)
+class TestContract(ElementwiseContract):
+    pass
 
 
 def one_column(values: Any) -> Tensor:
@@ -142,18 +164,117 @@ class TestQuantileNormal:
         with pytest.raises(WeightError, match="column 0"):
             QuantileNormal().fit(one_column([1, 2]), torch.tensor([-1.0, 2.0]))
 
-    def test_two_events_make_a_straight_line(self) -> None:
+    def test_two_events_make_a_straight_line_with_the_tails_of_an_exponential(self) -> None:
         fitted = QuantileNormal().fit(one_column([1, 3]))
-        z, log_det = fitted.forward(one_column([0, 1, 2, 3, 4]))
-        expected = stats.norm.ppf(0.75) * np.array([-2, -1, 0, 1, 2])
-        assert np.allclose(z[:, 0], expected)
-        assert np.allclose(log_det, math.log(stats.norm.ppf(0.75)))
+        z, log_det = fitted.forward(one_column([1, 2, 3]))
+        slope = stats.norm.ppf(0.75)
+        assert np.allclose(z[:, 0], slope * np.array([-1, 0, 1]))
+        assert np.allclose(log_det, math.log(slope))
+        far, _ = fitted.forward(one_column([-9, 13]))
+        # From the last event, where a tail begins as if at z = 1: √(1 + 2 · slope · distance) − 1 further.
+        assert np.allclose(far[:, 0], (slope + math.sqrt(1 + 20 * slope) - 1) * np.array([-1, 1]), rtol=0.01)
 
     def test_too_few_events_and_knots_are_refused(self) -> None:
         with pytest.raises(TooFewEventsError, match="1 rows"):
             QuantileNormal().fit(one_column([1]))
         with pytest.raises(HyperparameterError, match="knots = 1"):
             QuantileNormal(knots=1)
+
+
+@st.composite
+def heavy_and_light(draw: st.DrawFn) -> Tensor:
+    """A column of any family, as in `samples`, at a scale of its own."""
+    n = draw(st.integers(2, 2_000))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return one_column(column(draw(st.sampled_from(FAMILIES)), n, rng) * 10.0 ** draw(st.integers(-6, 6)))
+
+
+class TestTails:
+    """`QuantileNormal` outside of the training range."""
+
+    @pytest.mark.parametrize(
+        ("n", "name"),
+        [(500, "cauchy"), (5_000, "cauchy"), (5_000, "normal"), (5_000, "exponential"), (5_000, "uniform")],
+    )
+    def test_events_beyond_the_last_have_about_the_density_of_the_truth(self, name: str, n: int) -> None:
+        """A straight line loses 700 nats per such event of the Cauchy distribution, here it is two."""
+        truth, lost = DISTRIBUTIONS[name], []
+        for seed in range(4):
+            rng = np.random.default_rng(seed)
+            x = truth.rvs(n, random_state=rng)
+            other = truth.rvs(100_000, random_state=rng)
+            outside = other[(other < x.min()) | (other > x.max())]
+            if len(outside):
+                lost.append(held_out_loss(QuantileNormal().fit(one_column(x)), one_column(outside), truth))
+        assert -0.5 < np.mean(lost) < 3
+
+    @pytest.mark.parametrize(
+        ("truth", "index"),
+        [
+            (stats.pareto(4), 0.25),
+            (stats.t(5), 0.2),
+            (stats.expon(), 0.0),
+            (stats.uniform(), 0.0),
+            (stats.cauchy(), 0.5),
+        ],
+        ids=["pareto", "student", "exponential", "uniform", "cauchy"],
+    )
+    def test_index_of_a_tail_is_that_of_the_truth(self, truth: Any, index: float) -> None:
+        x = truth.rvs(50_000, random_state=np.random.default_rng(7))
+        rising, falling = QuantileNormal().fit(one_column(x)), QuantileNormal().fit(one_column(-x))
+        assert float(rising.heaviness[0, 1]) == pytest.approx(index, abs=0.08)
+        assert float(falling.heaviness[0, 0]) == pytest.approx(float(rising.heaviness[0, 1]), rel=1e-6)
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(x=heavy_and_light())
+    def test_slope_has_no_step_where_a_tail_begins(self, x: Tensor) -> None:
+        fitted = QuantileNormal().fit(x)
+        ends = torch.stack([x.amin(0), x.amax(0)])
+        step = torch.tensor([[-1.0], [1.0]]).double() * 1e-7 * torch.maximum(ends.abs(), x.std(0))
+        inside, outside = derivative(fitted, ends - step), derivative(fitted, ends + step)
+        nearest = derivative(fitted, ends)
+        assert torch.allclose(outside, nearest, rtol=0.05)
+        # Inside the spline may be steep within that step, but not next to the end.
+        assert (inside > 0).all()
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(x=heavy_and_light())
+    @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+    def test_any_distance_has_a_finite_slope_and_a_way_back(
+        self, x: Tensor, dtype: torch.dtype, tolerance: float
+    ) -> None:
+        fitted = QuantileNormal().fit(x)
+        distance = torch.logspace(-3, 30, 67, dtype=torch.float64)[:, None]
+        for far in (x.amax(0) + distance, x.amin(0) - distance):
+            rows = far.to(dtype).requires_grad_()
+            z, log_det = fitted.forward(rows)
+            (slope,) = torch.autograd.grad(z.sum(), rows)
+            assert torch.isfinite(z).all()
+            assert torch.isfinite(log_det).all()
+            assert torch.isfinite(slope).all()
+            assert (slope > 0).all()
+            z, _ = fitted.forward(far)
+            assert (z.diff(dim=0).abs() > 0).all()
+            back = fitted.inverse(z.to(dtype)).double()
+            # Rounding z alone moves x by ε z dx/dz.
+            moved = z.abs() * torch.finfo(dtype).eps / derivative(fitted, far)
+            assert ((back - far).abs() <= torch.maximum(tolerance * far.abs(), 4 * moved)).all()
+
+    def test_z_beyond_anything_drawn_maps_to_finite_values_and_back(self) -> None:
+        fitted = QuantileNormal().fit(one_column(stats.cauchy().rvs(5_000, random_state=np.random.default_rng(8))))
+        z = one_column([-1e6, -40, -17, 17, 40, 1e6])
+        x = fitted.inverse(z)
+        assert torch.isfinite(x).all()
+        assert torch.allclose(fitted.forward(x)[0], z, rtol=1e-9)
+
+    def test_a_column_with_fewer_knots_keeps_its_own_tail(self) -> None:
+        rng = np.random.default_rng(9)
+        x = torch.as_tensor(np.stack([rng.integers(0, 5, 3_000).astype(float), rng.standard_normal(3_000)], axis=1))
+        rows = torch.tensor([[-40.0, -9.0], [4.0, 0.0], [4.5, 6.0], [90.0, 9.0]]).double()
+        both, log_det = QuantileNormal().fit(x).forward(rows)
+        one, other = (QuantileNormal().fit(x[:, i : i + 1]).forward(rows[:, i : i + 1]) for i in (0, 1))
+        assert torch.allclose(both, torch.cat([one[0], other[0]], dim=1), rtol=1e-12)
+        assert torch.allclose(log_det, one[1] + other[1])
 
 
 class TestLogit:
@@ -203,3 +324,173 @@ class TestChain:
             Chain([])
         with pytest.raises(HyperparameterError, match="maf"):
             Chain(["maf"])
+
+
+@pytest.mark.parametrize("specification", [{"kind": "affine", "shift": 1.5, "scale": 0.3}], ids=name_of)
+class TestAffineContract(ElementwiseContract):
+    def test_weights_count_rows(self, specification: dict[str, Any]) -> None:
+        x = typical()
+        one, other = create(specification).fit(x), create(specification).fit(x, torch.rand(len(x)))
+        assert torch.equal(one.forward(x)[0], other.forward(x)[0])
+
+
+class TestAffine:
+    def test_every_column_has_its_own_numbers(self) -> None:
+        z, log_det = Affine(shift=[1.0, 0.0], scale=[2.0, -4.0]).fit(typical(d=2)).forward(torch.tensor([[5.0, 8.0]]))
+        assert torch.equal(z, torch.tensor([[2.0, -2.0]]))
+        assert float(log_det) == pytest.approx(-math.log(8))
+
+    def test_numbers_that_make_no_bijection_are_refused(self) -> None:
+        for name, value in (("scale", 0.0), ("scale", [1.0, 0.0]), ("shift", math.inf), ("shift", [[1.0]])):
+            with pytest.raises(HyperparameterError, match=f"{name} = "):
+                Affine(**{name: value})
+        with pytest.raises(HyperparameterError, match="shift of Affine has 2 numbers, but x has 3 columns"):
+            Affine(shift=[1.0, 2.0]).fit(typical())
+
+
+CIRCLES = ({"kind": "periodic", "period": 40.0, "low": -17.0}, {"kind": "periodic", "period": 60.0, "low": -20.0})
+
+
+@pytest.mark.parametrize("specification", CIRCLES, ids=name_of)
+class TestPeriodicContract(BijectionContract):
+    """`typical` lies within one turn of these circles, so the identities of the line hold, apart from three."""
+
+    def test_weights_count_rows(self, specification: dict[str, Any]) -> None:
+        rng = np.random.default_rng(1)
+        x = one_column(specification["low"] + specification["period"] * rng.random(300))
+        w = torch.as_tensor(rng.integers(0, 4, 300))
+        one, other = create(specification).fit(x, 0.37 * w), create(specification).fit(x.repeat_interleave(w, dim=0))
+        assert torch.equal(one.seam, other.seam)
+        assert not torch.equal(one.seam, create(specification).fit(x).seam)
+
+    def test_negative_weights_leave_a_monotone_finite_map(self, specification: dict[str, Any]) -> None:
+        x = typical()
+        w = torch.where(torch.rand(len(x), generator=torch.Generator().manual_seed(5)) < 0.25, -1.0, 1.0)
+        bijection = create(specification).fit(x, w)
+        around = bijection.seam + torch.linspace(0.001, 0.999, 300).double()[:, None] * specification["period"]
+        z, log_det = bijection.forward(around)
+        assert (z.diff(dim=0) > 0).all()
+        assert torch.isfinite(log_det).all()
+
+    @pytest.mark.parametrize("d", [1, 2])
+    def test_normal_density_pulled_back_integrates_to_one(self, specification: dict[str, Any], d: int) -> None:
+        bijection = create(specification).fit(typical(d=d))
+        points = 4_000 if d == 1 else 800
+        axis = specification["low"] + specification["period"] * (torch.arange(points).double() + 0.5) / points
+        rows = torch.cartesian_prod(*[axis] * d).reshape(-1, d)
+        z, log_det = bijection.forward(rows)
+        density = (log_det - 0.5 * (z**2).sum(1) - 0.5 * d * math.log(2 * math.pi)).exp()
+        assert float(density.mean()) * specification["period"] ** d == pytest.approx(1, abs=1e-3)
+
+
+@st.composite
+def angles(draw: st.DrawFn) -> tuple[Tensor, float, float]:
+    """Columns of angles of any family of columns, of several turns, the period and the low end of their circle."""
+    n, d = draw(st.integers(2, 300)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    period = draw(st.sampled_from([2 * math.pi, 360.0, 1.0, 1e-3]))
+    low = draw(st.sampled_from([-0.5, 0.0, 0.25])) * period
+    columns = [column(draw(st.sampled_from(FAMILIES)), n, rng) for _ in range(d)]
+    return torch.as_tensor(np.stack(columns, axis=1) * draw(st.sampled_from([0.02, 0.3])) * period), period, low
+
+
+class TestPeriodic:
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(case=angles())
+    def test_round_trip_ends_in_the_declared_range_and_is_the_same_angle(
+        self, case: tuple[Tensor, float, float]
+    ) -> None:
+        x, period, low = case
+        try:
+            fitted = Periodic(period=period, low=low).fit(x)
+        except ConstantFeatureError:
+            # Whole turns apart, all values are the same angle.
+            assert (torch.remainder((x - x[0]) / period + 0.5, 1) - 0.5).abs().max() < 1e-6
+            return
+        z, log_det = fitted.forward(x)
+        assert torch.isfinite(z).all()
+        assert torch.isfinite(log_det).all()
+        back = fitted.inverse(z)
+        assert (back >= low).all()
+        assert (back < low + period).all()
+        turns = (back - x) / period
+        assert ((turns - turns.round()).abs() <= 1e-9 * (1 + x.abs() / period)).all()
+        assert torch.allclose(log_det, derivative(fitted, x).log().sum(dim=1), rtol=0, atol=1e-9)
+        single = fitted.inverse(fitted.forward(x.float())[0]).double()
+        turns = (single - x) / period
+        assert ((turns - turns.round()).abs() <= 1e-4 * (1 + x.abs() / period)).all()
+
+    @pytest.mark.parametrize("centre", [-3.0, 0.0, 1.0, 3.1])
+    def test_seam_is_opposite_to_a_single_peak(self, centre: float) -> None:
+        x = stats.vonmises(2, loc=centre).rvs(5_000, random_state=np.random.default_rng(2))
+        seam = float(Periodic().fit(one_column(x)).seam)
+        assert abs(math.remainder(seam - centre - math.pi, 2 * math.pi)) < 0.4
+
+    def test_seam_is_in_the_middle_of_an_empty_arc(self) -> None:
+        rng = np.random.default_rng(3)
+        x = one_column(rng.uniform(0.5, 2 * math.pi, 20_000))
+        seam = float(Periodic(low=0.0).fit(x).seam)
+        assert seam == pytest.approx(0.25, abs=0.01)
+
+    def test_an_angle_on_the_seam_and_next_to_it_is_finite_on_both_sides(self) -> None:
+        fitted = Periodic().fit(one_column(np.random.default_rng(4).normal(0, 1, 500)))
+        seam = float(fitted.seam)
+        z, log_det = fitted.forward(one_column([seam, math.nextafter(seam, -9), math.nextafter(seam, 9)]))
+        assert torch.isfinite(log_det).all()
+        assert float(z[0]) < -30
+        assert float(z[1]) > 30
+        assert float(z[2]) < -30
+
+    def test_uniform_angles_become_normal_with_a_quantile_map_behind(self) -> None:
+        rng = np.random.default_rng(5)
+        fitted = Chain(["periodic", "quantile_normal"]).fit(one_column(rng.uniform(-math.pi, math.pi, 20_000)))
+        z, _ = fitted.forward(one_column(rng.uniform(-math.pi, math.pi, 5_000)))
+        assert stats.kstest(z[:, 0].numpy(), "norm").pvalue > 0.01
+
+    def test_circles_that_are_none_are_refused(self) -> None:
+        for period in (0.0, -1.0, math.inf):
+            with pytest.raises(HyperparameterError, match="period"):
+                Periodic(period=period)
+        with pytest.raises(HyperparameterError, match="low"):
+            Periodic(low=math.nan)
+
+
+class TestColumns:
+    def test_each_map_sees_its_columns_and_the_others_pass(self) -> None:
+        x = typical(d=4)
+        columns = Columns({"2": "logit", "3,0": {"kind": "chain", "bijections": ["standardise", "quantile_normal"]}})
+        z, log_det = columns.fit(x).forward(x)
+        assert torch.equal(z[:, 1], x[:, 1])
+        first, one = Logit().fit(x[:, 2:3]).forward(x[:, 2:3])
+        second, two = Chain(["standardise", "quantile_normal"]).fit(x[:, [3, 0]]).forward(x[:, [3, 0]])
+        assert torch.equal(z[:, [2, 3, 0]], torch.cat([first, second], dim=1))
+        assert torch.allclose(log_det, one + two)
+        assert torch.allclose(columns.inverse(z), x)
+        expected = log_det_by_autograd(lambda rows: columns.forward(rows)[0], x[:5])
+        assert torch.allclose(log_det[:5], expected, atol=1e-9)
+
+    def test_a_list_makes_a_chain_and_numbers_are_keys_as_well(self) -> None:
+        one, other = Columns({1: ["logit", "standardise"]}), Columns({"1": Chain(["logit", "standardise"])})
+        assert one.specification() == other.specification()
+        assert create(one.specification()).specification() == one.specification()
+
+    def test_no_map_at_all_is_the_identity(self) -> None:
+        x = typical()
+        z, log_det = Columns().fit(x).forward(x)
+        assert torch.equal(z, x)
+        assert torch.equal(log_det, torch.zeros(len(x)).double())
+
+    @pytest.mark.parametrize("key", ["x", "-1", "1.5", "0,0", "", "0,"])
+    def test_keys_that_are_no_columns_are_refused(self, key: str) -> None:
+        with pytest.raises(HyperparameterError, match="key"):
+            Columns({key: "logit"})
+
+    def test_mistakes_name_the_column(self) -> None:
+        with pytest.raises(HyperparameterError, match="column 2 twice"):
+            Columns({"0,2": "logit", "2": "standardise"})
+        with pytest.raises(HyperparameterError, match="column 1 of Columns: 'maf'"):
+            Columns({"1": "maf"})
+        with pytest.raises(ShapeError, match="column 3, but x has 3"):
+            Columns({"3": "logit"}).fit(typical())
+        with pytest.raises(HyperparameterError, match=r"Columns 2,1.*scale of Affine has 1 numbers"):
+            Columns({"2,1": {"kind": "affine", "scale": [2.0]}}).fit(typical())

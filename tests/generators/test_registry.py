@@ -65,7 +65,7 @@ def test_unknown_kinds_name_the_nearest() -> None:
     with pytest.raises(UnknownKindError, match=r"'flow_machting'.*Nearest: flow_matching"):
         generator_class("flow_machting")
     with pytest.raises(UnknownKindError, match="Nearest: quantile_normal"):
-        bijection_class("quantile")
+        bijection_class("quantile_norm")
     with pytest.raises(UnknownKindError, match=r"Known: .*maf"):
         create({"kind": "zzz"})
     with pytest.raises(UnknownKindError, match="'kind'"):
