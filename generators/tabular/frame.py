@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.artifact import fingerprint
-from generators.bijections.frame import FittedBijection
+from generators.bijections.frame import FittedBijection, uniform
+from generators.bijections.noise import lattice
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
 from generators.protocols import Array, Monitor
 from generators.registry import create
@@ -28,6 +29,11 @@ from generators.training.stopping import State
 CHUNK = 1 << 15
 
 _MINIMUM_EVENTS = 50
+
+#: Points that stand for the noise of discrete columns in a density.
+_NOISE_POINTS = 64
+
+_NOISE = 0x6E6F697365
 
 
 class ConditionalSampler(nn.Module, ABC):
@@ -105,9 +111,11 @@ class TabularGenerator(ABC, Generic[S]):
         x, context, w = np.asarray(x)[used], np.asarray(context)[used], w[used]
         rows, c = torch.as_tensor(np.asarray(x, np.float64)), torch.as_tensor(np.asarray(context, np.float64))
         w_t = torch.as_tensor(w)
-        bijection = self._unfitted_bijection().fit(rows, w_t, context=c)
+        # A seed of its own, or the noise would know which rows are held out for validation.
+        noise = uniform(rows, seed=seed ^ _NOISE)
+        bijection = self._unfitted_bijection().fit(rows, w_t, c, noise)
         context_map = ContextMap.of(c)
-        z, _ = bijection.forward(rows, c)
+        z, _ = bijection.forward(rows, c, noise)
         data = TrainingData(z.float(), context_map(c).float(), w_t.float())
         trained = self.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
         self.bijection_, self.context_map_ = bijection, context_map
@@ -254,20 +262,30 @@ class TabularDensity(TabularGenerator[ConditionalDensity]):
     """A generator of feature vectors that knows its density, the mean over all kept states."""
 
     def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
-        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x."""
+        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x.
+
+        Of columns that the bijection dequantises it is the probability of the value, per unit of the others: the
+        integral over the noise, not a bound. It is −∞ where such a value is no level of the training sample.
+        """
         raw, c = self._context(context)
         rows = np.asarray(x, np.float64)
         _check(rows, context, np.ones(len(rows)), minimum=0)
         if rows.shape[1] != self.features_:
             raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
-        parts: list[Tensor] = []
-        for chunk in torch.split(torch.arange(len(c)), CHUNK):
-            with torch.no_grad():
-                z, log_det = self.bijection_.forward(torch.as_tensor(rows[chunk.numpy()]), raw[chunk])
-                each = [network.log_density(z.float(), c[chunk]).double() for network in self.networks_]
-                mixture = torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each))
-            parts.append(mixture + log_det)
+        with torch.no_grad():
+            parts = [
+                self._log_prob(torch.as_tensor(rows[chunk.numpy()]), raw[chunk], c[chunk])
+                for chunk in torch.split(torch.arange(len(c)), CHUNK)
+            ]
         return torch.cat(parts).numpy() if parts else np.empty(0)
+
+    def _log_prob(self, x: Tensor, raw: Tensor, c: Tensor) -> Tensor:
+        """Log of the integral over the noise of discrete columns, which the points of a lattice stand for, (N,)."""
+        terms = []
+        for noise in lattice(_NOISE_POINTS, self.bijection_.discrete_columns, x.shape[1]):
+            z, log_det = self.bijection_.forward(x, raw, noise.expand(len(x), -1))
+            terms += [network.log_density(z.float(), c).double() + log_det for network in self.networks_]
+        return torch.logsumexp(torch.stack(terms), dim=0) - float(np.log(len(terms)))
 
 
 def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = _MINIMUM_EVENTS) -> None:
