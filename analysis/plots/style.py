@@ -5,7 +5,8 @@ No experiment's label is drawn: these are nobody's results yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from importlib import resources
 from typing import Any, ParamSpec, TypeVar
@@ -97,6 +98,26 @@ STYLE: dict[Any, Any] = {
 """Matplotlib parameters of the style; TrueType fonts are embedded as such."""
 
 
+#: Rules for setting text; a PDF holds text that is set, glyph by glyph.
+_LAYOUT_TABLES = ["GDEF", "GPOS", "GSUB"]
+
+
+@contextmanager
+def _glyphs_only() -> Iterator[None]:
+    """Embed fonts without the rules for setting text: to reduce these to a few glyphs takes longer than all the rest.
+
+    Matplotlib hands no options on to fontTools, so its defaults change inside of the block.
+    """
+    from fontTools.subset import Options  # type: ignore[import-untyped]
+
+    before: list[str] = Options._drop_tables_default
+    Options._drop_tables_default = [*before, *_LAYOUT_TABLES]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = before
+
+
 class StyledFigure(Figure):
     """A figure that is also drawn and saved in the style: some parameters only count then."""
 
@@ -107,7 +128,7 @@ class StyledFigure(Figure):
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save in the style; options are those of Matplotlib."""
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE), _glyphs_only():
             super().savefig(fname, **options)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from collections.abc import Callable
 import matplotlib as mpl
 import numpy as np
 import pytest
+from fontTools.subset import Options
+from fontTools.ttLib import TTFont
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -15,7 +19,7 @@ from matplotlib.text import Text
 from analysis.plots.distributions import template_against_data
 from analysis.plots.performance import Line, roc_curves, significance_improvement
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
-from analysis.plots.style import CYCLE
+from analysis.plots.style import CYCLE, FONT, single
 from analysis.plots.training import losses
 from analysis.plots.validation import closure, sculpting
 
@@ -155,6 +159,37 @@ def test_fonts_are_embedded_and_pixels_are_as_asked_for() -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=144)
     assert int.from_bytes(picture.getvalue()[16:20], "big") == 1008
+
+
+def test_text_stays_text_in_glyphs_of_the_whole_font_and_nothing_else_is_embedded() -> None:
+    figure, axes = single()
+    written = "Wave, AVA Δφ"
+    axes.set_xlabel(written)
+    stored, before = io.BytesIO(), list(Options._drop_tables_default)
+    with mpl.rc_context({"pdf.compression": 0}):
+        figure.savefig(stored, format="pdf")
+    assert Options._drop_tables_default == before
+    content = stored.getvalue()
+    # What a reader copies: codes to characters, in one table for each font.
+    copied = {
+        bytes.fromhex(characters.decode()).decode("utf-16-be")
+        for table in re.findall(rb"beginbfrange(.*?)endbfrange", content, re.DOTALL)
+        for entries in re.findall(rb"\[(.*?)\]", table)
+        for characters in re.findall(rb"<(\w+)>", entries)
+    }
+    assert set(written) <= copied
+    whole = TTFont(font_manager.findfont(FONT))
+    embedded = [
+        TTFont(io.BytesIO(content[at.end() : at.end() + int(at[1])]))
+        for at in re.finditer(rb"/Length1 (\d+)[^>]*>>\nstream\r?\n", content)
+    ]
+    assert len(embedded) >= 1
+    for font in embedded:
+        assert not {"GSUB", "GPOS", "GDEF"} & set(font.keys())
+        assert font["maxp"].numGlyphs < 60 < whole["maxp"].numGlyphs
+    drawn = [list(font["glyf"][name].getCoordinates(None)[0]) for font in embedded for name in font.getGlyphOrder()]
+    for character in "Wave":
+        assert list(whole["glyf"][whole.getBestCmap()[ord(character)]].getCoordinates(None)[0]) in drawn
 
 
 def test_the_style_of_the_caller_is_left_alone() -> None:
