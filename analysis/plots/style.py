@@ -104,7 +104,7 @@ _LAYOUT_TABLES = ["GDEF", "GPOS", "GSUB"]
 
 @contextmanager
 def _glyphs_only() -> Iterator[None]:
-    """Embed fonts without the rules for setting text: to reduce these to a few glyphs takes longer than all the rest.
+    """Embed fonts without the rules for setting text: to reduce these to a few glyphs takes as long as all the rest.
 
     Matplotlib hands no options on to fontTools, so its defaults change inside of the block.
     """

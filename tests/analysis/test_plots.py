@@ -19,7 +19,7 @@ from matplotlib.text import Text
 from analysis.plots.distributions import template_against_data
 from analysis.plots.performance import Line, roc_curves, significance_improvement
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
-from analysis.plots.style import CYCLE, FONT, single
+from analysis.plots.style import CYCLE, FONT, STYLE, single
 from analysis.plots.training import losses
 from analysis.plots.validation import closure, sculpting
 
@@ -162,11 +162,11 @@ def test_fonts_are_embedded_and_pixels_are_as_asked_for() -> None:
 
 
 def test_text_stays_text_in_glyphs_of_the_whole_font_and_nothing_else_is_embedded() -> None:
-    figure, axes = single()
     written = "Wave, AVA Δφ"
-    axes.set_xlabel(written)
     stored, before = io.BytesIO(), list(Options._drop_tables_default)
-    with mpl.rc_context({"pdf.compression": 0}):
+    with mpl.rc_context({**STYLE, "pdf.compression": 0}):
+        figure, axes = single()
+        axes.set_xlabel(written)
         figure.savefig(stored, format="pdf")
     assert Options._drop_tables_default == before
     content = stored.getvalue()
