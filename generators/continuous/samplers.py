@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,19 +36,21 @@ class Memory:
 
 
 class Sampler(ABC):
-    """Carries noise along falling levels; a new sampler fills `step`."""
+    """Carries noise along falling levels; a new sampler fills `step`, and is `noisy` if that takes fresh noise."""
+
+    noisy: ClassVar[bool] = False
 
     @abstractmethod
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """From y (N, *event) at level `now` to the level `then`, and what the next step should know."""
 
-    def __call__(self, denoiser: Denoiser, y: Tensor, levels: Sequence[float], generator: torch.Generator) -> Tensor:
-        """Events (N, *event) from y at the first level."""
+    def __call__(self, denoiser: Denoiser, y: Tensor, levels: Sequence[float], noise: Iterator[Tensor]) -> Tensor:
+        """Events (N, *event) from y at the first level; a noisy sampler takes normal `noise` of that shape per step."""
         memory: Memory | None = None
         for now, then in pairwise(levels):
-            y, memory = self.step(denoiser, y, now, then, memory, generator)
+            y, memory = self.step(denoiser, y, now, then, memory, noise)
         return y
 
 
@@ -55,7 +58,7 @@ class Euler(Sampler):
     """The probability flow in steps of order 1, which is DDIM (Song et al., 2010.02502) without noise."""
 
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """See `Sampler`."""
         return torch.lerp(denoiser(y, now), y, then / now), None
@@ -65,7 +68,7 @@ class Heun(Sampler):
     """The probability flow in steps of order 2 with two evaluations (EDM: Karras et al., 2206.00364, algorithm 1)."""
 
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """See `Sampler`."""
         return _heun(denoiser, y, now, then), None
@@ -75,7 +78,7 @@ class DPMPlusPlus2M(Sampler):
     """The probability flow in exponential steps of order 2 with one evaluation (Lu et al., 2211.01095)."""
 
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """See `Sampler`."""
         denoised = denoiser(y, now)
@@ -94,29 +97,33 @@ class StochasticHeun(Sampler):
     `churn` is the share by which the level is raised before a step, at most √2 − 1.
     """
 
+    noisy: ClassVar[bool] = True
+
     churn: float = 0.2
 
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """See `Sampler`."""
         raised = now * (1 + self.churn)
-        y = torch.add(y, _noise(y, generator), alpha=math.sqrt(raised**2 - now**2))
+        y = torch.add(y, next(noise), alpha=math.sqrt(raised**2 - now**2))
         return _heun(denoiser, y, raised, then), None
 
 
 class Ancestral(Sampler):
     """The reverse diffusion with the noise of its exact posterior (DDPM: Ho et al., 2006.11239)."""
 
+    noisy: ClassVar[bool] = True
+
     def step(
-        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, generator: torch.Generator
+        self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
         """See `Sampler`."""
         kept = (then / now) ** 2
         y = torch.lerp(denoiser(y, now), y, kept)
         if then == 0:
             return y, None
-        return torch.add(y, _noise(y, generator), alpha=then * math.sqrt(1 - kept)), None
+        return torch.add(y, next(noise), alpha=then * math.sqrt(1 - kept)), None
 
 
 SAMPLERS: dict[str, type[Sampler]] = {
@@ -134,8 +141,3 @@ def _heun(denoiser: Denoiser, y: Tensor, now: float, then: float) -> Tensor:
     if then == 0:
         return ahead
     return torch.add(y, slope + (ahead - denoiser(ahead, then)) / then, alpha=0.5 * (then - now))
-
-
-def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal numbers of the shape of `like`, from the same sequence on every device."""
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)

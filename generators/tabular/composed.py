@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from generators.flows.epoch_norm import EpochNorm
 from generators.tabular.frame import CHUNK, ConditionalDensity
+from generators.tabular.precision import in_double_precision
 
 
 class ComposedFlow(ConditionalDensity):
@@ -33,14 +34,13 @@ class ComposedFlow(ConditionalDensity):
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,), in double precision."""
-        self.double()
+        in_double_precision(self)
         return self._log_density(z.double(), c.double())
 
-    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D), in double precision."""
-        self.double()
-        z = torch.randn(len(c), self.features, generator=generator, dtype=torch.float64)
-        context = _context(c.double())
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """See `ConditionalSampler`; in double precision."""
+        in_double_precision(self)
+        z, context = noise.double(), _context(c.double())
         for transform in reversed(self.transforms):
             inverse: Any = transform.inverse
             z, _ = inverse(z, context)
@@ -60,7 +60,7 @@ class ComposedFlow(ConditionalDensity):
 
     def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
         context = _context(c)
-        total = z.new_zeros(len(z))
+        total = z.new_zeros(z.shape[0])
         for transform in self.transforms:
             z, log_det = transform(z, context)
             total = total + log_det

@@ -20,7 +20,7 @@ _ROWS = 2048
 
 
 class ContinuousDensity(ConditionalDensity):
-    """A density by a field on the circle; a model adds the loss and the sampler.
+    """A density by a field on the circle; a model adds the loss.
 
     `walk` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
     """
@@ -47,9 +47,13 @@ class ContinuousDensity(ConditionalDensity):
         return CircleField(network, c, self.clock)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """What the flow along the schedule makes of noise (N, D): (N, D)."""
+        """See `ConditionalSampler`: what the flow along the schedule makes of noise (N, D)."""
         first, last = self.schedule.ends
-        return self.walk(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
+
+        def part(noise: Tensor, c: Tensor) -> Tensor:
+            return self.walk(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
+
+        return by_rows(part, noise.to(c.dtype), c)
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,)."""
@@ -66,7 +70,7 @@ class ContinuousDensity(ConditionalDensity):
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:
     """`function` of tensors with one first axis, in parts that stay in the cache of a CPU."""
-    if tensors[0].is_cuda or len(tensors[0]) <= rows:
+    if tensors[0].is_cuda or torch.compiler.is_compiling() or len(tensors[0]) <= rows:
         return function(*tensors)
     parts = zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
     return torch.cat([function(*part) for part in parts])

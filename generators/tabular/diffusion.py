@@ -110,16 +110,22 @@ class DiffusionDensity(ContinuousDensity):
         """Loss of every event, (N,)."""
         return matching_loss(self.network, self.levels, torch.randn_like(z), z, c, stratified(z), self.clock)
 
-    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D)."""
-        noise = torch.randn(len(c), self.features, generator=generator, dtype=c.dtype)
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """See `ConditionalSampler`: that of the start, and where the sampler is random that of every step."""
+        noisy = self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy
+        return (len(self.noise_levels), self.features) if noisy else (self.features,)
+
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """See `ConditionalSampler`."""
         if self.sampler in _WALKS:
-            return by_rows(self.transport, noise, c)
+            return super().transport(noise, c)
         sampler = SAMPLERS[self.sampler]()
         # Noisy data of unit variance have this width, with hardly any trace of the data.
         width = (1 + self.noise_levels[0] ** 2) ** 0.5
 
-        def part(noise: Tensor, c: Tensor) -> Tensor:
-            return sampler(self.field(c).denoised, width * noise, self.noise_levels, generator)
+        def part(c: Tensor, start: Tensor, *steps: Tensor) -> Tensor:
+            return sampler(self.field(c).denoised, width * start, self.noise_levels, iter(steps))
 
-        return by_rows(part, noise, c)
+        own = noise.to(c.dtype)
+        return by_rows(part, c, *(own.unbind(dim=1) if sampler.noisy else [own]))

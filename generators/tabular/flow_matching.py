@@ -18,7 +18,7 @@ from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.protocols import Monitor
 from generators.registry import register
-from generators.tabular.continuous import ContinuousDensity, by_rows, density_solver, density_trace
+from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
 from generators.tabular.frame import TabularDensity
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, Trained
@@ -134,11 +134,6 @@ class FlowMatchingDensity(ContinuousDensity):
         pairs = matching_loss(self.network, self.levels, noise, z[rows], c[rows], u[rows], self.clock)
         # Rows have been taken in proportion to their weights, which the loop applies once more.
         return torch.zeros_like(pairs).index_add(0, rows, pairs) * (w.mean() / w)
-
-    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D)."""
-        noise = torch.randn(len(c), self.features, generator=generator, dtype=c.dtype)
-        return by_rows(self.transport, noise, c)
 
 
 class _Weighted(nn.Module):

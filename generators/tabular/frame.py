@@ -39,16 +39,30 @@ _NOISE = 0x6E6F697365
 class ConditionalSampler(nn.Module, ABC):
     """A network with a loss and a sampler in the space behind the bijection.
 
-    z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range.
+    z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range. A sample is a
+    function of the context and of standard normal noise, which comes from outside: so it is the same on every device,
+    and can be exported to programs that have other random numbers.
     """
+
+    features: int
 
     @abstractmethod
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
 
-    @abstractmethod
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """What becomes of standard normal noise (N, *noise_shape), in double precision, at c: z (N, D)."""
+        raise NotImplementedError
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise of one event."""
+        return (self.features,)
+
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """One z per row of c, (N, D)."""
+        noise = torch.randn((c.shape[0], *self.noise_shape), generator=generator, dtype=torch.float64)
+        return self.transport(noise.to(c.device), c)
 
     def after_epoch(self, z: Tensor, c: Tensor) -> None:
         """Set statistics from the whole training sample, (N, D) and (N, C); most models have none."""
