@@ -24,6 +24,8 @@ _GENERATORS: dict[str, str | type] = {
     "ensemble": "generators.tabular.ensemble:Ensemble",
     "flow_matching": "generators.tabular.flow_matching:FlowMatching",
     "diffusion": "generators.tabular.diffusion:Diffusion",
+    "planar": "generators.tabular.planar:PlanarFlow",
+    "radial": "generators.tabular.radial:RadialFlow",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
