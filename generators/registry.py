@@ -26,6 +26,7 @@ _GENERATORS: dict[str, str | type] = {
     "diffusion": "generators.tabular.diffusion:Diffusion",
     "planar": "generators.tabular.planar:PlanarFlow",
     "radial": "generators.tabular.radial:RadialFlow",
+    "linear_flow": "generators.tabular.linear_flow:LinearFlow",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
