@@ -27,6 +27,7 @@ _GENERATORS: dict[str, str | type] = {
     "planar": "generators.tabular.planar:PlanarFlow",
     "radial": "generators.tabular.radial:RadialFlow",
     "linear_flow": "generators.tabular.linear_flow:LinearFlow",
+    "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
