@@ -28,6 +28,7 @@ _GENERATORS: dict[str, str | type] = {
     "radial": "generators.tabular.radial:RadialFlow",
     "linear_flow": "generators.tabular.linear_flow:LinearFlow",
     "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
+    "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
