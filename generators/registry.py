@@ -29,6 +29,7 @@ _GENERATORS: dict[str, str | type] = {
     "linear_flow": "generators.tabular.linear_flow:LinearFlow",
     "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
     "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
+    "residual": "generators.tabular.residual:ResidualFlow",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
