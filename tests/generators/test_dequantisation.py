@@ -128,6 +128,14 @@ class TestDequantisation:
         levels = torch.cartesian_prod(*[torch.arange(int(n) + 1).double() for n in x.amax(0)])
         assert float(level_probabilities(fitted, levels, None).sum()) == pytest.approx(1, abs=5e-3)
 
+    def test_levels_are_as_far_apart_as_the_values_of_the_sample(self, kind: str) -> None:
+        for values, step in (([-1.0, 1.0], 2), ([3.0, 9.0, 15.0], 6), ([0.0, 4.0, 6.0], 2), ([5.0, 7.0, 8.0], 1)):
+            x = torch.tensor(values).double().repeat(20)[:, None]
+            fitted = create({"kind": kind}).fit(x)
+            assert fitted.step_size.tolist() == [step]
+            drawn = fitted.inverse(torch.linspace(-3, 9, 200).double()[:, None])
+            assert set(drawn.flatten().tolist()) == set(np.arange(values[0], values[-1] + 1, step))
+
     def test_values_that_can_not_occur_have_no_probability_and_harm_no_other(self, kind: str) -> None:
         x = torch.as_tensor(np.random.default_rng(3).integers(0, 5, (500, 1)).astype(float))
         fitted = create({"kind": kind}).fit(x)
