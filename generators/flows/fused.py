@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,45 @@ from generators.errors import ShapeError
 from generators.flows import kernels, rational_quadratic
 
 Pair = tuple[Tensor, Tensor]
+
+
+def forward(x: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+    """Map x (…) with parameters (3K − 1, …) to y (…) and log dy/dx (…)."""
+    if _nobody_watches():
+        return _call(kernels.forward, x, parameters, bound, minimum)
+    # What torch.func needs of a function costs as much as a small spline.
+    plain = not torch._C._are_functorch_transforms_active()
+    return _apply(_Plain if plain else Forward, x, parameters, bound, minimum)  # type: ignore[no-any-return]
+
+
+def inverse(y: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+    """Map y (…) back to x (…), and give log dx/dy (…)."""
+    if _nobody_watches():
+        return _call(kernels.inverse, y, parameters, bound, minimum)
+    return _apply(Inverse, y, parameters, bound, minimum)  # type: ignore[no-any-return]
+
+
+def _nobody_watches() -> bool:
+    """Without derivatives and transformations of torch.func, the call is all there is to do."""
+    return not (torch.is_grad_enabled() or torch._C._are_functorch_transforms_active())
+
+
+class _Plain(torch.autograd.Function):
+    """`Forward` where only backward derivatives are asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
+        ctx.constants = bound, minimum
+        ctx.save_for_backward(x, parameters)
+        return _call(kernels.forward, x, parameters, bound, minimum)
+
+    @staticmethod
+    def backward(ctx: Any, g_y: Tensor, g_log: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            return *_apply(Gradient, *ctx.saved_tensors, g_y, g_log, *ctx.constants), None, None
+        x, parameters = ctx.saved_tensors
+        bound, minimum = ctx.constants
+        return *_gradient(x, parameters, g_y, g_log, bound, minimum), None, None
 
 
 class Forward(torch.autograd.Function):
@@ -99,13 +139,7 @@ class Gradient(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, parameters: Tensor, g_y: Tensor, g_log: Tensor, bound: float, minimum: float) -> Pair:
         """See the class."""
-        p = _rows_of(parameters, x, g_y, g_log)
-        g_x, g_p = torch.empty_like(p[0]), torch.empty_like(p)
-        kernels.backward(
-            _flat(x), p.view(len(p), -1).numpy(), bound, minimum, _flat(g_y), _flat(g_log),
-            g_x.view(-1).numpy(), g_p.view(len(p), -1).numpy(),
-        )  # fmt: skip
-        return g_x, g_p
+        return _gradient(x, parameters, g_y, g_log, bound, minimum)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -137,26 +171,34 @@ class Gradient(torch.autograd.Function):
         return _apply(Gradient, values[0], parameters, *values[1:], *constants), (0, 1)
 
 
-def _rows_of(parameters: Tensor, *values: Tensor) -> Tensor:
-    """The parameters (3K − 1, …) in one piece, after a look at the shapes: the kernels trust them."""
+def _rows_of(parameters: Tensor, *values: Tensor) -> Any:
+    """The parameters as an array (3K − 1, M), after a look at the shapes: the kernels trust them."""
     for tensor in values:
         if tensor.shape != parameters.shape[1:] or len(parameters) % 3 != 2:
             raise ShapeError(
                 f"Splines with parameters {tuple(parameters.shape)}, which must be (3 bins − 1, …), can not be applied "
                 f"to values {tuple(tensor.shape)}."
             )
-    return parameters.detach().contiguous()
+    return np.ascontiguousarray(parameters.detach().numpy()).reshape(len(parameters), -1)
 
 
 def _call(kernel: Any, values: Tensor, parameters: Tensor, bound: float, minimum: float) -> Pair:
     p = _rows_of(parameters, values)
-    out, log_slope = torch.empty_like(p[0]), torch.empty_like(p[0])
-    kernel(_flat(values), p.view(len(p), -1).numpy(), bound, minimum, out.view(-1).numpy(), log_slope.view(-1).numpy())
-    return out, log_slope
+    out, log_slope = np.empty(values.shape, p.dtype), np.empty(values.shape, p.dtype)
+    kernel(_flat(values), p, bound, minimum, out.reshape(-1), log_slope.reshape(-1))
+    return torch.from_numpy(out), torch.from_numpy(log_slope)
+
+
+def _gradient(x: Tensor, parameters: Tensor, g_y: Tensor, g_log: Tensor, bound: float, minimum: float) -> Pair:
+    p = _rows_of(parameters, x, g_y, g_log)
+    g_x, g_p = np.empty(x.shape, p.dtype), np.empty(parameters.shape, p.dtype)
+    rows = g_p.reshape(len(p), -1)
+    kernels.backward(_flat(x), p, bound, minimum, _flat(g_y), _flat(g_log), g_x.reshape(-1), rows)
+    return torch.from_numpy(g_x), torch.from_numpy(g_p)
 
 
 def _flat(values: Tensor) -> Any:
-    return values.detach().contiguous().view(-1).numpy()
+    return values.detach().numpy().ravel()
 
 
 def _directional(gradients: Any, t_x: Tensor | None, t_parameters: Tensor | None) -> Any:

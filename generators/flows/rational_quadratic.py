@@ -50,9 +50,9 @@ def rational_quadratic(
 ) -> tuple[Tensor, Tensor]:
     """Map x (…) through splines with parameters (3K − 1, …) to y (…) and log dy/dx (…)."""
     if _compilable(x, parameters):
-        from generators.flows.fused import Forward
+        from generators.flows import fused
 
-        return Forward.apply(x, parameters, bound, minimum)  # type: ignore[no-any-return, no-untyped-call]
+        return fused.forward(x, parameters, bound, minimum)
     return composed(x, parameters, bound=bound, minimum=minimum)
 
 
@@ -61,9 +61,9 @@ def rational_quadratic_inverse(
 ) -> tuple[Tensor, Tensor]:
     """Map y (…) back to x (…) and log dx/dy (…); parameters as in `rational_quadratic`."""
     if _compilable(y, parameters):
-        from generators.flows.fused import Inverse
+        from generators.flows import fused
 
-        return Inverse.apply(y, parameters, bound, minimum)  # type: ignore[no-any-return, no-untyped-call]
+        return fused.inverse(y, parameters, bound, minimum)
     return composed_inverse(y, parameters, bound=bound, minimum=minimum)
 
 

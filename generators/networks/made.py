@@ -90,7 +90,7 @@ class MADE(nn.Module):
         """
         first = self.initial_layer.units.order
         beside = None if context is None else self.activation(_beside(self.context_layer, first, context))
-        layers = [self.initial_layer.grower(self.order, beside)]
+        layers = [self.initial_layer.grower(torch.tensor(self.order, device=rows.device), beside)]
         before = self.initial_layer.units
         for block in self.blocks:
             assert isinstance(block, _ResidualBlock | _PlainBlock)
@@ -136,11 +136,11 @@ class MaskedLinear(nn.Linear):
         """(N, units before) to (N, units)."""
         return functional.linear(x, self.weight * self.mask, self.bias)
 
-    def grower(self, before: list[int], beside: Tensor | None = None) -> Grow:
+    def grower(self, before: Tensor, beside: Tensor | None = None) -> Grow:
         """The layer one degree at a time, for inputs that come in the order `before`; adds `beside` (units, N)."""
         # With units and inputs in order of degree, everything that is needed later is a slice.
-        weight = (self.weight * self.mask)[self.units.order][:, before]
-        bias = self.bias[self.units.order, None]
+        weight = (self.weight * self.mask).index_select(0, self.units.order).index_select(1, before)
+        bias = self.bias.index_select(0, self.units.order)[:, None]
         known = _Rows(len(before))
 
         def grow(degree: int, new: Tensor) -> Tensor:
@@ -152,11 +152,12 @@ class MaskedLinear(nn.Linear):
 
 
 class _Units:
-    """The units of a layer in order of degree; numbers of Python, because what is computed depends on them."""
+    """The units of a layer in order of degree; the counts are numbers of Python, as what is computed depends on them."""
 
-    def __init__(self, degrees: list[int]) -> None:
-        self.order = sorted(range(len(degrees)), key=degrees.__getitem__)
-        self._starts = [bisect_left(sorted(degrees), degree) for degree in range(max(degrees, default=0) + 2)]
+    def __init__(self, degrees: Tensor) -> None:
+        self.order = degrees.argsort(stable=True)
+        ranked = sorted(degrees.tolist())
+        self._starts = [bisect_left(ranked, degree) for degree in range(max(ranked, default=0) + 2)]
 
     def of(self, degree: int) -> slice:
         """The units of a degree, in that order."""
@@ -275,10 +276,10 @@ def _identity(h: Tensor) -> Tensor:
     return h
 
 
-def _beside(layer: nn.Linear, order: list[int], context: Tensor) -> Tensor:
+def _beside(layer: nn.Linear, order: Tensor, context: Tensor) -> Tensor:
     """What a layer makes of the context, units in an order of their own, (units, N)."""
-    out = layer.weight[order] @ context.t()
-    return out if layer.bias is None else out + layer.bias[order, None]
+    out = layer.weight.index_select(0, order) @ context.t()
+    return out if layer.bias is None else out + layer.bias.index_select(0, order)[:, None]
 
 
 def _normed(norm: Any, h: Tensor, units: _Units, degree: int) -> Tensor:
@@ -295,4 +296,4 @@ def _normed(norm: Any, h: Tensor, units: _Units, degree: int) -> Tensor:
 def _read_degrees(layer: nn.Module, _: Any) -> None:
     """A loaded state may bring other degrees, if they were drawn at random."""
     assert isinstance(layer, MaskedLinear)
-    layer.units = _Units((layer.degrees - int(layer.strict)).tolist())
+    layer.units = _Units(layer.degrees - int(layer.strict))
