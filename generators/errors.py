@@ -51,6 +51,10 @@ class ArtifactError(GeneratorError):
     """A saved model is incomplete, was altered after it was written, or has another format version."""
 
 
+class ExportError(GeneratorError):
+    """A model can not be written as a graph that other programs evaluate; the message says what stands in the way."""
+
+
 class CheckpointError(GeneratorError):
     """A training checkpoint does not belong to this model, data or settings."""
 

@@ -47,7 +47,7 @@ class Affine(FittedBijection):
 
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         origin, unit = self._learned()
-        return (x - origin) / unit, -unit.abs().log().sum().expand(len(x))
+        return (x - origin) / unit, -unit.abs().log().sum().expand(x.shape[0])
 
     def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         origin, unit = self._learned()

@@ -50,7 +50,7 @@ class Chain(NoisyBijection):
         return {}
 
     def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
-        total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+        total = torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
         for step in self._steps():
             x, log_det = step.forward(x, context, noise)
             total = total + log_det

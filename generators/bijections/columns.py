@@ -66,7 +66,7 @@ class Columns(NoisyBijection):
         return {"identity": identity}
 
     def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
-        total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+        total = torch.zeros(x.shape[0], dtype=x.dtype, device=x.device)
         parts = []
         for group, step in zip(self._groups, self._steps(), strict=True):
             z, log_det = step.forward(x[:, group], context, noise[:, group])

@@ -100,7 +100,7 @@ class Dequantisation(NoisyBijection):
     def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
         low, step, last, discrete, position = (self.get_buffer(name) for name in Dequantisation.learned)
         if len(discrete) == 0:
-            return x, x.new_zeros(len(x))
+            return x, x.new_zeros(x.shape[0])
         exact = (x[:, discrete] - low[discrete]) / step[discrete]
         level = torch.minimum(exact.round().clamp(min=0), last)
         z, log_det = self._place(level, last, noise[:, discrete], context)

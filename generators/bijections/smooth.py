@@ -41,7 +41,7 @@ def polynomials(context: Tensor, low: Tensor, high: Tensor, order: int) -> Tenso
     legendre = [torch.ones_like(t), t]
     for n in range(1, order):
         legendre.append(((2 * n + 1) * t * legendre[n] - n * legendre[n - 1]) / (n + 1))
-    return torch.cat([t.new_ones(len(t), 1), *legendre[1 : order + 1]], dim=1)
+    return torch.cat([t.new_ones(t.shape[0], 1), *legendre[1 : order + 1]], dim=1)
 
 
 def least_squares(design: Tensor, target: Tensor, weights: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Standardise(FittedBijection):
 
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, scale = self._learned()
-        return (x - mean) / scale, -scale.log().sum().expand(len(x))
+        return (x - mean) / scale, -scale.log().sum().expand(x.shape[0])
 
     def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
         mean, scale = self._learned()

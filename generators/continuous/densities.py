@@ -12,6 +12,7 @@ from torch import Tensor
 
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
+from generators.errors import ExportError
 
 
 class VectorField(Protocol):
@@ -46,7 +47,7 @@ class Exact(Trace):
 
     def directions(self, x: Tensor) -> Tensor:
         """See `Trace`."""
-        size = x[0].numel() if len(x) else math.prod(x.shape[1:])
+        size = math.prod(x.shape[1:])
         return torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, 1, *x.shape[1:])
 
     def combine(self, forms: Tensor) -> Tensor:
@@ -67,6 +68,10 @@ class Hutchinson(Trace):
 
     def directions(self, x: Tensor) -> Tensor:
         """See `Trace`."""
+        if torch.compiler.is_compiling():
+            raise ExportError(
+                "The random directions of log_density 'hutchinson' can not be part of a graph. Use log_density 'exact'."
+            )
         generator = torch.Generator().manual_seed(self.seed)
         signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)
         return (2 * signs - 1).to(x)
@@ -85,7 +90,7 @@ def log_density(field: VectorField, data: Tensor, *, directions: Tensor, trace: 
         velocity, forms = field.forms(state[:, :-1].reshape(shape), t, directions)
         return torch.cat([velocity.flatten(1), trace.combine(forms)[:, None]], dim=1)
 
-    start = torch.cat([last * data.flatten(1), data.new_zeros(len(data), 1)], dim=1)
+    start = torch.cat([last * data.flatten(1), data.new_zeros(data.shape[0], 1)], dim=1)
     # Backwards in time the integral collects +∫ div v dt from 1 to 0, which is minus what the density needs.
     end = solver(augmented, start, start=1.0, end=0.0)
     noise, collected = end[:, :-1] / first, end[:, -1]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from generators.errors import HyperparameterError, MissingExtraError
+from generators.errors import ExportError, HyperparameterError, MissingExtraError
 
 Velocity = Callable[[Tensor, float], Tensor]
 Step = Callable[[Velocity, Tensor, float, float], Tensor]
@@ -84,6 +84,11 @@ class Adaptive:
 
     def __call__(self, velocity: Velocity, x: Tensor, *, start: float, end: float) -> Tensor:
         """See `Solver`."""
+        if torch.compiler.is_compiling():
+            raise ExportError(
+                f"The solver '{self.method}' chooses its steps by the events, which no graph can. Use one of "
+                f"{', '.join(STEPS)}."
+            )
         if not len(x):
             return x
         # Times in double precision, because steps may become shorter than single precision can add.

@@ -50,7 +50,7 @@ class Coupling(Transform):  # type: ignore[misc]
             return self.transform_net.by_parameter(given, context)
         # Any other network gives (N, T · P), as those of nflows do.
         out: Tensor = self.transform_net(given, context)
-        return out.view(len(x), -1, self.univariate.parameters).permute(2, 1, 0)
+        return out.view(x.shape[0], -1, self.univariate.parameters).permute(2, 1, 0)
 
 
 class CouplingSpline(Coupling):

@@ -28,14 +28,14 @@ class EpochNorm(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Normalise x (N, D) whatever the context; log|det| (N,)."""
         # A single row has no variance of its own.
-        mean, variance = self._moments(x) if self.training and len(x) > 1 else (self.mean, self.variance)
+        mean, variance = self._moments(x) if self.training and x.shape[0] > 1 else (self.mean, self.variance)
         y = (x - mean) * variance.rsqrt() * self.log_scale.exp() + self.shift
-        return y, (self.log_scale - 0.5 * variance.log()).sum().expand(len(x))
+        return y, (self.log_scale - 0.5 * variance.log()).sum().expand(x.shape[0])
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Undo `forward` as it is outside of training."""
         x = (y - self.shift) * torch.exp(-self.log_scale) * self.variance.sqrt() + self.mean
-        return x, (0.5 * self.variance.log() - self.log_scale).sum().expand(len(y))
+        return x, (0.5 * self.variance.log() - self.log_scale).sum().expand(y.shape[0])
 
     def observe(self, x: Tensor) -> None:
         """Take the moments of x (N, D) as those that apply outside of training."""

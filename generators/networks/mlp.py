@@ -41,9 +41,9 @@ class ParameterMLP(nn.Module):
     def by_parameter(self, given: Tensor, context: Tensor | None) -> Tensor:
         """Parameters (P, T, N)."""
         h = given if context is None else torch.cat([given, context], dim=1)
-        h = h.new_ones(len(h), 1) if self.empty else h
+        h = h.new_ones(h.shape[0], 1) if self.empty else h
         for layer in self.hidden:
             h = self.activation(layer(h))
         # The product is asked for in the order in which the maps want it.
         out = torch.addmm(self.final.bias[:, None], self.final.weight, h.t())
-        return out.view(*self.shape, len(given))
+        return out.view(*self.shape, given.shape[0])

@@ -65,7 +65,7 @@ class ContinuousDensity(ConditionalDensity):
             own = directions[:, index] if directions.shape[1] == len(directions[0]) > 1 else directions
             return log_density(along, z, directions=own, trace=self.trace, solver=self.solver)
 
-        return by_rows(part, z, c, torch.arange(len(z), device=z.device), rows=rows)
+        return by_rows(part, z, c, torch.arange(z.shape[0], device=z.device), rows=rows)
 
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -193,7 +195,7 @@ class TabularGenerator(ABC, Generic[S]):
         out = torch.empty(len(c), self.features_, dtype=torch.float32)
         with torch.no_grad():
             for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
-                for chunk in torch.split(rows, CHUNK):
+                for chunk in torch.split(rows, max(1, CHUNK * self.features_ // math.prod(network.noise_shape))):
                     z = network.draw(c[chunk], generator)
                     out[chunk] = self.bijection_.inverse(z.double(), raw[chunk]).float()
         return out.numpy()
@@ -286,20 +288,39 @@ class TabularDensity(TabularGenerator[ConditionalDensity]):
         _check(rows, context, np.ones(len(rows)), minimum=0)
         if rows.shape[1] != self.features_:
             raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
+        at, points = torch.as_tensor(rows), self.noise_points_
         with torch.no_grad():
             parts = [
-                self._log_prob(torch.as_tensor(rows[chunk.numpy()]), raw[chunk], c[chunk])
-                for chunk in torch.split(torch.arange(len(c)), CHUNK)
+                log_mean(self.bijection_, self.networks_, points, at[chunk], raw[chunk], c[chunk])
+                for chunk in torch.split(torch.arange(len(c)), max(1, CHUNK // len(points)))
             ]
         return torch.cat(parts).numpy() if parts else np.empty(0)
 
-    def _log_prob(self, x: Tensor, raw: Tensor, c: Tensor) -> Tensor:
-        """Log of the integral over the noise of discrete columns, which the points of a lattice stand for, (N,)."""
-        terms = []
-        for noise in lattice(_NOISE_POINTS, self.bijection_.discrete_columns, x.shape[1]):
-            z, log_det = self.bijection_.forward(x, raw, noise.expand(len(x), -1))
-            terms += [network.log_density(z.float(), c).double() + log_det for network in self.networks_]
-        return torch.logsumexp(torch.stack(terms), dim=0) - float(np.log(len(terms)))
+    @property
+    def noise_points_(self) -> Tensor:
+        """Noise of discrete columns, (P, D), over which a mean stands for the integral."""
+        return lattice(_NOISE_POINTS, self.bijection_.discrete_columns, self.features_)
+
+
+def log_mean(
+    bijection: FittedBijection,
+    networks: Iterable[ConditionalDensity],
+    points: Tensor,
+    x: Tensor,
+    context: Tensor,
+    c: Tensor,
+) -> Tensor:
+    """Log of the mean density of x (N, D) over networks and noise (P, D) of discrete columns: (N,).
+
+    `context` (N, C) is as the bijection wants it, c (N, C) as the networks do.
+    """
+    count, rows = points.shape[0], x.shape[0]
+    # All points at once: the networks are asked once, and a graph of this holds them once.
+    noise = points[:, None].expand(-1, rows, -1).reshape(-1, x.shape[1])
+    z, log_det = bijection.forward(x.repeat(count, 1), context.repeat(count, 1), noise)
+    each = [network.log_density(z.float(), c.repeat(count, 1)).double() + log_det for network in networks]
+    terms = torch.stack(each).reshape(len(each) * count, rows)
+    return torch.logsumexp(terms, dim=0) - math.log(terms.shape[0])
 
 
 def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = _MINIMUM_EVENTS) -> None:
