@@ -65,6 +65,7 @@ class Search:
     closure : repeat the search in strips beside the window that a second generator has not seen.
     strip_fraction : width of a strip over the width of the window.
     closure_members : members of the classifier ensemble in the strip test.
+    closure_repeats : templates, with classifiers of their own, over which the strip test is averaged.
     seed : of everything random.
     workers : processes and threads to use; None for all cores. The result does not depend on it.
     """
@@ -79,6 +80,7 @@ class Search:
     closure: bool = True
     strip_fraction: float = 0.5
     closure_members: int = 10
+    closure_repeats: int = 1
     seed: int = 1
     workers: int | None = None
 
@@ -87,6 +89,8 @@ class Search:
             raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
         if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
             raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
+        if self.closure_repeats < 1:
+            raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
         if self.oversampling <= 0:
             raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
 
@@ -260,7 +264,10 @@ class Search:
             oversampling=self.oversampling,
             background_efficiencies=self.background_efficiencies,
             limit=limit,
-            seeds=seeds.many("strip test", 3 + self.folds),
+            seeds=[
+                seeds.many("strip test" if number == 0 else f"strip test, repetition {number}", 3 + self.folds)
+                for number in range(self.closure_repeats)
+            ],
             folder=folder.at("validation/classifiers"),
             progress=_fraction(say, "validation"),
         )

@@ -13,7 +13,7 @@ import numpy as np
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from analysis.metrics.ranking import Measured, auc
-from analysis.statistics.counting import BackgroundEstimate, closure_shift
+from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closure_shift
 from cathode.background import Count, count, make_cut
 from cathode.classifiers import WeakClassifier
 from cathode.crossfit import CrossFit, Sample, cross_fit
@@ -58,7 +58,7 @@ def strip_test(
     oversampling: float,
     background_efficiencies: Sequence[float],
     limit: int,
-    seeds: Sequence[int],
+    seeds: Sequence[Sequence[int]],
     folder: Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> StripTest:
@@ -68,14 +68,36 @@ def strip_test(
     At most `limit` events are used, the size of the signal region. The systematic of a cut is the relative difference
     of counted and predicted events (δ_sys of Hein et al., 2411.00085) or its statistical error, whichever is larger: no
     systematic is claimed smaller than what the strips can resolve.
+
+    There are as many repetitions as entries of `seeds`, each with a template and classifiers of its own, and averages
+    over them are returned.
     """
-    data, template = draw_strips(generator, events, strips, oversampling=oversampling, limit=limit, seeds=seeds[:2])
-    sample, generated = samples(data, template, folds, seed=seeds[2])
-    fit = cross_fit(classifier, sample, generated, seeds=tuple(seeds[3:]), folder=folder, progress=progress)
+    trials = []
+    for number, drawn in enumerate(seeds):
+        # Every repetition tests the same data, those of the first seed.
+        data, template = draw_strips(
+            generator, events, strips, oversampling=oversampling, limit=limit, seeds=(seeds[0][0], drawn[1])
+        )
+        sample, generated = samples(data, template, folds, seed=drawn[2])
+        place = folder if folder is None or number == 0 else folder.with_name(f"{folder.name}_{number}")
+        part = _part(progress, number, len(seeds))
+        fit = cross_fit(classifier, sample, generated, seeds=tuple(drawn[3:]), folder=place, progress=part)
+        trials.append(Trial(data, template, sample, generated, fit))
     return StripTest(
-        tuple(closure(strip, data, template, fit) for strip in strips),
-        {efficiency: _systematic(efficiency, fit, sample, generated, folds) for efficiency in background_efficiencies},
+        tuple(_mean_closure([closure(strip, t.data, t.template, t.fit) for t in trials]) for strip in strips),
+        {efficiency: _systematic(mean_shift(efficiency, trials, folds)) for efficiency in background_efficiencies},
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One repetition of the strip test: data and template, as they are told apart, and their held-out scores."""
+
+    data: Events
+    template: Template
+    sample: Sample
+    generated: Sample
+    fit: CrossFit
 
 
 def draw_strips(
@@ -112,7 +134,7 @@ def closure(strip: Interval, data: Events, template: Template, fit: CrossFit) ->
     """How well a classifier tells data from template in one strip."""
     real, generated = strip(data.mass), strip(template.mass)
     found = told_apart(fit.data[real], fit.template[generated], data.weights[real])
-    passed = found.value - 2 * found.error < TOLERANCE
+    passed = _passes(found.value, found.error)
     return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(generated.sum()), passed)
 
 
@@ -123,11 +145,46 @@ def told_apart(data: FloatArray, template: FloatArray, weights: FloatArray) -> M
     return auc(np.concatenate([data, template]), labels, weights=None if np.ptp(w) == 0 else w)
 
 
-def _systematic(efficiency: float, fit: CrossFit, data: Sample, template: Sample, folds: int) -> float:
-    cut = make_cut(efficiency, fit.template, template.fold, folds)
-    counts: Count = count(cut, fit.data, data.weights, data.fold, fit.template, template.fold)
-    # In effective events, like the p-values: the statistical error of a shift knows nothing of the unit of the weights.
-    observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
-    predicted = BackgroundEstimate(expected, expected * counts.template_passing**-0.5, 0.0)
-    shift = closure_shift(observed, predicted)
+def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> ClosureShift:
+    """Relative difference of counted and predicted events, mean over trials with the same data, and its error.
+
+    Templates and classifiers of the trials are independent, but some events pass in several of them: an event that
+    passes in a fraction f of the trials adds f² to the variance of the mean count.
+    """
+    shifts, passes, data_variance, template_variance = [], [], [], []
+    for trial in trials:
+        data, template = trial.sample, trial.generated
+        cut = make_cut(efficiency, trial.fit.template, template.fold, folds)
+        counts: Count = count(cut, trial.fit.data, data.weights, data.fold, trial.fit.template, template.fold)
+        # In effective events, like the p-values: the error of a shift knows nothing of the unit of the weights.
+        observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
+        shifts.append(closure_shift(observed, BackgroundEstimate(expected, 0.0, 0.0)).shift)
+        passes.append(cut.passes(trial.fit.data, data.fold))
+        data_variance.append(1 / expected)
+        template_variance.append(1 / counts.template_passing)
+    squared = np.square(trials[0].sample.weights)
+    counted, in_common = squared @ np.mean(passes, axis=0), squared @ np.square(np.mean(passes, axis=0))
+    share = in_common / counted if counted else 1.0
+    variance = share * np.mean(data_variance) + np.mean(template_variance) / len(trials)
+    return ClosureShift(float(np.mean(shifts)), float(np.sqrt(variance)))
+
+
+def _systematic(shift: ClosureShift) -> float:
     return max(abs(shift.shift), shift.error)
+
+
+def _mean_closure(closures: Sequence[Closure]) -> Closure:
+    """AUC and its error, means over repetitions; the error is that of one, because the data are the same."""
+    if len(closures) == 1:
+        return closures[0]
+    value, error = (float(np.mean([getattr(c, name) for c in closures])) for name in ("auc", "auc_error"))
+    return dataclasses.replace(closures[0], auc=value, auc_error=error, passed=_passes(value, error))
+
+
+def _passes(value: float, error: float) -> bool:
+    return value - 2 * error < TOLERANCE
+
+
+def _part(progress: Callable[[float], None] | None, number: int, total: int) -> Callable[[float], None] | None:
+    """Translate the progress of one repetition to that of all."""
+    return None if progress is None else lambda fraction: progress((number + fraction) / total)

@@ -143,6 +143,9 @@ class ValidationConfig(Section):
     closure: bool = True
     strip_fraction: Fraction = Field(default=0.5, description="width of a held-out strip over the width of the window")
     members: int = Field(default=10, ge=1, description="members of the classifier that judges closure")
+    repeats: int = Field(
+        default=1, ge=1, description="templates, with classifiers of their own, over which the test is averaged"
+    )
     idealised: File | None = Field(
         default=None, description="files of independent true background: the bound of any template"
     )
@@ -237,6 +240,7 @@ class AnalysisConfig(Section):
             closure=self.validation.closure,
             strip_fraction=self.validation.strip_fraction,
             closure_members=self.validation.members,
+            closure_repeats=self.validation.repeats,
             seed=self.seed,
             workers=self.threads,
         )

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.events import Events
+from cathode.background import make_cut
+from cathode.crossfit import cross_fit
+from cathode.errors import ConfigError
 from cathode.result import Sculpting, SearchResult
-from cathode.validation import StripTest, strip_test, with_members, without_strips
+from cathode.validation import (
+    StripTest,
+    Trial,
+    draw_strips,
+    mean_shift,
+    samples,
+    strip_test,
+    with_members,
+    without_strips,
+)
 from cathode.verdict import warnings_of
 
 from .toys import REGION, Discriminant, TrueGenerator, toy_events, toy_search
@@ -29,14 +42,14 @@ def strips_of(events: Events, generator: Any, **changes: Any) -> StripTest:
         "oversampling": 4,
         "background_efficiencies": (0.1, 0.02),
         "limit": 10**6,
-        "seeds": tuple(range(8)),
+        "seeds": [tuple(range(8))],
     }
     return strip_test(generator, Discriminant(), events, STRIPS, **{**settings, **changes})
 
 
 class TestStrips:
     def test_true_density_closes(self, events: Events) -> None:
-        found = [strips_of(events, TrueGenerator(), seeds=tuple(range(8 * i, 8 * i + 8))) for i in range(8)]
+        found = [strips_of(events, TrueGenerator(), seeds=[tuple(range(8 * i, 8 * i + 8))]) for i in range(8)]
         pulls = [(c.auc - 0.5) / c.auc_error for f in found for c in f.closures]
         assert all(c.passed for f in found for c in f.closures)
         # The data are the same in all eight, so the pulls are correlated.
@@ -96,6 +109,65 @@ class TestStrips:
         for one, two in zip(plain.closures, scaled.closures, strict=True):
             assert two.auc == pytest.approx(one.auc)
             assert two.auc_error == pytest.approx(one.auc_error, rel=0.2)
+
+
+def trial_of(events: Events, seeds: tuple[int, ...]) -> Trial:
+    """One repetition with the true density, by the parts that the test is made of; seeds[0] is that of the data."""
+    data, template = draw_strips(TrueGenerator(), events, STRIPS, oversampling=4, seeds=seeds[:2])
+    sample, generated = samples(data, template, 3, seed=seeds[2])
+    return Trial(data, template, sample, generated, cross_fit(Discriminant(), sample, generated, seeds=seeds[3:]))
+
+
+class TestRepetitions:
+    def test_one_is_counting_against_a_template(self, events: Events) -> None:
+        trial = trial_of(events, (0, 1, 2, 3, 4, 5))
+        found = mean_shift(0.1, [trial], 3)
+        cut = make_cut(0.1, trial.fit.template, trial.generated.fold, 3)
+        counted = cut.passes(trial.fit.data, trial.sample.fold).sum()
+        passing = cut.passes(trial.fit.template, trial.generated.fold).sum()
+        expected = 0.1 * len(trial.data)
+        assert found.shift == pytest.approx(counted / expected - 1, abs=2 / expected)
+        assert found.error == pytest.approx((1 / expected + 1 / passing) ** 0.5, rel=1e-3)
+
+    def test_mean_is_steadier_and_its_error_says_so(self) -> None:
+        one, four = [], []
+        for seed in range(100):
+            sample = toy_events(10_000, seed=1_000 + seed)
+            trials = [trial_of(sample, (0, *(1_000 * seed + 10 * r + i for i in range(5)))) for r in range(4)]
+            one.append(mean_shift(0.05, trials[:1], 3))
+            four.append(mean_shift(0.05, trials, 3))
+            assert four[-1].shift == pytest.approx(np.mean([mean_shift(0.05, [t], 3).shift for t in trials]))
+        spread = [np.std([s.shift for s in shifts]) for shifts in (one, four)]
+        assert spread[1] < 0.8 * spread[0]
+        for shifts, found in zip((one, four), spread, strict=True):
+            assert found == pytest.approx(np.mean([s.error for s in shifts]), rel=0.15)
+            assert abs(np.mean([s.shift / s.error for s in shifts])) < 4 / 100**0.5
+
+    def test_the_same_data_and_other_templates_are_averaged(self, events: Events) -> None:
+        seeds = [tuple(range(8 * i, 8 * i + 8)) for i in range(3)]
+        found = strips_of(events, TrueGenerator(), seeds=seeds, limit=2_000)
+        # With the data of the first.
+        each = [strips_of(events, TrueGenerator(), seeds=[(0, *own[1:])], limit=2_000) for own in seeds]
+        for strip, alone in enumerate(zip(*(e.closures for e in each), strict=True)):
+            assert found.closures[strip].auc == pytest.approx(np.mean([c.auc for c in alone]))
+            assert {c.events for c in alone} == {found.closures[strip].events}
+        assert len({c.auc for e in each for c in e.closures}) == 6
+        assert found.systematics[0.1] < np.mean([e.systematics[0.1] for e in each])
+
+    def test_a_search_takes_as_many_as_it_is_told(self, tmp_path: Path) -> None:
+        sample = toy_events(20_000, seed=5)
+        search = toy_search(closure_repeats=2, background_efficiencies=(0.1,))
+        told = []
+        found = search.validate(sample, output=tmp_path, progress=lambda *at: told.append(at[:2]))
+        assert sorted(p.name for p in (tmp_path / "validation").iterdir()) == ["classifiers", "classifiers_1"]
+        fractions = [done for stage, done in told if stage == "validation"]
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1
+        single = toy_search(background_efficiencies=(0.1,)).validate(sample)
+        assert single.closures != found.closures
+        assert search.run(sample, output=tmp_path).closures == found.closures
+        with pytest.raises(ConfigError, match="closure_repeats = 0"):
+            toy_search(closure_repeats=0)
 
 
 def test_ensemble_of_the_test_is_smaller_and_everything_else_the_same() -> None:
