@@ -30,6 +30,7 @@ _GENERATORS: dict[str, str | type] = {
     "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
     "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
     "residual": "generators.tabular.residual:ResidualFlow",
+    "consistency": "generators.tabular.consistency:Consistency",
 }
 
 _BIJECTIONS: dict[str, str | type] = {

@@ -77,6 +77,15 @@ class BestField(nn.Module):
         score = self.data.at(angle).score(flat)
         return ((torch.cos(angle) / torch.sin(angle)) * (flat + score)).reshape(x.shape).to(x.dtype)
 
+    def forward_rows(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        """The field (N, D) at a time for every row, for one component only."""
+        (mean,), (covariance,) = self.data.means, self.data.covariances
+        widths, axes = torch.linalg.eigh(covariance)
+        angle = self.angle_of(t.double()).clamp_min(1e-5).expand(len(x))[:, None]
+        sin, cos = torch.sin(angle), torch.cos(angle)
+        score = -(((x - sin * mean) @ axes) / (sin**2 * widths + cos**2)) @ axes.T
+        return (cos / sin) * (x + score)
+
 
 def one_gaussian(d: int) -> Gaussians:
     """Correlated, shifted, not of unit variance."""
