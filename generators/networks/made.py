@@ -80,7 +80,7 @@ class MADE(nn.Module):
         weight = (self.final_layer.weight * self.final_layer.mask).view(shape).transpose(0, 1).flatten(0, 1)
         bias = self.final_layer.bias.view(shape[:2]).t().reshape(-1, 1)
         out = torch.addmm(bias, weight, self._hidden(x, context).t())
-        return out.view(self.output_multiplier, self.features, len(x))
+        return out.view(self.output_multiplier, self.features, x.shape[0])
 
     def unroll(self, solve: Callable[[int, Tensor], Tensor], rows: Tensor, context: Tensor | None = None) -> Tensor:
         """Find x (N, D) feature by feature: `solve(i, parameters (P, N))` gives feature i for the N rows of `rows`.
@@ -98,7 +98,7 @@ class MADE(nn.Module):
             before = block.units
         layers.append(self.final_layer.grower(before.order))
         columns: dict[int, Tensor] = {}
-        new = rows.new_empty(0, len(rows))
+        new = rows.new_empty(0, rows.shape[0])
         for degree, feature in enumerate(self.order):
             new = self.last_activation(layers[0](degree, new))
             for grow in layers[1:]:
@@ -139,8 +139,9 @@ class MaskedLinear(nn.Linear):
     def grower(self, before: Tensor, beside: Tensor | None = None) -> Grow:
         """The layer one degree at a time, for inputs that come in the order `before`; adds `beside` (units, N)."""
         # With units and inputs in order of degree, everything that is needed later is a slice.
-        weight = (self.weight * self.mask).index_select(0, self.units.order).index_select(1, before)
-        bias = self.bias.index_select(0, self.units.order)[:, None]
+        order, before = (index.to(self.weight.device) for index in (self.units.order, before))
+        weight = (self.weight * self.mask).index_select(0, order).index_select(1, before)
+        bias = self.bias.index_select(0, order)[:, None]
         known = _Rows(len(before))
 
         def grow(degree: int, new: Tensor) -> Tensor:
@@ -278,6 +279,7 @@ def _identity(h: Tensor) -> Tensor:
 
 def _beside(layer: nn.Linear, order: Tensor, context: Tensor) -> Tensor:
     """What a layer makes of the context, units in an order of their own, (units, N)."""
+    order = order.to(layer.weight.device)
     out = layer.weight.index_select(0, order) @ context.t()
     return out if layer.bias is None else out + layer.bias.index_select(0, order)[:, None]
 

@@ -25,6 +25,8 @@ class ContinuousDensity(ConditionalDensity):
     `walk` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
     """
 
+    tolerates_bfloat16 = True
+
     def __init__(
         self,
         network: nn.Module,

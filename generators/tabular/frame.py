@@ -22,6 +22,7 @@ from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, T
 from generators.protocols import Array, Monitor
 from generators.registry import create
 from generators.tabular.context import ContextMap
+from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, Trained, train
 from generators.training.settings import TrainingSettings
@@ -43,8 +44,11 @@ class ConditionalSampler(nn.Module, ABC):
 
     z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range. A sample is a
     function of the context and of standard normal noise, which comes from outside: so it is the same on every device,
-    and can be exported to programs that have other random numbers.
+    and can be exported to programs that have other random numbers. A loss whose target is noisy anyway can say by
+    `tolerates_bfloat16` that it may be computed in that precision.
     """
+
+    tolerates_bfloat16: ClassVar[bool] = False
 
     features: int
 
@@ -196,7 +200,7 @@ class TabularGenerator(ABC, Generic[S]):
         with torch.no_grad():
             for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
                 for chunk in torch.split(rows, max(1, CHUNK * self.features_ // math.prod(network.noise_shape))):
-                    z = network.draw(c[chunk], generator)
+                    z = network.draw(c[chunk].to(_device(network)), generator).cpu()
                     out[chunk] = self.bijection_.inverse(z.double(), raw[chunk]).float()
         return out.numpy()
 
@@ -254,7 +258,7 @@ class TabularGenerator(ABC, Generic[S]):
             with torch.random.fork_rng(devices=[]):
                 network = self.build(self.features_, len(self.context_map_.shift))
             network.load_state_dict(state)
-            self.networks_.append(network.eval().requires_grad_(False))
+            self.networks_.append(network.eval().requires_grad_(False).to(accelerator()))
 
     def _context(self, context: Array) -> tuple[Tensor, Tensor]:
         """The context as it came, in double precision, and as the networks see it."""
@@ -318,7 +322,11 @@ def log_mean(
     # All points at once: the networks are asked once, and a graph of this holds them once.
     noise = points[:, None].expand(-1, rows, -1).reshape(-1, x.shape[1])
     z, log_det = bijection.forward(x.repeat(count, 1), context.repeat(count, 1), noise)
-    each = [network.log_density(z.float(), c.repeat(count, 1)).double() + log_det for network in networks]
+    z, c = z.float(), c.repeat(count, 1)
+    each = [
+        network.log_density(z.to(_device(network)), c.to(_device(network))).double().to(log_det.device) + log_det
+        for network in networks
+    ]
     terms = torch.stack(each).reshape(len(each) * count, rows)
     return torch.logsumexp(terms, dim=0) - math.log(terms.shape[0])
 
@@ -348,6 +356,11 @@ def after_epoch(model: nn.Module, data: TrainingData) -> None:
     """Let a network set its statistics from all that it learns from."""
     assert isinstance(model, ConditionalSampler)
     model.after_epoch(data.x, data.context)
+
+
+def _device(network: nn.Module) -> torch.device:
+    """Where a network computes; preprocessing stays in the main memory, and is cheap."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
 
 
 def _under(prefix: str, state: dict[str, Tensor]) -> State:

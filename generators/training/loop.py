@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from generators.errors import CheckpointError, DivergedError
 from generators.protocols import Monitor, Progress
+from generators.training.acceleration import accelerator, compiled, precision_for
 from generators.training.batches import TrainingData, ordered, shuffled
 from generators.training.checkpoint import read_checkpoint, write_checkpoint
 from generators.training.members import Members
@@ -94,7 +95,9 @@ def train(
     """
     from lightning_fabric import Fabric
 
-    fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)  # type: ignore[arg-type]
+    device = accelerator()
+    precision: Any = precision_for(model, settings, device)
+    fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
     training, validation = (part.to(fabric.device) for part in data.split(settings.validation_fraction, seed=seed))
     # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
     scale = training.weights.mean(dim=0)
@@ -102,6 +105,8 @@ def train(
     model.to(fabric.device)
     optimisers = [_optimiser(phase, settings) for phase in phases]
     objectives = [fabric.setup_module(phase.objective) for phase in phases]
+    # Validation batches have other sizes, for which nothing is compiled.
+    stepped = [compiled(objective, settings, device) for objective in objectives]
     average = _average(model, settings)
     best = [BestStates(settings.best_states, settings.patience) for _ in _states(model)]
     plan = settings.plan(len(training))
@@ -120,7 +125,7 @@ def train(
             batches = shuffled(training, settings.batch_size, plan[epoch], seed=_derive(seed, "order", epoch))
             for step, batch in enumerate(batches):
                 factor = SCHEDULES[settings.schedule]((done + step) / sum(plan))
-                for index, (objective, optimiser) in enumerate(zip(objectives, optimisers, strict=True)):
+                for index, (objective, optimiser) in enumerate(zip(stepped, optimisers, strict=True)):
                     _set_rate(optimiser, settings.learning_rate * factor)
                     loss = (objective(batch.x, batch.context) * batch.weights).mean(dim=-1) / scale
                     optimiser.zero_grad(set_to_none=True)

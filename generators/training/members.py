@@ -45,6 +45,11 @@ class Members(nn.Module):
 
         return torch.func.vmap(one, randomness="different")(self._stacked(), x, context)
 
+    @property
+    def template(self) -> nn.Module:
+        """A network of the kind of all members; its weights are of no account."""
+        return self._network[0]
+
     def states(self) -> list[State]:
         """The state of every member."""
         whole = {key: value.detach() for key, value in self._stacked().items()}

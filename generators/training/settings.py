@@ -21,6 +21,10 @@ class TrainingSettings:
     or "constant". `ema_decay` keeps an exponential moving average of the weights and evaluates with it; `clip` bounds
     the gradient norm; `patience` stops after so many epochs without a better validation loss; `best_states` is the
     number of epochs with the lowest validation loss whose weights are kept (CATHODE, 2109.00546, keeps ten).
+
+    `precision` is one of Lightning Fabric, or "auto": mixed with bfloat16 where there is a GPU and the model bears it
+    (see `tolerates_bfloat16`), single elsewhere. `compile` lets torch compile the training step; by default where there
+    is a GPU and Triton. Neither changes anything on a CPU.
     """
 
     epochs: int | None = None
@@ -34,7 +38,8 @@ class TrainingSettings:
     validation_fraction: float = 0.1
     patience: int | None = None
     best_states: int = 1
-    precision: str = "32-true"
+    precision: str = "auto"
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):

@@ -1,0 +1,104 @@
+"""What is done differently where there is a GPU, as far as a CPU can tell."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+
+from generators.registry import create, kinds
+from generators.tabular.frame import ConditionalDensity, TabularGenerator
+from generators.training import acceleration
+from generators.training.members import Members
+from generators.training.settings import TrainingSettings
+
+from .contracts import gaussian_events
+
+#: Kinds whose networks are those of others, or of another library.
+NOT_OURS = {"ensemble", "zuko"}
+
+SETTINGS = TrainingSettings(steps=1)
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+
+
+@pytest.mark.parametrize("kind", sorted(set(kinds()) - NOT_OURS))
+class TestOtherDevice:
+    """A device without values: whatever stayed behind on the CPU, or waits for a number, is an error there."""
+
+    def network(self, kind: str) -> Any:
+        generator = create({"kind": kind})
+        assert isinstance(generator, TabularGenerator)
+        return generator.build(4, 1).to("meta")
+
+    def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
+        network = self.network(kind).train()
+        loss = network(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
+        assert loss.shape == (100,)
+        loss.sum().backward()
+        assert all(p.grad is None or p.grad.device.type == "meta" for p in network.parameters())
+
+    def test_drawing_never_waits(self, kind: str) -> None:
+        network = self.network(kind).eval()
+        noise = torch.empty(100, *network.noise_shape, dtype=torch.float64, device="meta")
+        try:
+            z = network.transport(noise, torch.empty(100, 1, device="meta"))
+        except NotImplementedError:
+            pytest.skip("draws by more than a function of normal noise")
+        assert z.shape == (100, 4)
+        assert z.device.type == "meta"
+
+    def test_density_never_waits(self, kind: str) -> None:
+        network = self.network(kind).eval()
+        if isinstance(network, ConditionalDensity):
+            log_p = network.log_density(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
+            assert log_p.device.type == "meta"
+
+
+class TestPrecision:
+    def test_velocities_bear_bfloat16_and_flows_do_not(self) -> None:
+        velocity = create({"kind": "flow_matching"}).build(2, 1)
+        flow = create({"kind": "autoregressive_spline"}).build(2, 1)
+        assert acceleration.precision_for(velocity, SETTINGS, GPU) == "bf16-mixed"
+        assert acceleration.precision_for(Members([velocity, velocity]), SETTINGS, GPU) == "bf16-mixed"
+        assert acceleration.precision_for(flow, SETTINGS, GPU) == "32-true"
+        assert acceleration.precision_for(velocity, SETTINGS, CPU) == "32-true"
+        assert acceleration.precision_for(flow, TrainingSettings(steps=1, precision="bf16-true"), CPU) == "bf16-true"
+
+    def test_velocity_in_bfloat16_is_off_by_half_a_percent(self) -> None:
+        velocity = create({"kind": "flow_matching"}).build(4, 1)
+        torch.manual_seed(1)
+        for parameter in velocity.parameters():
+            parameter.data = torch.randn_like(parameter) / max(parameter.shape[-1], 1) ** 0.5
+        z, c = torch.randn(4_000, 4), torch.rand(4_000, 1)
+        losses = []
+        for enabled in (False, True):
+            torch.manual_seed(2)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+                losses.append(float(velocity(z, c).detach().mean()))
+        assert losses[1] == pytest.approx(losses[0], rel=5e-3)
+
+
+class TestCompiled:
+    def test_only_where_it_pays_or_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = torch.nn.Linear(1, 1)
+        monkeypatch.setattr(acceleration.torch, "compile", lambda objective, dynamic: torch.nn.Sequential(objective))
+        monkeypatch.setattr(acceleration.importlib.util, "find_spec", lambda name: object())
+        assert acceleration.compiled(module, SETTINGS, CPU) is module
+        assert acceleration.compiled(module, SETTINGS, GPU) is not module
+        assert acceleration.compiled(module, TrainingSettings(steps=1, compile=False), GPU) is module
+        monkeypatch.setattr(acceleration.importlib.util, "find_spec", lambda name: None)
+        assert acceleration.compiled(module, SETTINGS, GPU) is module
+
+    @pytest.mark.parametrize("kind", ["autoregressive_spline", "coupling_spline"])
+    def test_training_is_the_same(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(acceleration.torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+        x, c = gaussian_events(600, seed=1)
+        training = {"steps": 20, "batch_size": 128}
+        plain, whole = (
+            create({"kind": kind, "hidden": 8, "training": {**training, "compile": choice}}).fit(x, c, seed=1)
+            for choice in (False, True)
+        )
+        assert whole.validation_losses_ == pytest.approx(plain.validation_losses_, abs=2e-3)
+        assert plain.validation_losses_[-1] < plain.validation_losses_[0] - 0.01
