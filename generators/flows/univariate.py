@@ -29,21 +29,25 @@ class Univariate(Protocol):
 
 @dataclass(frozen=True)
 class Affine:
-    """y = scale x + shift with scale = softplus(first parameter + `offset`) + `minimum`.
+    """y = scale x + shift with scale = softplus(first parameter + `offset`) + `minimum`, at most `maximum`.
 
     The affine maps of nflows are those with offset 0; with the default, parameters of zero are the identity.
     """
 
     minimum: float = 1e-3
+    maximum: float = 1e4
     offset: float = math.log(math.expm1(1 - 1e-3))
     parameters: int = 2
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """See `Univariate`."""
-        scale = functional.softplus(parameters[0] + self.offset) + self.minimum
+        scale = self._scale(parameters)
         return scale * x + parameters[1], scale.log()
 
     def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """See `Univariate`."""
-        scale = functional.softplus(parameters[0] + self.offset) + self.minimum
+        scale = self._scale(parameters)
         return (y - parameters[1]) / scale, -scale.log()
+
+    def _scale(self, parameters: Tensor) -> Tensor:
+        return (functional.softplus(parameters[0] + self.offset) + self.minimum).clamp(max=self.maximum)

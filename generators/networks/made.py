@@ -12,6 +12,9 @@ from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
 
+#: Networks see no number beyond this: an outlier of 1e30 would be the square of itself two layers later.
+FARTHEST = 1e4
+
 #: From the units of one degree (U, N), in order of degree, to those of the next layer that now see all they may.
 Grow = Callable[[int, Tensor], Tensor]
 
@@ -104,11 +107,11 @@ class MADE(nn.Module):
             for grow in layers[1:]:
                 new = grow(degree, new)
             columns[feature] = solve(feature, new)
-            new = columns[feature][None]
+            new = columns[feature][None].clamp(-FARTHEST, FARTHEST)
         return torch.stack([columns[feature] for feature in range(self.features)], dim=1)
 
     def _hidden(self, x: Tensor, context: Tensor | None) -> Tensor:
-        h: Tensor = self.initial_layer(x)
+        h: Tensor = self.initial_layer(x.clamp(-FARTHEST, FARTHEST))
         if context is not None:
             h = h + self.activation(self.context_layer(context))
         h = self.last_activation(h)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from generators.networks.made import Activation
+from generators.networks.made import FARTHEST, Activation
 
 
 class ParameterMLP(nn.Module):
@@ -40,6 +40,7 @@ class ParameterMLP(nn.Module):
 
     def by_parameter(self, given: Tensor, context: Tensor | None) -> Tensor:
         """Parameters (P, T, N)."""
+        given = given.clamp(-FARTHEST, FARTHEST)
         h = given if context is None else torch.cat([given, context], dim=1)
         h = h.new_ones(h.shape[0], 1) if self.empty else h
         for layer in self.hidden:

@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 from nflows.transforms.base import Transform
 
 from generators.errors import HyperparameterError
+from generators.flows.cubic_spline import CubicSpline
+from generators.flows.linear_spline import LinearSpline
+from generators.flows.quadratic_spline import QuadraticSpline
 from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
 from generators.flows.univariate import Univariate
@@ -19,7 +22,12 @@ from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 #: Univariate maps with a number of bins and a bound.
-SPLINES: dict[str, Callable[[int, float], Univariate]] = {"rational_quadratic": RationalQuadratic}
+SPLINES: dict[str, Callable[[int, float], Univariate]] = {
+    "rational_quadratic": RationalQuadratic,
+    "quadratic": QuadraticSpline,
+    "cubic": CubicSpline,
+    "linear": LinearSpline,
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -62,12 +70,12 @@ class _SplineFlow(TabularDensity):
 @register
 @dataclass(kw_only=True, eq=False)
 class AutoregressiveSplineFlow(_SplineFlow):
-    """Autoregressive rational-quadratic spline flow (Durkan et al., 1906.04032).
+    """Autoregressive spline flow (Durkan et al., 1906.04032).
 
     `blocks` transforms, each of every feature given the context and the ones before it, every other one in the reverse
-    order. The masked network of a block has `layers` hidden layers of `hidden` units; the splines have `bins` bins
-    on [−tail_bound, tail_bound] and are the identity outside. A density takes one pass of the networks; a sample too,
-    but feature by feature.
+    order. The masked network of a block has `layers` hidden layers of `hidden` units; the splines,
+    "rational_quadratic", "quadratic", "cubic" or "linear", have `bins` bins on [−tail_bound, tail_bound] and are the identity outside. A
+    density takes one pass of the networks; a sample too, but feature by feature.
     """
 
     kind: ClassVar[str] = "autoregressive_spline"
@@ -79,7 +87,7 @@ class AutoregressiveSplineFlow(_SplineFlow):
 @register
 @dataclass(kw_only=True, eq=False)
 class CouplingSplineFlow(_SplineFlow):
-    """Coupling rational-quadratic spline flow (Durkan et al., 1906.04032).
+    """Coupling spline flow (Durkan et al., 1906.04032).
 
     `blocks` transforms, each of one half of the features given the context and the other half; see
     `transformed_features` for the halves. Other fields as in `AutoregressiveSplineFlow`; sampling is as fast as
