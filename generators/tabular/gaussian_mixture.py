@@ -53,10 +53,19 @@ class MixtureDensity(ConditionalDensity):
     A, the inverse of a Cholesky factor of the covariance, makes the density a product and a draw a triangular solve.
     """
 
+    rows: Tensor
+    columns: Tensor
+    to_rows: Tensor
+
     def __init__(self, features: int, context: int, *, components: int, hidden: int, layers: int) -> None:
         super().__init__()
         self.features, self.components = features, components
-        start = torch.zeros(components, 1 + features + features**2)
+        rows, columns = torch.tril_indices(features, features, offset=-1)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("to_rows", torch.eye(features)[rows], persistent=False)
+        self.sizes = [1, features, features, len(rows)]
+        start = torch.zeros(components, sum(self.sizes))
         # Means apart from each other, so that no two components learn the same.
         start[:, 1 : features + 1] = torch.randn(components, features)
         self.network = ContextMLP(context, start.flatten(), hidden=hidden, layers=layers)
@@ -71,27 +80,33 @@ class MixtureDensity(ConditionalDensity):
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """One z per row of c, (N, D), in double precision."""
-        log_share, mean, factor, _ = self.double().parameters_at(c.double())
-        at = torch.rand(c.shape[0], 1, generator=generator, dtype=torch.float64)
+        n = c.shape[0]
+        log_share, *parts = self.double().parameters_at(c.double())
+        at = torch.rand(n, 1, generator=generator, dtype=torch.float64)
         # The last share is left out: what rounding keeps from adding up to one belongs to it.
         chosen = (at > log_share.exp().cumsum(dim=1)[:, :-1]).sum(dim=1)
-        rows = torch.arange(c.shape[0])
-        noise = torch.randn(c.shape[0], self.features, 1, generator=generator, dtype=torch.float64)
-        away: Tensor = torch.linalg.solve_triangular(factor[rows, chosen], noise, upper=False)
-        return mean[rows, chosen] + away[..., 0]
+        mean, log_scale, below = (part[torch.arange(n), chosen] for part in parts)
+        noise = torch.randn(n, self.features, 1, generator=generator, dtype=torch.float64)
+        away: Tensor = torch.linalg.solve_triangular(self.factor(log_scale, below), noise, upper=False)
+        return mean + away[..., 0]
 
     def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        log_share, mean, factor, log_scale = self.parameters_at(c)
-        noise = (factor @ (z[:, None] - mean)[..., None])[..., 0]
+        log_share, mean, log_scale, below = self.parameters_at(c)
+        away = z[:, None] - mean
+        # The product with the triangle: a sum over its entries, and the rows they are in by one matrix.
+        noise = log_scale.exp() * away + (below * away[..., self.columns]) @ self.to_rows
         log_normal = (log_scale - 0.5 * (noise.square() + math.log(2 * math.pi))).sum(dim=2)
         return torch.logsumexp(log_share + log_normal, dim=1)
 
     def parameters_at(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Log-shares (N, K), µ (N, K, D), A (N, K, D, D) and the logarithm of its diagonal (N, K, D)."""
+        """Log-shares (N, K), µ (N, K, D), and of A log-diagonal (N, K, D) and entries below it (N, K, D(D − 1)/2)."""
         parameters = self.network(c if c.shape[1] else None, c.shape[0])
-        parameters = parameters.reshape(c.shape[0], self.components, 1 + self.features + self.features**2)
-        mean = parameters[..., 1 : self.features + 1]
-        square = parameters[..., self.features + 1 :].unflatten(2, (self.features, self.features))
-        log_scale = bounded(square.diagonal(dim1=2, dim2=3), _LOG_SCALE)
-        factor = square.tril(-1) + torch.diag_embed(log_scale.exp())
-        return parameters[..., 0].log_softmax(dim=1), mean, factor, log_scale
+        parameters = parameters.reshape(c.shape[0], self.components, sum(self.sizes))
+        share, mean, scale, below = torch.split(parameters, self.sizes, dim=2)
+        return share[..., 0].log_softmax(dim=1), mean, bounded(scale, _LOG_SCALE), below
+
+    def factor(self, log_scale: Tensor, below: Tensor) -> Tensor:
+        """A (…, D, D) from the logarithm of its diagonal and the entries below it."""
+        square = torch.diag_embed(log_scale.exp()).flatten(-2)
+        square = square.index_copy(-1, self.rows * self.features + self.columns, below)
+        return square.reshape(*log_scale.shape, self.features)

@@ -57,7 +57,8 @@ def test_density_is_that_of_scipy(features: int, context: int) -> None:
     made = mixture(features, context)
     z, c = rows(20, features, context)
     given = torch.zeros(20, 0).double() if c is None else c
-    log_share, mean, factor, _ = (part.numpy() for part in made.parameters_at(given))
+    log_share, mean, log_scale, below = made.parameters_at(given)
+    log_share, mean, factor = (part.numpy() for part in (log_share, mean, made.factor(log_scale, below)))
     for row in range(20):
         parts = [
             log_share[row, k]
@@ -72,7 +73,9 @@ def test_draws_have_the_moments_of_the_mixture() -> None:
     made = mixture(3, 1)
     c = torch.full((200_000, 1), 0.4).double()
     drawn = made.draw(c, torch.Generator().manual_seed(5))
-    log_share, mean, factor, _ = made.parameters_at(c[:1])
+    log_share, mean, log_scale, below = made.parameters_at(c[:1])
+    factor = made.factor(log_scale, below)
+    assert (factor[0, 0].tril(-1) != 0).sum() == 3
     share, covariance = log_share.exp()[0, :, None], torch.linalg.inv(factor[0].mT @ factor[0])
     expected = (share * mean[0]).sum(dim=0)
     away = mean[0] - expected
@@ -110,7 +113,7 @@ def test_no_component_can_collapse_onto_an_event() -> None:
     """However loud the network calls for it, a width stays above e⁻⁵, so the likelihood has an upper bound."""
     made = mixture(2, 0)
     made.network.start.fill_(1e6)
-    *_, log_scale = made.parameters_at(torch.empty(1, 0).double())
+    _, _, log_scale, _ = made.parameters_at(torch.empty(1, 0).double())
     assert torch.equal(log_scale, torch.full_like(log_scale, 5.0))
 
 
