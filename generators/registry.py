@@ -31,6 +31,7 @@ _GENERATORS: dict[str, str | type] = {
     "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
     "residual": "generators.tabular.residual:ResidualFlow",
     "consistency": "generators.tabular.consistency:Consistency",
+    "zuko": "generators.tabular.zuko:ZukoFlow",
 }
 
 _BIJECTIONS: dict[str, str | type] = {
