@@ -233,6 +233,12 @@ class TestTails:
         assert float(rising.heaviness[0, 1]) == pytest.approx(index, abs=0.08)
         assert float(falling.heaviness[0, 0]) == pytest.approx(float(rising.heaviness[0, 1]), rel=1e-6)
 
+    def test_a_heavy_tail_is_on_its_own_side(self) -> None:
+        x = stats.pareto(1.5).rvs(5_000, random_state=np.random.default_rng(10))
+        z, _ = QuantileNormal().fit(one_column(x)).forward(one_column([-1e5, 1e5 * x.max()]))
+        assert float(z[0]) < -100
+        assert 5 < float(z[1]) < 10
+
     @settings(max_examples=40, deadline=None, derandomize=True)
     @given(x=heavy_and_light())
     def test_slope_has_no_step_where_a_tail_begins(self, x: Tensor) -> None:
