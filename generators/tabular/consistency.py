@@ -105,6 +105,8 @@ class Consistency(TabularGenerator["ConsistencySampler"]):
 class ConsistencySampler(ConditionalSampler):
     """The network of `Consistency` with its loss and sampler, made from that of its teacher."""
 
+    tolerates_bfloat16 = True
+
     def __init__(self, inner: ContinuousDensity, stages: int, steps: int) -> None:
         super().__init__()
         self.network: nn.Module = inner.network
@@ -131,14 +133,23 @@ class ConsistencySampler(ConditionalSampler):
         x, _ = mix(noise, z, now)
         return consistency_loss(self.field(c), advance, x, now, then)
 
-    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D)."""
-        z = torch.zeros(len(c), self.features, dtype=c.dtype)
-        for angle in torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64)[:-1]:
-            noise = torch.randn(len(c), self.features, generator=generator, dtype=c.dtype)
-            x = mix(noise, z, angle)[0].to(c.dtype)
-            z = by_rows(lambda x, c, angle=angle: jump(self.field(c), x, angle).to(c.dtype), x, c)
-        return z
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """See `ConditionalSampler`: noise for every step."""
+        return (self.features,) if self.steps == 1 else (self.steps, self.features)
+
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """See `ConditionalSampler`."""
+        angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
+
+        def part(c: Tensor, *noises: Tensor) -> Tensor:
+            field, z = self.field(c), torch.zeros_like(noises[0])
+            for angle, noise in zip(angles.to(c.dtype), noises, strict=False):
+                z = jump(field, mix(noise, z, angle)[0], angle)
+            return z
+
+        own = noise.to(c.dtype)
+        return by_rows(part, c, *([own] if self.steps == 1 else own.unbind(dim=1)))
 
 
 class _Distillation(nn.Module):

@@ -47,20 +47,20 @@ class FlowMatching(TabularDensity):
 
     kind: ClassVar[str] = "flow_matching"
 
-    hidden: int = 128
+    hidden: int = 64
     layers: int = 4
     frequencies: int = 4
     path: str = "trigonometric"
     coupling: str = "independent"
     solver: str = "midpoint"
-    sampling_steps: int = 20
+    sampling_steps: int = 8
     tolerance: float = 1e-5
     log_density: str = "exact"
     probes: int = 8
-    density_steps: int = 20
+    density_steps: int = 8
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=6000, batch_size=2048, learning_rate=4e-3, weight_decay=1e-2, ema_decay=0.999
+            steps=4000, batch_size=2048, learning_rate=1e-2, weight_decay=1e-2, ema_decay=0.99
         )
     )
 

@@ -347,9 +347,10 @@ class TestDensity:
         assert torch.allclose(found, expected, atol=1e-10)
 
     def test_random_traces_are_unbiased_and_better_with_more_probes(self) -> None:
+        """A field that mostly inflates, so that a wrong factor would show beside the scatter."""
         network, c = self.fields(5, 400)
         z, carry = seeded(400, 5, seed=4), FixedSteps(STEPS["rk4"], 4)
-        along = Along(CircleField(network, c), Trigonometric())
+        along = Along(CircleField(lambda x, t, c: x + network(x, t, c), c), Trigonometric())
         exact = log_density(along, z, directions=Exact().directions(z), trace=Exact(), solver=carry)
 
         def errors(probes: int, seed: int = 0) -> Tensor:
@@ -358,6 +359,7 @@ class TestDensity:
 
         few, many = errors(4), errors(64)
         for error in (few, many):
+            assert 1e-3 < float(error.std()) < 2
             assert float(error.mean()) == pytest.approx(0, abs=4 * float(error.std()) / 20)
         assert float(few.std() / many.std()) == pytest.approx(4, rel=0.2)
         assert torch.equal(errors(4), few)
@@ -404,7 +406,7 @@ class TestCouplings:
 
     def test_noise_knows_nothing_of_the_context(self) -> None:
         """Data are a function of the context; noise that is exchanged without regard to it would be one, too."""
-        n = 1024
+        n = 800
         c = torch.rand(n, 1, generator=torch.Generator().manual_seed(3)) * 2 - 1
         noise, data = seeded(n, 2, seed=5).float(), torch.cat([2 * c, -c], dim=1)
 
@@ -413,7 +415,10 @@ class TestCouplings:
             rows = coupling(noise, data, c, torch.ones(n))
             return float(np.corrcoef(noise[:, 0], c[rows, 0])[0, 1])
 
+        # Either of both is enough here: small groups of similar context, and the price of crossing to another one.
         assert abs(correlation(OptimalTransport())) < 0.1
+        assert abs(correlation(OptimalTransport(group=32, context_cost=0.0))) < 0.1
+        assert abs(correlation(OptimalTransport(group=n))) < 0.1
         assert correlation(OptimalTransport(group=n, context_cost=0.0)) > 0.8
 
     def test_two_columns_of_context_and_none(self) -> None:
