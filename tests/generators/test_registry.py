@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -45,6 +46,13 @@ def test_every_generator_kind_leads_to_a_class_of_that_kind(kind: str) -> None:
     # What a card stores is what makes the same generator again.
     again = create({"kind": kind, **made.hyperparameters()})
     assert again.hyperparameters() == made.hyperparameters()
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_generator_kind_is_held_to_the_contract(kind: str) -> None:
+    """Some test module names it in a specification and has a heir of the contract."""
+    modules = [path.read_text() for path in Path(__file__).parent.glob("*.py")]
+    assert any(f'"kind": "{kind}"' in text and "Contract" in text for text in modules)
 
 
 @pytest.mark.parametrize("kind", bijection_kinds())
