@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cathode.config import load_config as load_config
     from cathode.contexts import DijetFitMass as DijetFitMass
     from cathode.contexts import KdeMass as KdeMass
+    from cathode.judgements import Selection as Selection
     from cathode.region import Region as Region
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
@@ -42,6 +43,7 @@ _WHERE = {
     "Region": "cathode.region",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
+    "Selection": "cathode.judgements",
     "load_config": "cathode.config",
     "read_events": "analysis.io.ntuples",
     "select_generator": "cathode.selection",
