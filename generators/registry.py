@@ -42,6 +42,7 @@ _BIJECTIONS: dict[str, str | type] = {
     "periodic": "generators.bijections.periodic:Periodic",
     "dequantise": "generators.bijections.dequantise:UniformDequantise",
     "variational_dequantise": "generators.bijections.variational:VariationalDequantise",
+    "atoms": "generators.bijections.atoms:Atoms",
     "whiten": "generators.bijections.whiten:Whiten",
     "columns": "generators.bijections.columns:Columns",
     "chain": "generators.bijections.chain:Chain",

@@ -21,8 +21,8 @@ class Chain(NoisyBijection):
     """The composition of `bijections`, first to last; each is fitted on what the ones before it make of the data.
 
     A step is a bijection, its kind, or a mapping of kind and hyperparameters: `Chain(["logit", "standardise"])`. Maps
-    that need values as they were measured come first ("dequantise", "periodic", most often under "columns"), then what
-    gives every column a standard shape ("quantile_normal", "standardise"), then "whiten".
+    that need values as they were measured come first ("dequantise", "atoms", "periodic", often under "columns"), then
+    what gives every column a standard shape ("quantile_normal", "standardise"), then "whiten".
     """
 
     kind: ClassVar[str] = "chain"

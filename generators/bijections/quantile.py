@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,6 +18,9 @@ from generators.registry import register
 #: Knots are kept apart by this fraction of the spread of the feature, so that they stay distinct in single precision.
 _RESOLUTION = 1e-6
 
+#: From this share of the weight on, a value that events have in common is worth a warning.
+_SHARED = 0.02
+
 #: A tail that falls exponentially is one with this Pareto index; no tail is taken for heavier than the second.
 _LIGHTEST, _HEAVIEST = 1e-3, 0.5
 
@@ -25,6 +29,8 @@ _FEWEST_IN_TAIL = 8
 
 #: Beyond this logarithm of the distance, in its own unit, a tail goes on as a straight line: for what no float32 holds.
 _FARTHEST = 80.0
+
+_LOG = logging.getLogger(__name__)
 
 
 @register
@@ -142,7 +148,15 @@ class _Column:
     @classmethod
     def of(cls, values: Tensor, weights: Tensor, knots: int | None, index: int) -> _Column:
         """Knots of a feature from its values (N,) and weights (N,)."""
-        x, u = _distribution(values, weights)
+        x, u, mass = _distribution(values, weights)
+        if len(values) >= 100 and float(mass.max()) > _SHARED:
+            _LOG.warning(
+                "x, column %d: %.0f %% of the weight has the value %g. A continuous density can neither draw nor hold it; "
+                "put the bijection 'dequantise' (whole numbers) or 'atoms' first.",
+                index,
+                100 * float(mass.max()),
+                float(x[mass.argmax()]),
+            )
         centre, scale = _location(x, u)
         t = (x - centre) / scale
         z: Tensor = torch.special.ndtri(u)
@@ -171,8 +185,8 @@ class _Column:
         )
 
 
-def _distribution(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct values ascending and the distribution function in the middle of each one's step, within (0, 1)."""
+def _distribution(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Distinct values ascending, the distribution function in the middle of their steps, within (0, 1), the steps."""
     x, index = torch.unique(values, return_inverse=True)
     mass = torch.zeros_like(x).index_add(0, index, weights)
     middle = mass.cumsum(0) - mass / 2
@@ -180,7 +194,7 @@ def _distribution(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     upper = middle.cummax(0).values
     lower = middle.flip(0).cummin(0).values.flip(0)
     edge = 0.5 / len(x)
-    return x, ((upper + lower) / 2).clamp(edge, 1 - edge)
+    return x, ((upper + lower) / 2).clamp(edge, 1 - edge), mass
 
 
 def _heaviness(x: Tensor, u: Tensor) -> Tensor:

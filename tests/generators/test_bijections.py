@@ -150,6 +150,18 @@ class TestQuantileNormal:
         assert torch.isfinite(log_det).all()
         assert float(z.abs().max()) < 4
 
+    def test_a_value_that_many_events_share_is_worth_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
+        rng = np.random.default_rng(11)
+        x = torch.as_tensor(
+            np.stack([rng.normal(size=2_000), np.where(rng.random(2_000) < 0.3, -1, rng.random(2_000))]).T
+        )
+        QuantileNormal().fit(x)
+        assert "column 1: 30 % of the weight has the value -1" in caplog.text
+        assert "column 0" not in caplog.text
+        caplog.clear()
+        Chain(["atoms", "quantile_normal"]).fit(x)
+        assert not caplog.text
+
     def test_negative_weights_subtract_events(self) -> None:
         rng = np.random.default_rng(6)
         wanted, unwanted = rng.standard_normal(40_000), 2 + 0.5 * rng.standard_normal(20_000)

@@ -15,6 +15,7 @@ from scipy import stats
 from torch import Tensor
 
 import generators
+from generators.bijections.atoms import Atoms
 from generators.bijections.chain import Chain
 from generators.bijections.columns import Columns
 from generators.bijections.dequantise import UniformDequantise
@@ -313,6 +314,125 @@ class TestUniform:
             assert stats.kstest(z[x == level].numpy() - level, "uniform").pvalue > 0.01
         assert stats.kstest(1 - z[x == 0].numpy(), "expon").pvalue > 0.01
         assert stats.kstest(z[x == 3].numpy() - 3, "expon").pvalue > 0.01
+
+
+@st.composite
+def with_atoms(draw: st.DrawFn) -> tuple[Tensor, Tensor, list[float]]:
+    """A column (N, 1) of any scale in which up to three values have a share of their own, its noise, and the values."""
+    n = draw(st.integers(200, 400))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = 10.0 ** draw(st.integers(-4, 4))
+    atoms = draw(st.lists(st.sampled_from([-999.0, -1.0, 0.0, 0.3, 50.0]), min_size=1, max_size=3, unique=True))
+    x = rng.exponential(1, n)
+    for atom in atoms:
+        x[rng.random(n) < 0.2] = atom
+        x[int(rng.integers(n))] = atom
+    noise = rng.random((n, 1))
+    noise[:2, 0] = 0, 1 - 2.0**-53
+    present = [scale * atom for atom in atoms if (x == atom).mean() > 0.06]
+    return torch.as_tensor(scale * x)[:, None], torch.as_tensor(noise), present
+
+
+class TestAtoms:
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(case=with_atoms())
+    def test_atoms_come_back_exactly_and_the_rest_within_rounding(
+        self, case: tuple[Tensor, Tensor, list[float]]
+    ) -> None:
+        x, noise, atoms = case
+        fitted = Atoms().fit(x)
+        is_atom = torch.isin(x, torch.tensor(atoms, dtype=torch.float64))
+        for rows, tolerance in ((x, 1e-9), (x.float(), 1e-4)):
+            for v in (noise, None):
+                z, log_det = fitted.forward(rows, None, v)
+                assert torch.isfinite(z).all()
+                assert torch.isfinite(log_det).all()
+                back = fitted.inverse(z)
+                assert torch.equal(back[is_atom], rows[is_atom])
+                assert ((back - rows).abs() <= tolerance * (rows.abs() + x.std())).all()
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(case=with_atoms())
+    def test_log_determinant_is_that_of_autograd_by_noise_or_value(
+        self, case: tuple[Tensor, Tensor, list[float]]
+    ) -> None:
+        x, noise, atoms = case
+        fitted = Atoms(values=atoms).fit(x)
+        is_atom = torch.isin(x, torch.tensor(atoms, dtype=torch.float64))
+        rows, v = x.clone().requires_grad_(), (0.01 + 0.98 * noise).requires_grad_()
+        z, log_det = fitted.forward(rows, None, v)
+        by_value, by_noise = torch.autograd.grad(z.sum(), (rows, v))
+        assert torch.allclose(torch.where(is_atom, by_noise, by_value).log().sum(1), log_det, atol=1e-9)
+        assert torch.equal(by_value[is_atom], torch.zeros_like(by_value[is_atom]))
+
+    @settings(max_examples=20, deadline=None, derandomize=True)
+    @given(case=with_atoms())
+    def test_every_z_belongs_to_one_value_in_order(self, case: tuple[Tensor, Tensor, list[float]]) -> None:
+        x, _, atoms = case
+        fitted = Atoms(values=atoms).fit(x)
+        ends = fitted.forward(x)[0]
+        z = torch.linspace(float(ends.min()) - 1, float(ends.max()) + 1, 500, dtype=torch.float64)[:, None]
+        back = fitted.inverse(z)
+        assert (back.diff(dim=0) >= 0).all()
+        rest = ~torch.isin(back, torch.tensor(atoms, dtype=torch.float64))
+        assert torch.allclose(fitted.forward(back)[0][rest], z[rest])
+
+    def test_probability_of_atoms_and_density_of_the_rest_add_up_to_one(self) -> None:
+        rng = np.random.default_rng(1)
+        x = np.where(rng.random(4_000) < 0.3, 0.0, rng.exponential(1, 4_000))
+        x[rng.random(4_000) < 0.1] = 2.0
+        fitted = Chain(["atoms", {"kind": "affine", "shift": 1.0, "scale": 0.8}]).fit(torch.as_tensor(x)[:, None])
+        p = level_probabilities(fitted, torch.tensor([[0.0], [2.0]]).double(), None)
+        rest = torch.linspace(1e-9, 12, 200_001, dtype=torch.float64)[:, None]
+        z, log_det = fitted.forward(rest)
+        density = (log_det - 0.5 * z[:, 0] ** 2 - 0.5 * math.log(2 * math.pi)).exp()
+        assert float(p.sum() + torch.trapezoid(density, rest[:, 0])) == pytest.approx(1, abs=3e-3)
+
+    def test_what_is_no_atom_is_left_alone(self) -> None:
+        rng = np.random.default_rng(2)
+        x = typical(2_000)
+        assert Atoms().fit(x).discrete_columns == []
+        assert torch.equal(Atoms().fit(x).forward(x)[0], x)
+        x[:, 2] = torch.as_tensor(rng.integers(0, 30, 2_000))
+        assert Atoms().fit(x).discrete_columns == []
+        x[rng.random(2_000) < 0.03, 1] = -999
+        fitted = Atoms().fit(x)
+        assert fitted.discrete_columns == [1]
+        assert fitted.atoms[1].tolist() == [-999]
+        assert Atoms(share=0.1).fit(x).discrete_columns == []
+        with pytest.raises(HyperparameterError, match="share = 0"):
+            Atoms(share=0)
+        with pytest.raises(HyperparameterError, match="values"):
+            Atoms(values=[math.nan])
+
+    def test_weights_decide_what_is_an_atom(self) -> None:
+        x = torch.linspace(0, 1, 1_000).double()[:, None]
+        w = torch.ones(1_000)
+        w[300] = 100
+        assert Atoms().fit(x).discrete_columns == []
+        assert Atoms().fit(x, w).atoms.tolist() == [[float(x[300])]]
+
+    def test_a_quantile_map_behind_makes_all_of_it_normal(self) -> None:
+        rng = np.random.default_rng(3)
+        x = torch.as_tensor(np.where(rng.random(8_000) < 0.4, -1.0, rng.beta(2, 5, 8_000)))[:, None]
+        noise = torch.as_tensor(rng.random((8_000, 1)))
+        fitted = Chain(["atoms", "quantile_normal"]).fit(x[:4_000], noise=noise[:4_000])
+        z, _ = fitted.forward(x[4_000:], None, noise[4_000:])
+        assert stats.kstest(z[:, 0].numpy(), "norm").pvalue > 0.01
+        without, _ = Chain(["quantile_normal"]).fit(x[:4_000]).forward(x[4_000:])
+        assert stats.kstest(without[:, 0].numpy(), "norm").pvalue < 1e-9
+
+    def test_a_density_learns_how_often_an_atom_occurs(self) -> None:
+        """A second jet is missing, its mass then −1, more often at low than at high values of the context."""
+        rng = np.random.default_rng(4)
+        c = rng.uniform(0, 1, (6_000, 1))
+        missing = rng.random(6_000) < 0.5 - 0.4 * c[:, 0]
+        x = np.where(missing, -1.0, 5 + rng.standard_normal(6_000))[:, None]
+        fitted = flow("atoms").fit(x, c, seed=1)
+        for at in (0.1, 0.9):
+            here, expected = np.full((4_000, 1), at), 0.5 - 0.4 * at
+            assert (fitted.sample(here, seed=1) == -1).mean() == pytest.approx(expected, abs=0.05)
+            assert np.exp(fitted.log_prob(np.array([[-1.0]]), here[:1]))[0] == pytest.approx(expected, abs=0.05)
 
 
 def counts(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
