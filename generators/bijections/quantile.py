@@ -151,8 +151,8 @@ class _Column:
         x, u, mass = _distribution(values, weights)
         if len(values) >= 100 and float(mass.max()) > _SHARED:
             _LOG.warning(
-                "x, column %d: %.0f %% of the weight has the value %g. A continuous density can neither draw nor hold it; "
-                "put the bijection 'dequantise' (whole numbers) or 'atoms' first.",
+                "x, column %d: %.0f %% of the weight has the value %g. A continuous density can neither draw nor hold "
+                "it; put the bijection 'dequantise' (whole numbers) or 'atoms' first.",
                 index,
                 100 * float(mass.max()),
                 float(x[mass.argmax()]),

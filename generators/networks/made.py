@@ -156,7 +156,7 @@ class MaskedLinear(nn.Linear):
 
 
 class _Units:
-    """The units of a layer in order of degree; the counts are numbers of Python, as what is computed depends on them."""
+    """The units of a layer in order of degree; counts are numbers of Python, as what is computed depends on them."""
 
     def __init__(self, degrees: Tensor) -> None:
         self.order = degrees.argsort(stable=True)

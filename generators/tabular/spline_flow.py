@@ -73,9 +73,9 @@ class AutoregressiveSplineFlow(_SplineFlow):
     """Autoregressive spline flow (Durkan et al., 1906.04032).
 
     `blocks` transforms, each of every feature given the context and the ones before it, every other one in the reverse
-    order. The masked network of a block has `layers` hidden layers of `hidden` units; the splines,
-    "rational_quadratic", "quadratic", "cubic" or "linear", have `bins` bins on [−tail_bound, tail_bound] and are the identity outside. A
-    density takes one pass of the networks; a sample too, but feature by feature.
+    order. The masked network of a block has `layers` hidden layers of `hidden` units. The splines are
+    "rational_quadratic", "quadratic", "cubic" or "linear", with `bins` bins on [−tail_bound, tail_bound], and the
+    identity outside. A density takes one pass of the networks; a sample too, but feature by feature.
     """
 
     kind: ClassVar[str] = "autoregressive_spline"
