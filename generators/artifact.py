@@ -99,13 +99,9 @@ def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
     ArtifactError
         If `folder` exists and is not a saved generator; it is left as it is.
     """
-    from safetensors.torch import save as to_bytes
-
     target = Path(folder).resolve()
     _refuse_foreign(target)
-    # Clones, because safetensors refuses tensors that share memory.
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in sorted(generator.state().items())}
-    weights = to_bytes(tensors)
+    weights = _weights(generator)
     card = Card(
         format_version=FORMAT_VERSION,
         kind=generator.kind,
@@ -179,6 +175,11 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     return Card(**content)
 
 
+def weights_hash(generator: Saveable) -> str:
+    """What the card of a fitted generator says or would say of its weights."""
+    return _sha256(_weights(generator))
+
+
 def fingerprint(*arrays: ArrayLike | None) -> str:
     """SHA-256 of types, shapes and contents of arrays; None is allowed and counts.
 
@@ -195,6 +196,15 @@ def fingerprint(*arrays: ArrayLike | None) -> str:
         digest.update(f"{little.dtype.str}{array.shape};".encode())
         digest.update(little.tobytes())
     return digest.hexdigest()
+
+
+def _weights(generator: Saveable) -> bytes:
+    from safetensors.torch import save as to_bytes
+
+    # Clones, because safetensors refuses tensors that share memory.
+    return to_bytes(
+        {key: value.detach().cpu().contiguous().clone() for key, value in sorted(generator.state().items())}
+    )
 
 
 def _canonical(content: dict[str, Any]) -> str:

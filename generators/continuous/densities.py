@@ -13,6 +13,7 @@ from torch import Tensor
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
 from generators.errors import ExportError
+from generators.recording import recording
 
 
 class VectorField(Protocol):
@@ -68,9 +69,9 @@ class Hutchinson(Trace):
 
     def directions(self, x: Tensor) -> Tensor:
         """See `Trace`."""
-        if torch.compiler.is_compiling():
+        if recording():
             raise ExportError(
-                "The random directions of log_density 'hutchinson' can not be part of a graph. Use log_density 'exact'."
+                "log_density 'hutchinson' takes random directions, 'exact' would do without"
             )
         generator = torch.Generator().manual_seed(self.seed)
         signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import ExportError, HyperparameterError, MissingExtraError
+from generators.recording import recording
 
 Velocity = Callable[[Tensor, float], Tensor]
 Step = Callable[[Velocity, Tensor, float, float], Tensor]
@@ -84,11 +85,8 @@ class Adaptive:
 
     def __call__(self, velocity: Velocity, x: Tensor, *, start: float, end: float) -> Tensor:
         """See `Solver`."""
-        if torch.compiler.is_compiling():
-            raise ExportError(
-                f"The solver '{self.method}' chooses its steps by the events, which no graph can. Use one of "
-                f"{', '.join(STEPS)}."
-            )
+        if recording():
+            raise ExportError(f"solver '{self.method}' chooses its steps by the events, {', '.join(STEPS)} would not")
         if not len(x):
             return x
         # Times in double precision, because steps may become shorter than single precision can add.

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from generators.recording import recording
+
 #: Smallest width and height of a bin over 2B, and smallest slope, as in nflows.
 MINIMUM = 1e-3
 
@@ -68,12 +70,12 @@ def rational_quadratic_inverse(
 
 
 def _compilable(x: Tensor, parameters: Tensor) -> bool:
-    """Whether the compiled kernels can be used: on a CPU, outside of graphs that torch compiles or exports itself."""
+    """Whether the compiled kernels can be used: on a CPU, and where nobody records what torch does."""
     return (
         x.device.type == "cpu"
         and x.dtype == parameters.dtype
         and x.dtype in (torch.float32, torch.float64)
-        and not torch.compiler.is_compiling()
+        and not (torch.compiler.is_compiling() or recording())
     )
 
 

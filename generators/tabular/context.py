@@ -51,6 +51,10 @@ class ContextMap:
                 f"context, column {column}: {int(wrong[column])} of {len(c)} values are zero or negative, but all were "
                 "positive in training. Use the unit and the sign of the training."
             )
+        return self.apply(c)
+
+    def apply(self, c: Tensor) -> Tensor:
+        """Map c (N, C) without a look at it."""
         return (_logarithm(c, self.logarithmic) - self.shift) / self.scale
 
 

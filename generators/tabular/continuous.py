@@ -13,10 +13,11 @@ from generators.continuous.densities import Exact, Hutchinson, Trace, log_densit
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, Solver
 from generators.errors import HyperparameterError
+from generators.recording import recording
 from generators.tabular.frame import ConditionalDensity
 
 #: Rows that pass a network together on a CPU: the activations of more do not stay in its cache.
-_ROWS = 2048
+_ROWS = 1024
 
 
 class ContinuousDensity(ConditionalDensity):
@@ -72,7 +73,7 @@ class ContinuousDensity(ConditionalDensity):
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:
     """`function` of tensors with one first axis, in parts that stay in the cache of a CPU."""
-    if tensors[0].is_cuda or torch.compiler.is_compiling() or len(tensors[0]) <= rows:
+    if tensors[0].is_cuda or recording() or len(tensors[0]) <= rows:
         return function(*tensors)
     parts = zip(*(torch.split(tensor, rows) for tensor in tensors), strict=True)
     return torch.cat([function(*part) for part in parts])

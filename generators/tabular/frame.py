@@ -44,7 +44,8 @@ class ConditionalSampler(nn.Module, ABC):
 
     z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range. A sample is a
     function of the context and of standard normal noise, which comes from outside: so it is the same on every device,
-    and can be exported to programs that have other random numbers. A loss whose target is noisy anyway can say by
+    and can be exported to programs that have other random numbers. A model fills `transport`, or `draw` if it needs
+    other random numbers, which can not be exported. A loss whose target is noisy anyway can say by
     `tolerates_bfloat16` that it may be computed in that precision.
     """
 
@@ -58,7 +59,7 @@ class ConditionalSampler(nn.Module, ABC):
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """What becomes of standard normal noise (N, *noise_shape), in double precision, at c: z (N, D)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} fills neither transport nor draw.")
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

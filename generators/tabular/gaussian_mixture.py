@@ -13,6 +13,7 @@ from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import ContextMLP, bounded
 from generators.registry import register
 from generators.tabular.frame import ConditionalDensity, TabularDensity
+from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
 #: Largest logarithm of a scale: no component can collapse onto a single event.
@@ -76,18 +77,24 @@ class MixtureDensity(ConditionalDensity):
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,), in double precision for good."""
-        return self.double()._log_density(z.double(), c.double())
+        in_double_precision(self)
+        return self._log_density(z.double(), c.double())
 
-    def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D), in double precision."""
-        n = c.shape[0]
-        log_share, *parts = self.double().parameters_at(c.double())
-        at = torch.rand(n, 1, generator=generator, dtype=torch.float64)
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """See `ConditionalSampler`: the first number chooses the component."""
+        return (1 + self.features,)
+
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """See `ConditionalSampler`; in double precision."""
+        in_double_precision(self)
+        log_share, *parts = self.parameters_at(c.double())
+        at = torch.special.ndtr(noise[:, :1].double())
         # The last share is left out: what rounding keeps from adding up to one belongs to it.
         chosen = (at > log_share.exp().cumsum(dim=1)[:, :-1]).sum(dim=1)
-        mean, log_scale, below = (part[torch.arange(n), chosen] for part in parts)
-        noise = torch.randn(n, self.features, 1, generator=generator, dtype=torch.float64)
-        away: Tensor = torch.linalg.solve_triangular(self.factor(log_scale, below), noise, upper=False)
+        mean, log_scale, below = (part[torch.arange(c.shape[0], device=c.device), chosen] for part in parts)
+        factor, right = self.factor(log_scale, below), noise[:, 1:, None].double()
+        away: Tensor = torch.linalg.solve_triangular(factor, right, upper=False)
         return mean + away[..., 0]
 
     def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
