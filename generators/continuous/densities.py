@@ -70,9 +70,7 @@ class Hutchinson(Trace):
     def directions(self, x: Tensor) -> Tensor:
         """See `Trace`."""
         if recording():
-            raise ExportError(
-                "log_density 'hutchinson' takes random directions, 'exact' would do without"
-            )
+            raise ExportError("log_density 'hutchinson' takes random directions, 'exact' would do without")
         generator = torch.Generator().manual_seed(self.seed)
         signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)
         return (2 * signs - 1).to(x)
