@@ -65,7 +65,7 @@ def select(events: Events, *candidates: Any, **changes: Any) -> Selection:
 
 
 def small_maf(**training: Any) -> Any:
-    return create({"kind": "maf", "training": training})
+    return create({"kind": "maf", "blocks": 2, "hidden": 8, "training": training})
 
 
 def by_shift(selection: Selection) -> dict[float, Judgement]:
@@ -216,7 +216,7 @@ class TestFolder:
         thin = events[::8]
 
         def stop(stage: str, done: float, total: float, note: str = "") -> None:
-            if stage == "judge maf (training.epochs 2)":
+            if stage == "judge maf (training.epochs 2, blocks 2, hidden 8)":
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -233,9 +233,9 @@ class TestFolder:
         fits.clear()
         again = select(thin, other, TrueGenerator(), output=tmp_path, **options)
         assert fits == {"classifiers": 2}
-        assert {j["name"]: j["auc"] for j in whole["judgements"]}["maf (training.epochs 2)"] == dataclasses.asdict(
-            next(j for j in again.judgements if j.generator["kind"] == "maf").auc
-        )
+        assert {j["name"]: j["auc"] for j in whole["judgements"]}[
+            "maf (training.epochs 2, blocks 2, hidden 8)"
+        ] == dataclasses.asdict(next(j for j in again.judgements if j.generator["kind"] == "maf").auc)
         with pytest.raises(RunFolderError, match="seed was 5"):
             select(thin, one, output=tmp_path, **options, seed=6)
 
