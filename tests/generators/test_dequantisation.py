@@ -399,6 +399,10 @@ class TestAtoms:
         fitted = Atoms().fit(x)
         assert fitted.discrete_columns == [1]
         assert fitted.atoms[1].tolist() == [-999]
+        z, log_det = fitted.forward(x)
+        assert torch.equal(z[:, [0, 2]], x[:, [0, 2]])
+        assert torch.equal(log_det != 0, x[:, 1] == -999)
+        assert torch.allclose(fitted.inverse(z), x)
         assert Atoms(share=0.1).fit(x).discrete_columns == []
         with pytest.raises(HyperparameterError, match="share = 0"):
             Atoms(share=0)
