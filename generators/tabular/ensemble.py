@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from generators.errors import HyperparameterError
+from generators.frame import after_epoch
 from generators.protocols import Monitor
 from generators.registry import create, register
-from generators.tabular.frame import ConditionalDensity, TabularDensity, after_epoch
+from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.batches import SharedData, TrainingData
 from generators.training.loop import Phase, Trained, train
 from generators.training.members import Members

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from generators.context import ContextMap
 from generators.errors import NonFiniteInputError
-from generators.tabular.context import ContextMap
 
 
 def masses(n: int = 500) -> torch.Tensor:

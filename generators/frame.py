@@ -1,0 +1,219 @@
+"""What every generator of this package is made of: networks trained by the one loop, and how they are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from generators.context import ContextMap
+from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
+from generators.protocols import Array, Monitor
+from generators.training.acceleration import accelerator
+from generators.training.batches import TrainingData
+from generators.training.loop import Phase, Trained, train
+from generators.training.settings import TrainingSettings
+from generators.training.stopping import State
+
+#: Events of weight other than zero that a density can be learned from.
+MINIMUM_EVENTS = 50
+
+
+class ConditionalNetwork(nn.Module, ABC):
+    """A network that has a loss for every event, in the space behind the preprocessing.
+
+    A loss whose target is noisy anyway can say by `tolerates_bfloat16` that it may be computed in that precision.
+    """
+
+    tolerates_bfloat16: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every event, (N,)."""
+
+    def after_epoch(self, z: Tensor, c: Tensor) -> None:
+        """Set statistics from the whole training sample, (N, *event) and (N, C); most models have none."""
+
+
+S = TypeVar("S", bound=ConditionalNetwork)
+
+
+@dataclass(kw_only=True, eq=False)
+class NetworkGenerator(ABC, Generic[S]):
+    """Training and kept states of the networks of a generator; what events are is for the frames made from it.
+
+    After `fit`: `states_` (best first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`.
+    """
+
+    kind: ClassVar[str]
+
+    training: TrainingSettings
+
+    @abstractmethod
+    def build(self, features: int, context: int) -> S:
+        """An untrained network for events whose last axis has `features` columns, and `context` columns."""
+
+    @abstractmethod
+    def preprocessing(self) -> dict[str, Tensor]:
+        """What was fitted beside networks and context, as named tensors."""
+
+    @abstractmethod
+    def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
+        """Take what `preprocessing` gave; the number of features is returned."""
+
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """States of the network of `build` from data behind the bijection; for a model that needs more than one phase.
+
+        `fit` calls it after its checks; a model that replaces it can use `untrained` and `trained`.
+        """
+        network = self.untrained(data, seed=seed)
+        phase = Phase(self.kind, network)
+        return self.trained(network, phase, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+
+    @property
+    def plain(self) -> bool:
+        """Whether `learn` is no more than one phase for one network, so that several can be trained at once."""
+        return type(self).learn is NetworkGenerator.learn
+
+    def untrained(self, data: TrainingData, *, seed: int) -> S:
+        """The network of `build` for these data, with initial weights drawn from the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.build(data.x.shape[-1], data.context.shape[1])
+
+    def trained(
+        self,
+        network: S,
+        phase: Phase,
+        data: TrainingData,
+        *,
+        seed: int,
+        monitor: Monitor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Trained:
+        """Train one phase of a network with the settings of `training`."""
+        return train(
+            network,
+            [phase],
+            data,
+            self.training,
+            seed=seed,
+            monitor=monitor,
+            checkpoint=checkpoint,
+            description=self.hyperparameters(),
+            after_epoch=after_epoch,
+        )
+
+    def keep(self, trained: Trained, context_map: ContextMap, *, features: int, seed: int, data_hash: str) -> None:
+        """Make what was trained that of this generator."""
+        self.features_ = features
+        self.context_map_, self.seed_, self.data_hash_ = context_map, seed, data_hash
+        self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
+        self.best_epochs_ = trained.best_epochs
+        self._take(trained.states)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON types."""
+        return dataclasses.asdict(self)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that was fitted, as named tensors."""
+        self._require_fit()
+        out = self.preprocessing()
+        for index, state in enumerate(self.states_):
+            out |= {f"network.{index}.{key}": value for key, value in state.items()}
+        return out | {
+            "context.logarithmic": self.context_map_.logarithmic,
+            "context.shift": self.context_map_.shift,
+            "context.scale": self.context_map_.scale,
+            "losses.train": torch.tensor(self.train_losses_, dtype=torch.float64),
+            "losses.validation": torch.tensor(self.validation_losses_, dtype=torch.float64),
+            "losses.best_epochs": torch.tensor(self.best_epochs_),
+            "seed": torch.tensor(self.seed_),
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> Self:
+        """Take what `state` gave; the inverse of it."""
+        self.context_map_ = ContextMap(*(state[f"context.{name}"] for name in ("logarithmic", "shift", "scale")))
+        self.features_ = self.restore_preprocessing(state)
+        self.train_losses_ = state["losses.train"].tolist()
+        self.validation_losses_ = state["losses.validation"].tolist()
+        self.best_epochs_ = state["losses.best_epochs"].tolist()
+        self.seed_ = int(state["seed"])
+        networks = under("network.", state)
+        count = 1 + max(int(key.split(".")[0]) for key in networks)
+        self._take([under(f"{index}.", networks) for index in range(count)])
+        return self
+
+    def _take(self, states: list[State]) -> None:
+        """Build the networks of all kept states."""
+        self.states_ = states
+        self.networks_: list[S] = []
+        for state in states:
+            with torch.random.fork_rng(devices=[]):
+                network = self.build(self.features_, len(self.context_map_.shift))
+            network.load_state_dict(state)
+            self.networks_.append(network.eval().requires_grad_(False).to(accelerator()))
+
+    def _context(self, context: Array) -> tuple[Tensor, Tensor]:
+        """The context as it came, in double precision, and as the networks see it."""
+        self._require_fit()
+        c = np.asarray(context, np.float64)
+        columns = len(self.context_map_.shift)
+        if c.ndim != 2 or c.shape[1] != columns:
+            raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
+        if not np.isfinite(c).all():
+            raise NonFiniteInputError(f"context: {int((~np.isfinite(c)).sum())} values are NaN or infinite.")
+        raw = torch.as_tensor(c)
+        return raw, self.context_map_(raw).float()
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "networks_"):
+            raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
+
+
+def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
+    """Refuse x (N, *event), context (N, C) and weights (N,) that can not be learned from, by name."""
+    if np.ndim(context) != 2:
+        raise ShapeError(f"context must be (N, C); it is {np.shape(context)}.")
+    if not len(x) == len(context) == len(weights) or weights.ndim != 1:
+        raise ShapeError(f"x, context and weights have {len(x)}, {len(context)} and {np.shape(weights)} rows.")
+    used = int(np.count_nonzero(weights))
+    if used < minimum:
+        raise TooFewEventsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
+    for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
+        bad = ~np.isfinite(values)
+        if bad.any():
+            column = int(np.argmax(bad.any(axis=tuple(range(bad.ndim - 1)))))
+            rows = bad[..., column].reshape(len(values), -1).any(axis=1)
+            raise NonFiniteInputError(
+                f"{name}, column {column}: {int(rows.sum())} of {len(values)} values are NaN or infinite "
+                f"(first in row {int(np.argmax(rows))})."
+            )
+    if minimum and not weights.sum() > 0:
+        raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+
+
+def after_epoch(model: nn.Module, data: TrainingData) -> None:
+    """Let a network set its statistics from all that it learns from."""
+    assert isinstance(model, ConditionalNetwork)
+    model.after_epoch(data.x, data.context)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes; preprocessing stays in the main memory, and is cheap."""
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+
+
+def under(prefix: str, state: dict[str, Tensor]) -> State:
+    """The part of a state whose names begin with the prefix, without it."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
