@@ -11,15 +11,23 @@ from typing import Any
 from analysis.errors import DownloadError, InputFileError, nearest
 from analysis.io.checksums import sha256_of
 
-NAMES = ("dijets",)
+_FILES = {
+    "dijets": "dijets.root",
+    "dijet_constituents": "dijet_constituents.root",
+    "top_jets": "top_jets.hdf5",
+    "gluon_jets": "gluon_jets.hdf5",
+}
+NAMES = tuple(_FILES)
 
 
 def embedded(name: str = "dijets") -> Path:
-    """Path of an embedded ROOT file, after its SHA-256 was compared with the published one.
+    """Path of an embedded file, after its SHA-256 was compared with the published one.
 
     "dijets": TTree `Events` of Pythia 8 QCD dijets with a few W' → X Y events hidden among them, NanoAOD-like: run,
     luminosityBlock, event, nFatJet, FatJet_{pt, eta, phi, mass, tau1, tau2, tau3, nConstituents} (GeV) and the truth
-    isSignal. How many of each there are is in `describe(name)`.
+    isSignal. "dijet_constituents": fewer such events, with the leading constituents PFCands_{pt, eta, phi, jetIdx}.
+    "top_jets", "gluon_jets": single jets in HDF5 in the layout of JetNet30, see `analysis.datasets.jetnet`. How many of
+    each there are is in `describe(name)`.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def _description(path: Path) -> dict[str, Any]:
 def _path(name: str) -> Path:
     if name not in NAMES:
         raise InputFileError(f"No embedded data set '{name}'. {nearest(name, NAMES)}")
-    path = Path(str(resources.files("analysis.datasets") / "embedded" / f"{name}.root"))
+    path = Path(str(resources.files("analysis.datasets") / "embedded" / _FILES[name]))
     if not path.is_file():
         raise InputFileError(f"{path} is missing from the installation; reinstall the package (unzipped).")
     return path

@@ -20,12 +20,13 @@ def list_(json: Json = False) -> None:
     from analysis.datasets import describe, embedded
     from analysis.datasets.fetch import data_folder
     from analysis.datasets.registry import catalogue
+    from analysis.datasets.shipped import NAMES
 
     terminal = Terminal(json=json)
     here = {file.name: (data_folder() / file.filename).is_file() for file in catalogue()}
     terminal.result(
         {
-            "embedded": {"dijets": {"path": str(embedded("dijets")), **describe("dijets")}},
+            "embedded": {name: {"path": str(embedded(name)), **describe(name)} for name in NAMES},
             "folder": str(data_folder()),
             "fetchable": [{**asdict(file), "fetched": here[file.name]} for file in catalogue()],
         }
@@ -40,8 +41,9 @@ def list_(json: Json = False) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("here", no_wrap=True)
     table.add_column("what")
-    size = embedded("dijets").stat().st_size / 1e6
-    table.add_row("embedded:dijets", f"{size:.0f} MB", "[green]yes[/]", escape(describe("dijets")["title"]))
+    for name in NAMES:
+        size = embedded(name).stat().st_size / 1e6
+        table.add_row(f"embedded:{name}", f"{size:.0f} MB", "[green]yes[/]", escape(describe(name)["title"]))
     for file in catalogue():
         megabytes = "?" if file.megabytes is None else f"{file.megabytes:,.0f} MB"
         doi = f" [dim]doi:{escape(file.doi)}[/]" if file.doi else ""
