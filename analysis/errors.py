@@ -67,6 +67,10 @@ class DownloadError(AnalysisError):
     """A data set could not be fetched, or what came does not have the published checksum."""
 
 
+class ConstituentError(AnalysisError):
+    """Constituents of jets that do not have the expected shape."""
+
+
 class SimulationError(AnalysisError):
     """An optional simulation dependency is missing or refused its settings."""
 
