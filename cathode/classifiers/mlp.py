@@ -12,16 +12,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, save_folder
 from cathode.errors import ClassifierFolderError, ConfigError, NotFittedError
-from cathode.templates import one_thread
-from generators.protocols import Progress
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, train
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 
@@ -38,8 +36,8 @@ class Mlp:
     loss. Data and template get equal weight, multiplied by the event weights. With `members` above one it is also the
     mean over networks with their own start and split.
 
-    After `fit`: `states_` (per member, best epoch first), `train_losses_` and `validation_losses_` (per member),
-    `mean_`, `scale_`, `seed_`.
+    After `fit`: `ensemble_`, `mean_`, `scale_`, `seed_`, and as views of the first `states_` (per member, best epoch
+    first), `train_losses_` and `validation_losses_` (per member).
     """
 
     kind: ClassVar[str] = "mlp"
@@ -98,25 +96,17 @@ class Mlp:
             validation_fraction=self.validation_fraction,
             best_states=self.best_epochs,
         )
-        trained = []
-        for member, stream in enumerate(np.random.SeedSequence(seed).spawn(self.members)):
-            of_member = int(stream.generate_state(1)[0])
-            network = _network(data.x.shape[1], self.hidden, self.layers, seed=of_member)
-            with one_thread():
-                trained.append(
-                    train(
-                        network,
-                        [Phase(self.kind, _CrossEntropy(network))],
-                        data,
-                        settings,
-                        seed=of_member,
-                        monitor=_told(monitor, member, self.members),
-                    )
-                )
-        self.mean_, self.scale_, self.seed_ = mean, scale, seed
-        self.train_losses_ = [each.train_losses for each in trained]
-        self.validation_losses_ = [each.validation_losses for each in trained]
-        self.states_ = [each.states for each in trained]
+        trained = NetworkEnsemble.trained(
+            self.kind,
+            lambda member, of_member: _network(data.x.shape[1], self.hidden, self.layers, seed=of_member),
+            CrossEntropy,
+            data,
+            settings,
+            members=self.members,
+            seed=seed,
+            monitor=monitor,
+        )
+        self.mean_, self.scale_, self.seed_, self.ensemble_ = mean, scale, seed, trained
         return self
 
     def score(self, x: ArrayLike) -> NDArray[np.float64]:
@@ -124,16 +114,23 @@ class Mlp:
         self._require_fit()
         rows = finite_rows(x, len(self.mean_))
         z = torch.as_tensor((rows - self.mean_) / self.scale_, dtype=torch.float32)
-        total = torch.zeros(len(z), dtype=torch.float64)
-        states = [state for member in self.states_ for state in member]
         network = _network(len(self.mean_), self.hidden, self.layers, seed=0)
-        with one_thread(), torch.no_grad():
-            for state in states:
-                network.load_state_dict(state)
-                for start in range(0, len(z), _CHUNK):
-                    logit = network(z[start : start + _CHUNK])[:, 0]
-                    total[start : start + _CHUNK] += torch.sigmoid(logit.double())
-        return (total / len(states)).numpy()
+        return self.ensemble_.probability(network, z, chunk=_CHUNK)
+
+    @property
+    def states_(self) -> list[list[State]]:
+        """Per member its states, best epoch first."""
+        return self.ensemble_.states
+
+    @property
+    def train_losses_(self) -> list[list[float]]:
+        """Per member its losses per epoch."""
+        return self.ensemble_.train_losses
+
+    @property
+    def validation_losses_(self) -> list[list[float]]:
+        """Per member its losses per epoch on the rows held back."""
+        return self.ensemble_.validation_losses
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -142,14 +139,7 @@ class Mlp:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the networks to a folder, which appears or is replaced as a whole."""
         self._require_fit()
-        arrays = {
-            f"network.{member}.{place}.{key}": value.numpy()
-            for member, states in enumerate(self.states_)
-            for place, state in enumerate(states)
-            for key, value in state.items()
-        }
-        arrays |= {"mean": self.mean_, "scale": self.scale_}
-        arrays |= {"losses.train": np.array(self.train_losses_), "losses.validation": np.array(self.validation_losses_)}
+        arrays = self.ensemble_.to_arrays() | {"mean": self.mean_, "scale": self.scale_}
         return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, arrays)
 
     @classmethod
@@ -165,28 +155,14 @@ class Mlp:
         try:
             loaded = cls(**card.hyperparameters)
             loaded.mean_, loaded.scale_, loaded.seed_ = arrays["mean"], arrays["scale"], card.seed
-            loaded.train_losses_ = arrays["losses.train"].tolist()
-            loaded.validation_losses_ = arrays["losses.validation"].tolist()
-            loaded.states_ = _states(arrays, loaded.members)
+            loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise ClassifierFolderError(f"{folder}: no network can be read from it ({error!r}).") from error
         return loaded
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "states_"):
+        if not hasattr(self, "ensemble_"):
             raise NotFittedError("Mlp has not been fitted; call fit, or load a saved one.")
-
-
-class _CrossEntropy(nn.Module):
-    """Binary cross-entropy of every event; the label is the context."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        logit = self.network(x)
-        return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
 
 
 def _network(features: int, hidden: int, layers: int, *, seed: int) -> nn.Sequential:
@@ -196,23 +172,3 @@ def _network(features: int, hidden: int, layers: int, *, seed: int) -> nn.Sequen
         for wide, narrow in pairwise([features] + [hidden] * layers):
             body += [nn.Linear(wide, narrow), nn.ReLU()]
         return nn.Sequential(*body, nn.Linear(hidden, 1))
-
-
-def _told(monitor: Monitor | None, member: int, members: int) -> Any:
-    """The monitor of a training, in epochs of all members."""
-    if monitor is None:
-        return None
-
-    def tell(progress: Progress) -> None:
-        monitor(member * progress.epochs + progress.epoch, members * progress.epochs)
-
-    return tell
-
-
-def _states(arrays: dict[str, NDArray[Any]], members: int) -> list[list[State]]:
-    found: list[dict[int, State]] = [{} for _ in range(members)]
-    for name, array in arrays.items():
-        if name.startswith("network."):
-            _, member, place, key = name.split(".", 3)
-            found[int(member)].setdefault(int(place), {})[key] = torch.tensor(array)
-    return [[states[place] for place in sorted(states)] for states in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,9 @@ MINIMUM = 10
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a classifier learns from: x (N, D) float64, y (N,) bool, weights (N,) float64, all positive."""
+    """What a classifier learns from: x (N, *event), y (N,) bool, weights (N,) float64, all positive."""
 
-    x: NDArray[np.float64]
+    x: NDArray[Any]
     y: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
@@ -46,13 +47,39 @@ def training_rows(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) 
         If a column has a single value.
     """
     features = finite_rows(x)
-    labels = _labels(y, len(features))
-    w = np.ones(len(features)) if weights is None else np.array(weights, dtype=np.float64)
+    rows = weighted_rows(features, y, weights, coordinates=lambda mine: mine)
+    constant = np.flatnonzero(features.min(axis=0) == features.max(axis=0))
+    if len(constant):
+        column = int(constant[0])
+        raise ConstantFeatureError(
+            f"Column {column} of x has the single value {features[0, column]:g} in {len(features)} rows. Leave it out."
+        )
+    return rows
+
+
+def weighted_rows(
+    x: NDArray[Any],
+    y: ArrayLike,
+    weights: ArrayLike | None,
+    *,
+    coordinates: Callable[[NDArray[Any]], NDArray[np.float64]],
+) -> Rows:
+    """Rows of x (N, *event), which were checked, with y (N,) and weights (N,), which are checked here.
+
+    `coordinates` gives (M, D) numbers for M events; what is near in them is near when negative weights are cancelled.
+
+    Raises
+    ------
+    ClassifierInputError, NonFiniteError, TooFewEventsError
+        As `training_rows`.
+    """
+    labels = _labels(y, len(x))
+    w = np.ones(len(x)) if weights is None else np.array(weights, dtype=np.float64)
     if w.shape != labels.shape:
         raise ClassifierInputError(
-            f"weights have shape {w.shape}; x has {len(features)} rows, so it must be one number per row."
+            f"weights have shape {w.shape}; x has {len(x)} rows, so it must be one number per row."
         )
-    _refuse_non_finite("weights", w)
+    refuse_non_finite("weights", w)
     for kind, name in ((True, "data (y = 1)"), (False, "template (y = 0)")):
         mine = labels == kind
         if np.count_nonzero(w[mine]) < MINIMUM:
@@ -61,17 +88,11 @@ def training_rows(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) 
             )
         if not w[mine].sum() > 0:
             raise ClassifierInputError(f"The weights of the {name} rows sum to {w[mine].sum():g}; it must be positive.")
-    constant = np.flatnonzero(features.min(axis=0) == features.max(axis=0))
-    if len(constant):
-        column = int(constant[0])
-        raise ConstantFeatureError(
-            f"Column {column} of x has the single value {features[0, column]:g} in {len(features)} rows. Leave it out."
-        )
     if (w < 0).any():
         for kind in (True, False):
-            w[labels == kind] = without_negative(features[labels == kind], w[labels == kind])
+            w[labels == kind] = without_negative(coordinates(x[labels == kind]), w[labels == kind])
     kept = w > 0
-    return Rows(features[kept], labels[kept], w[kept]) if not kept.all() else Rows(features, labels, w)
+    return Rows(x[kept], labels[kept], w[kept]) if not kept.all() else Rows(x, labels, w)
 
 
 def balanced(y: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,7 +117,7 @@ def finite_rows(x: ArrayLike, features: int | None = None) -> NDArray[np.float64
     if features is not None and rows.shape[1] != features:
         raise ClassifierInputError(f"x has {rows.shape[1]} features; the classifier was trained with {features}.")
     for column in range(rows.shape[1]):
-        _refuse_non_finite(f"x, column {column}", rows[:, column])
+        refuse_non_finite(f"x, column {column}", rows[:, column])
     return rows
 
 
@@ -112,7 +133,14 @@ def _labels(y: ArrayLike, rows: int) -> NDArray[np.bool_]:
     return labels.astype(bool)
 
 
-def _refuse_non_finite(name: str, values: NDArray[np.float64]) -> None:
+def refuse_non_finite(name: str, values: NDArray[Any]) -> None:
+    """Refuse NaN and infinity in values (N,), which are called `name`.
+
+    Raises
+    ------
+    NonFiniteError
+        Names how many there are and the first row.
+    """
     bad = ~np.isfinite(values)
     if bad.any():
         first = int(np.argmax(bad))

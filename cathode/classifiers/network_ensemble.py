@@ -1,0 +1,131 @@
+"""Networks of several seeds, each at its best epochs: how every classifier that is a network is trained and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cathode.classifiers.protocol import Monitor
+from cathode.templates import one_thread
+from generators.protocols import Progress
+from generators.training.batches import TrainingData
+from generators.training.loop import Phase, train
+from generators.training.settings import TrainingSettings
+from generators.training.stopping import State
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkEnsemble:
+    """What a training leaves behind: per member its states, best epoch first, and its losses per epoch."""
+
+    states: list[list[State]]
+    train_losses: list[list[float]]
+    validation_losses: list[list[float]]
+
+    @classmethod
+    def trained(
+        cls,
+        name: str,
+        network: Callable[[int, int], nn.Module],
+        objective: Callable[[nn.Module], nn.Module],
+        data: TrainingData,
+        settings: TrainingSettings,
+        *,
+        members: int,
+        seed: int,
+        monitor: Monitor | None,
+    ) -> Self:
+        """Train `members` networks, each with its own start and split; the label is the context of `data`.
+
+        `network(member, seed)` makes one at its start, `objective(network)` the loss of its events. The monitor is told
+        how many epochs of all members are done.
+        """
+        found = []
+        for member, stream in enumerate(np.random.SeedSequence(seed).spawn(members)):
+            of_member = int(stream.generate_state(1)[0])
+            model = network(member, of_member)
+            phases = [Phase(name, objective(model))]
+            told = _told(monitor, member, members)
+            with one_thread():
+                found.append(train(model, phases, data, settings, seed=of_member, monitor=told))
+        return cls(
+            [each.states for each in found],
+            [each.train_losses for each in found],
+            [each.validation_losses for each in found],
+        )
+
+    def probability(self, network: nn.Module, x: Tensor, *, chunk: int) -> NDArray[np.float64]:
+        """Mean probability of data over all states for x (M, *event), (M,), `chunk` events at once.
+
+        `network` lends its architecture and its device; its weights are overwritten.
+        """
+        total = torch.zeros(len(x), dtype=torch.float64)
+        states = [state for member in self.states for state in member]
+        device = next(network.parameters()).device
+        network.eval()
+        with one_thread(), torch.no_grad():
+            for state in states:
+                network.load_state_dict(state)
+                for start in range(0, len(x), chunk):
+                    logit = network(x[start : start + chunk].to(device))[:, 0]
+                    total[start : start + chunk] += torch.sigmoid(logit.double()).cpu()
+        return (total / len(states)).numpy()
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Arrays to be saved."""
+        arrays = {
+            f"network.{member}.{place}.{key}": value.numpy()
+            for member, states in enumerate(self.states)
+            for place, state in enumerate(states)
+            for key, value in state.items()
+        }
+        return arrays | {
+            "losses.train": np.array(self.train_losses),
+            "losses.validation": np.array(self.validation_losses),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], members: int) -> Self:
+        """What `to_arrays` gave; a `KeyError` or `ValueError` if something is missing."""
+        found: list[dict[int, State]] = [{} for _ in range(members)]
+        for name, array in arrays.items():
+            if name.startswith("network."):
+                _, member, place, key = name.split(".", 3)
+                found[int(member)].setdefault(int(place), {})[key] = torch.tensor(array)
+        if not all(found):
+            raise KeyError("network")
+        return cls(
+            [[states[place] for place in sorted(states)] for states in found],
+            arrays["losses.train"].tolist(),
+            arrays["losses.validation"].tolist(),
+        )
+
+
+class CrossEntropy(nn.Module):
+    """Binary cross-entropy of every event, (N,); the label (N, 1) is the context."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        """Loss of every event."""
+        logit = self.network(x)
+        return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
+
+
+def _told(monitor: Monitor | None, member: int, members: int) -> Callable[[Progress], None] | None:
+    """The monitor of a training, in epochs of all members."""
+    if monitor is None:
+        return None
+
+    def tell(progress: Progress) -> None:
+        monitor(member * progress.epochs + progress.epoch, members * progress.epochs)
+
+    return tell
