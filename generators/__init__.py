@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from generators.artifact import fingerprint, load, save
+    from generators.export.onnx import export_log_prob, export_sampler
     from generators.registry import create, kinds
 
-__all__ = ["create", "fingerprint", "kinds", "load", "save"]
+__all__ = ["create", "export_log_prob", "export_sampler", "fingerprint", "kinds", "load", "save"]
 
 _HOME = {
     "create": "generators.registry",
+    "export_log_prob": "generators.export.onnx",
+    "export_sampler": "generators.export.onnx",
     "fingerprint": "generators.artifact",
     "kinds": "generators.registry",
     "load": "generators.artifact",

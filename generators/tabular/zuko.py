@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from generators.errors import DivergedError, HyperparameterError, MissingExtraError
+from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
+from generators.recording import recording
 from generators.registry import register
 from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.tabular.precision import in_double_precision
@@ -118,6 +119,8 @@ class _Flow(_Distribution):
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """See `ConditionalSampler`; in double precision."""
+        if recording() and self.within_ten:
+            raise ExportError(f"{type(self.flow).__name__} has no image of some noise, which has to be drawn again")
         in_double_precision(self)
         z: Tensor = self._at(c.double()).transform.inv(noise.double())
         return _apart(z) if self.within_ten else z

@@ -1,0 +1,1 @@
+"""Fitted generators as files that other programs evaluate."""

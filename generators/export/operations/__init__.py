@@ -1,0 +1,1 @@
+"""Operations of torch in terms of ONNX; see `generators.export.operations.table`."""

@@ -1,0 +1,94 @@
+"""Operations that make one number of many, and products of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from generators.errors import ExportError
+from generators.export.operations.table import Results, aten, written_for
+from generators.export.writer import ELEMENT_TYPES, Operand, Writer
+
+
+def _axes(w: Writer, axes: Any, rank: int) -> list[str]:
+    if axes is None or axes == []:
+        return []
+    return [w.integers(*(axis % rank for axis in ([axes] if isinstance(axes, int) else axes)))]
+
+
+def _reduced(w: Writer, kind: str, name: str, x: Operand, axes: Any, keep: bool) -> str:
+    return w.node(kind, name, *_axes(w, axes, x.rank), keepdims=int(keep))
+
+
+@written_for(aten.sum)
+def _sum(w: Writer, out: Results, x: Operand, axes: Any = None, keep: bool = False, **_: Any) -> str:
+    return _reduced(w, "ReduceSum", w.cast(x, out[0].dtype), x, axes, keep)
+
+
+@written_for(aten.mean)
+def _mean(w: Writer, out: Results, x: Operand, axes: Any = None, keep: bool = False, **_: Any) -> str:
+    return _reduced(w, "ReduceMean", w.cast(x, out[0].dtype), x, axes, keep)
+
+
+@written_for(aten.amax)
+def _amax(w: Writer, out: Results, x: Operand, axes: Any = None, keep: bool = False) -> str:
+    return _reduced(w, "ReduceMax", x.name, x, axes, keep)
+
+
+@written_for(aten.amin)
+def _amin(w: Writer, out: Results, x: Operand, axes: Any = None, keep: bool = False) -> str:
+    return _reduced(w, "ReduceMin", x.name, x, axes, keep)
+
+
+@written_for(aten.prod)
+def _prod(w: Writer, out: Results, x: Operand, axis: Any = None, keep: bool = False, **_: Any) -> str:
+    return _reduced(w, "ReduceProd", w.cast(x, out[0].dtype), x, axis, keep)
+
+
+@written_for(aten.all)
+def _all(w: Writer, out: Results, x: Operand, axis: Any = None, keep: bool = False) -> str:
+    return w.node("Cast", _reduced(w, "ReduceMin", w.cast(x, torch.int32), x, axis, keep), to=ELEMENT_TYPES[torch.bool])
+
+
+@written_for(aten.any)
+def _any(w: Writer, out: Results, x: Operand, axis: Any = None, keep: bool = False) -> str:
+    return w.node("Cast", _reduced(w, "ReduceMax", w.cast(x, torch.int32), x, axis, keep), to=ELEMENT_TYPES[torch.bool])
+
+
+@written_for(aten.logsumexp)
+def _logsumexp(w: Writer, out: Results, x: Operand, axes: Any, keep: bool = False) -> str:
+    return _reduced(w, "ReduceLogSumExp", x.name, x, axes, keep)
+
+
+@written_for(aten.linalg_vector_norm)
+def _norm(w: Writer, out: Results, x: Operand, order: float = 2, axes: Any = None, keep: bool = False, **_: Any) -> str:
+    if order != 2:
+        raise ExportError(f"a norm of order {order} has no counterpart in ONNX")
+    return _reduced(w, "ReduceL2", x.name, x, axes, keep)
+
+
+@written_for(aten.cumsum)
+def _cumsum(w: Writer, out: Results, x: Operand, axis: int, **_: Any) -> str:
+    return w.node("CumSum", w.cast(x, out[0].dtype), w.cast(axis % x.rank, torch.int64))
+
+
+@written_for(aten._softmax)
+def _softmax(w: Writer, out: Results, x: Operand, axis: int, *_: Any) -> str:
+    return w.node("Softmax", x.name, axis=axis % x.rank)
+
+
+@written_for(aten._log_softmax)
+def _log_softmax(w: Writer, out: Results, x: Operand, axis: int, *_: Any) -> str:
+    return w.node("LogSoftmax", x.name, axis=axis % x.rank)
+
+
+@written_for(aten.mm, aten.bmm, aten.mv, aten.dot)
+def _matmul(w: Writer, out: Results, a: Operand, b: Operand) -> str:
+    return w.node("MatMul", a.name, b.name)
+
+
+@written_for(aten.addmm, aten.baddbmm)
+def _addmm(w: Writer, out: Results, x: Operand, a: Operand, b: Operand, beta: float = 1, alpha: float = 1) -> str:
+    product = w.times(w.node("MatMul", a.name, b.name), alpha, x.dtype)
+    return w.node("Add", product, w.times(x.name, beta, x.dtype))
