@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from analysis.features.dijets import DIJET_FEATURES as DIJET_FEATURES
     from analysis.features.dijets import DIJET_MASS as DIJET_MASS
     from analysis.folds import fold_of as fold_of
+    from analysis.io.constituents import Constituents as Constituents
     from analysis.io.ntuples import iterate_events as iterate_events
     from analysis.io.ntuples import read_events as read_events
     from analysis.io.scores import read_scores as read_scores
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.selection import compile_expression as compile_expression
 
 _WHERE = {
+    "Constituents": "analysis.io.constituents",
     "Events": "analysis.events",
     "compile_expression": "analysis.selection",
     "fold_of": "analysis.folds",
@@ -29,6 +31,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Constituents",
     "DIJET_FEATURES",
     "DIJET_MASS",
     "Events",

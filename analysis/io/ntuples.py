@@ -6,10 +6,12 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.errors import EmptySelectionError
+from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
 from analysis.io.checksums import Checksums, checksum_for
 from analysis.io.chunks import parse_memory
+from analysis.io.constituents import Constituents
+from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_duplicates
 from analysis.io.paths import Files, expand
 from analysis.io.reader import FileReader, Request
@@ -40,7 +42,8 @@ def read_events(
     files: Files,
     *,
     mass: str,
-    features: Mapping[str, str],
+    features: Mapping[str, str] | None = None,
+    constituents: Constituents | None = None,
     selection: str | None = None,
     tree: str | None = None,
     layout: str = "auto",
@@ -58,7 +61,8 @@ def read_events(
     ----------
     files : path, pattern or list of them; the format is told by the suffix (.root, .h5, .parquet).
     mass : expression of the resonant variable, in GeV.
-    features : column name -> expression.
+    features : column name -> expression; or instead of it
+    constituents : the particles of the leading jets, so that `x` is (N, jets, particles, 3) with columns pt, eta, phi.
     selection : condition on events; None takes all. Expressions are described in `analysis.selection`.
     tree : name of the tree; None takes the only one, or Events, CollectionTree or EventData.
     layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers.
@@ -76,7 +80,10 @@ def read_events(
     InputFileError, NtupleReadError, TreeNotFoundError, BranchNotFoundError
         If files, trees or branches are missing or damaged.
     ExpressionError, MissingValueError, NonFiniteError
-        If an expression is wrong, or has no finite value in a selected event.
+        If an expression is wrong, or has no finite value in a selected event; or neither features nor constituents are
+        asked for, or both.
+    ConstituentError
+        If constituents do not fit their jets.
     UnitsError, IdentifierError, EmptySelectionError
         If momenta can not be in the declared unit, events are not numbered or numbered twice, or none is selected.
     """
@@ -85,6 +92,7 @@ def read_events(
             files,
             mass=mass,
             features=features,
+            constituents=constituents,
             selection=selection,
             tree=tree,
             layout=layout,
@@ -110,7 +118,8 @@ def iterate_events(
     files: Files,
     *,
     mass: str,
-    features: Mapping[str, str],
+    features: Mapping[str, str] | None = None,
+    constituents: Constituents | None = None,
     selection: str | None = None,
     tree: str | None = None,
     layout: str = "auto",
@@ -129,7 +138,7 @@ def iterate_events(
     """
     request = Request(
         mass=compile_expression(mass),
-        features={name: compile_expression(text) for name, text in features.items()},
+        content=_content(features, constituents),
         selection=None if selection is None else compile_expression(selection),
         weight=None if weight is None else compile_expression(weight),
         truth=None if truth is None else compile_expression(truth),
@@ -145,6 +154,15 @@ def iterate_events(
 
 # What a closed ROOT file leaves behind in reference cycles, until the garbage collector happens to come by.
 _BYTES_PER_BRANCH = 8_000
+
+
+def _content(features: Mapping[str, str] | None, constituents: Constituents | None) -> Content:
+    if (features is None) == (constituents is None):
+        what = "Neither features nor constituents are" if features is None else "Both features and constituents are"
+        raise ExpressionError(f"{what} asked for; events are made of one of them.")
+    if constituents is not None:
+        return constituents
+    return Features({name: compile_expression(text) for name, text in (features or {}).items()})
 
 
 def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import AnalysisError, ExpressionError, IdentifierError, MissingValueError
+from analysis.errors import (
+    AnalysisError,
+    ConstituentError,
+    ExpressionError,
+    IdentifierError,
+    MissingValueError,
+    NonFiniteError,
+)
 from analysis.events import Events, SourceFile
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.io import layouts
 from analysis.io.checksums import Checksums
 from analysis.io.chunks import entries_within, plan_chunks
+from analysis.io.contents import Content
 from analysis.io.tables import Table
 from analysis.io.units import EnergyCheck, check_mass, check_unit, in_gev
 from analysis.selection import Expression
@@ -27,7 +34,7 @@ class Request:
     """What is asked of every file."""
 
     mass: Expression
-    features: Mapping[str, Expression]
+    content: Content
     selection: Expression | None
     weight: Expression | None
     truth: Expression | None
@@ -39,8 +46,6 @@ class Request:
     checksums: Checksums
 
     def __post_init__(self) -> None:
-        if not self.features:
-            raise ExpressionError("No features are asked for; name at least one: features={'name': 'expression'}.")
         check_unit(self.unit)
 
     @property
@@ -50,9 +55,9 @@ class Request:
 
     @property
     def expressions(self) -> list[Expression]:
-        """All expressions, the selection first."""
+        """All expressions beside the content, the selection first."""
         optional = [e for e in (self.selection, self.weight, self.truth) if e is not None]
-        return [*optional, self.mass, *self.features.values()]
+        return [*optional, self.mass]
 
 
 class FileReader:
@@ -63,6 +68,7 @@ class FileReader:
         self._branches = layouts.identifiers(table.names)
         try:
             names = [name for e in request.expressions for name in e.branches(self._branches)]
+            names += request.content.branches(self._branches)
         except AnalysisError as error:
             raise type(error)(f"'{table.path}', '{table.tree}': {error}") from None
         self._numbers: tuple[str, ...] = ()
@@ -90,20 +96,17 @@ class FileReader:
         try:
             passing = None if request.selection is None else request.selection.passing(chunk)
             mass = np.asarray(request.mass.values(chunk, passing, name="mass"), dtype=np.float64)
-            x = np.empty((len(mass), len(request.features)), dtype=np.float32)
-            with np.errstate(over="ignore"):
-                for i, (name, expression) in enumerate(request.features.items()):
-                    x[:, i] = expression.values(chunk, passing, name=name)
+            x = request.content.values(chunk, passing)
             weights = None if request.weight is None else request.weight.values(chunk, passing, name="weight")
             truth = None if request.truth is None else _as_truth(request.truth, chunk, passing)
-        except MissingValueError as error:
-            raise MissingValueError(f"'{path}', entries {start} to {stop}: {error}") from None
+        except (MissingValueError, ConstituentError, NonFiniteError) as error:
+            raise type(error)(f"'{path}', entries {start} to {stop}: {error}") from None
         entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
         check_mass(mass, request.mass.text, request.unit, path)
         return Events(
             x=x,
             mass=mass,
-            columns=tuple(request.features),
+            columns=request.content.columns,
             weights=np.ones(len(mass)) if weights is None else weights.astype(np.float64),
             ids=self._ids(chunk, entry, start),
             truth=truth,
@@ -113,10 +116,10 @@ class FileReader:
 
     def _nothing(self) -> Events:
         """What an empty file gives: no events, but a place in the chain."""
-        features = tuple(self._request.features)
+        content = self._request.content
         truth = None if self._request.truth is None else np.empty(0, dtype=bool)
-        x = np.empty((0, len(features)))
-        return Events(x=x, mass=np.empty(0), columns=features, truth=truth, sources=(self._source(0, 0, 0),))
+        x = np.empty((0, *content.shape))
+        return Events(x=x, mass=np.empty(0), columns=content.columns, truth=truth, sources=(self._source(0, 0, 0),))
 
     def _source(self, start: int, stop: int, selected: int) -> SourceFile:
         return SourceFile(

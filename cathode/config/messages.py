@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
@@ -78,7 +78,8 @@ def message(error: Any, model: type[BaseModel], places: Places, *, prefix: str =
 def _known(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
     """Keys of the section at `path`."""
     for name in path:
-        inner = model.model_fields[name].annotation if name in model.model_fields else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        annotation = model.model_fields[name].annotation if name in model.model_fields else None
+        for inner in (annotation, *get_args(annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
     return list(model.model_fields)

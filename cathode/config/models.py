@@ -23,6 +23,7 @@ from cathode.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.events import Events
+    from analysis.io.constituents import Constituents
     from cathode.progress import Progress
     from cathode.search import Search
 
@@ -82,6 +83,28 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ConstituentsConfig(Section):
+    """Which constituents of which jets to read: the arguments of `analysis.Constituents`."""
+
+    leading: int = Field(default=64, ge=1, description="constituents to keep of each jet, the hardest")
+    jets_per_event: int = Field(default=2, ge=1, description="jets to keep, the hardest")
+    collection: str = Field(default="PFCands", description="the constituents, as in PFCands_pt")
+    jets: str = Field(default="FatJet", description="the jets, as in FatJet_pt")
+    jet_index: str = Field(default="jetIdx", description="field with the position of the jet, as in PFCands_jetIdx")
+    links: str | None = Field(
+        default=None, description="collection that joins both; null finds the one called like FatJetPFCands"
+    )
+    constituent_index: str | None = Field(
+        default=None, description="field of the links with the position of the constituent; null finds pFCandsIdx"
+    )
+
+    def build(self) -> Constituents:
+        """What `analysis.read_events` takes."""
+        from analysis.io.constituents import Constituents
+
+        return Constituents(**self.model_dump())
+
+
 class DataConfig(Section):
     """What to read: the arguments of `analysis.read_events`."""
 
@@ -95,8 +118,11 @@ class DataConfig(Section):
     units: Literal["GeV", "MeV", "TeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
     selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
     mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
-    features: Features = Field(
-        default="dijet", validate_default=True, description="name -> expression, or the word dijet"
+    features: Features | None = Field(
+        default=None, description="name -> expression, or the word dijet; that is what null means without constituents"
+    )
+    constituents: ConstituentsConfig | None = Field(
+        default=None, description="read the particles of the jets instead of features"
     )
     weight: str | None = Field(default=None, description="expression of the event weight")
     truth: str | None = Field(default=None, description="expression that is true for signal, where the truth is known")
@@ -107,6 +133,23 @@ class DataConfig(Section):
     checksums: bool | dict[str, str] = Field(
         default=True, description="record the SHA-256 of every file; a mapping of file name -> SHA-256 verifies it"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _something_to_read(cls, value: Any) -> Any:
+        """Dijet features where nothing is said."""
+        if not isinstance(value, Mapping) or value.get("constituents") is not None or value.get("features") is not None:
+            return value
+        return {**value, "features": "dijet"}
+
+    @field_validator("constituents")
+    @classmethod
+    def _one_kind_of_event(cls, value: ConstituentsConfig | None, info: ValidationInfo) -> ConstituentsConfig | None:
+        if value is not None and info.data.get("features") is not None:
+            raise ValueError("can not be read together with features; remove one of them, or set it to null")
+        if value is not None and info.data.get("layout") == "lhco":
+            raise ValueError("are not in a features file of layout lhco; `cathode data cluster` makes a file with them")
+        return value
 
 
 class RegionConfig(Section):
@@ -210,6 +253,7 @@ class AnalysisConfig(Section):
             [_embedded(name) for name in files],
             mass=data.mass,
             features=data.features,
+            constituents=None if data.constituents is None else data.constituents.build(),
             selection=data.selection,
             tree=data.tree,
             layout=data.layout,
@@ -273,7 +317,7 @@ def _lhco(data: DataConfig, files: tuple[str, ...]) -> Events:
         raise ConfigError(
             f"data.files: {len(files)} files of layout lhco; one is needed, since its rows number the events."
         )
-    return read_lhco_features(files[0], mass=data.mass, features=data.features, selection=data.selection)
+    return read_lhco_features(files[0], mass=data.mass, features=data.features or {}, selection=data.selection)
 
 
 def _embedded(name: str) -> str:

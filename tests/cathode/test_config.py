@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis import Constituents
 from analysis.selection import compile_expression
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
 from cathode.errors import ConfigError
@@ -27,6 +28,8 @@ def test_minimal_file_gets_the_documented_defaults() -> None:
     config = parse_config(MINIMAL)
     assert config.region.signal == (3300.0, 3700.0)
     assert config.background_efficiencies == (1e-2, 1e-3)
+    assert config.data.constituents is None
+    assert config.data.features is not None
     assert config.data.features.keys() == {"mj_light", "delta_mj", "tau21_light", "tau21_heavy"}
 
 
@@ -46,7 +49,7 @@ def test_files_that_come_with_the_package_are_valid(text: str) -> None:
 def test_files_that_come_with_the_repository_are_valid(path: Path) -> None:
     config = load_config(path)
     config.search()
-    for text in (config.data.mass, config.data.selection or "1", *config.data.features.values()):
+    for text in (config.data.mass, config.data.selection or "1", *(config.data.features or {}).values()):
         compile_expression(text)
 
 
@@ -121,6 +124,53 @@ def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None
     for path in ("selection.generators.2.hidden", "selection.generators.one", "selection.generators.-1"):
         with pytest.raises(ConfigError, match="is no place in a list of 2"):
             parse_config(text, overrides={path: 3})
+
+
+def test_constituents_take_the_place_of_features() -> None:
+    config = parse_config(MINIMAL.replace("ntuple.root", "ntuple.root\n  constituents: {leading: 30, jets: Jet}"))
+    assert config.data.features is None
+    assert config.data.constituents is not None
+    assert config.data.constituents.build() == Constituents(leading=30, jets="Jet")
+    assert parse_config(config.to_yaml()) == config
+    overridden = parse_config(MINIMAL, overrides={"data.constituents": {"leading": 8}})
+    assert overridden.data.features is None
+    assert parse_config(config.to_yaml(), overrides={"data.constituents": None}).data == parse_config(MINIMAL).data
+
+
+def test_the_defaults_of_constituents_are_those_of_python() -> None:
+    config = parse_config(MINIMAL, overrides={"data.constituents": {}})
+    assert config.data.constituents is not None
+    assert config.data.constituents.build() == Constituents()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("constituents: {leading: 3}\n  features: dijet", "line 3: data.constituents: can not be read together with"),
+        ("layout: lhco\n  constituents: {}", "line 4: data.constituents: are not in a features file"),
+        ("constituents: {leading: 0}", "line 3: data.constituents.leading: Input should be greater than or equal to 1"),
+        ("constituents: {jet: Jet}", "line 3: data.constituents.jet: unknown key (value 'Jet'). Nearest: 'jets'"),
+    ],
+)
+def test_wrong_constituents_are_named_with_their_place(data: str, said: str) -> None:
+    assert said in problem(MINIMAL.replace("ntuple.root", f"ntuple.root\n  {data}"))
+
+
+def test_constituents_are_read_from_an_analysis_file() -> None:
+    text = """
+data:
+  files: embedded:dijet_constituents
+  constituents: {leading: 30}
+  mass: mjj(FatJet)
+  truth: isSignal
+  selection: FatJet_pt[0] > 2000
+region: {signal: [3300, 3700]}
+"""
+    events = parse_config(text).read_events()
+    assert events.x.shape == (len(events), 2, 30, 3)
+    assert events.columns == ("pt", "eta", "phi")
+    assert events.truth is not None
+    assert 0 < events.truth.sum() < len(events) < 2000
 
 
 def test_only_mappings_are_analysis_files() -> None:
