@@ -102,7 +102,7 @@ class Events:
         if self.x.ndim == 2:
             named += [(f"feature '{c}'", self.x[:, i]) for i, c in enumerate(self.columns)]
         else:
-            named += [("x", self.x.reshape(len(self.x), -1).sum(axis=1))]
+            named += [("x", self.x.sum(axis=tuple(range(1, self.x.ndim))))]
         for name, values in named:
             bad = ~np.isfinite(values)
             if bad.any():

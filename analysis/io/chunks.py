@@ -31,9 +31,12 @@ def parse_memory(memory: str | int) -> int:
     raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
 
 
-def entries_within(memory: int, bytes_per_entry: float) -> int:
-    """Entries that can be read and evaluated at once inside of the ceiling; at least one."""
-    return max(1, int(memory / (_COPIES * bytes_per_entry + _TEMPORARIES)))
+def entries_within(memory: int, bytes_per_entry: float, bytes_per_event: float = 0.0) -> int:
+    """Entries that can be read and evaluated at once inside of the ceiling; at least one.
+
+    bytes_per_entry : of the columns, unpacked; bytes_per_event : of what is made of them.
+    """
+    return max(1, int(memory / (_COPIES * bytes_per_entry + bytes_per_event + _TEMPORARIES)))
 
 
 def plan_chunks(boundaries: NDArray[np.int64], largest: int) -> list[tuple[int, int]]:

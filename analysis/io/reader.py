@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,8 @@ class FileReader:
             return [(0, 0)]
         branches = list(self._needed.values())
         budget = self._request.memory - self._request.cache
-        largest = entries_within(budget, self._table.bytes_per_entry(branches))
+        event = math.prod(self._request.content.shape) * np.dtype(np.float32).itemsize
+        largest = entries_within(budget, self._table.bytes_per_entry(branches), event)
         return plan_chunks(self._table.boundaries(branches), largest)
 
     def events(self, start: int, stop: int) -> Events:
