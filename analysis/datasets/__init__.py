@@ -13,6 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.datasets.jetclass import iterate_jetclass as iterate_jetclass
+    from analysis.datasets.jetclass import read_jetclass as read_jetclass
+    from analysis.datasets.jetnet import read_jetnet as read_jetnet
+    from analysis.datasets.jetnet import read_jetnet_file as read_jetnet_file
     from analysis.datasets.lhco import convert_lhco_raw as convert_lhco_raw
     from analysis.datasets.lhco import iterate_lhco_raw as iterate_lhco_raw
     from analysis.datasets.lhco import read_lhco_features as read_lhco_features
@@ -27,7 +31,11 @@ _WHERE = {
     "convert_lhco_raw": "analysis.datasets.lhco",
     "describe": "analysis.datasets.shipped",
     "embedded": "analysis.datasets.shipped",
+    "iterate_jetclass": "analysis.datasets.jetclass",
     "iterate_lhco_raw": "analysis.datasets.lhco",
+    "read_jetclass": "analysis.datasets.jetclass",
+    "read_jetnet": "analysis.datasets.jetnet",
+    "read_jetnet_file": "analysis.datasets.jetnet",
     "read_lhco_features": "analysis.datasets.lhco",
 }
 
@@ -37,7 +45,11 @@ __all__ = [
     "convert_lhco_raw",
     "describe",
     "embedded",
+    "iterate_jetclass",
     "iterate_lhco_raw",
+    "read_jetclass",
+    "read_jetnet",
+    "read_jetnet_file",
     "read_lhco_features",
 ]
 

@@ -93,6 +93,56 @@ _AGREEING = "several public projects that verified the file against its Zenodo r
 _SINGLE = "one public project that verifies the file against this digest; not confirmed elsewhere"
 _OLYMPICS = "10.5281/zenodo.6466204"
 
+_JETNET = {30: "6975118", 150: "6975117"}
+_KINDS = {"g": "gluon", "q": "light quark", "t": "top", "w": "W", "z": "Z"}
+_JETCLASS = "10.5281/zenodo.6619768"
+_JETCLASS_MD5 = {
+    "train_100M_part0": "de4fd2dca2e68ab3c85d5cfd3bcc65c3",
+    "train_100M_part1": "9722a359c5ef697bea0fbf79bf50f003",
+    "train_100M_part2": "1e9f66cd1f915f9d10e90ae1d7761720",
+    "train_100M_part3": "47348fc8985319fa4806da87500482fa",
+    "train_100M_part4": "6b0ce16bd93b442a8d51914466990279",
+    "train_100M_part5": "416e347512e716de51d392bee327b8e9",
+    "train_100M_part6": "e9b9c1557b1b39bf0a16e4ab631ae451",
+    "train_100M_part7": "5bfc6cb285ccb7680cefa9ac82ad1a2e",
+    "train_100M_part8": "540c1a0d66dfad78d2b363c5740ccf86",
+    "train_100M_part9": "668f40b3275167ff7104c48317c0ae2a",
+    "val_5M": "7235ccb577ed85023ea3ab4d5e6160cf",
+    "test_20M": "64e5156d26d101adeb43b8388207d767",
+}
+
+
+def _jetnet() -> tuple[DatasetFile, ...]:
+    """One file per kind of jet and number of particles."""
+    return tuple(
+        DatasetFile(
+            f"jetnet{particles}-{kind}",
+            f"{_RECORD}/{record}/files/{kind}{'' if particles == 30 else particles}.hdf5",
+            f"JetNet{particles}: about 177,000 {_KINDS[kind]} jets of 1 TeV, up to {particles} particles each",
+            doi=f"10.5281/zenodo.{record}",
+        )
+        for particles, record in _JETNET.items()
+        for kind in _KINDS
+    )
+
+
+def _jetclass() -> tuple[DatasetFile, ...]:
+    """Archives of ROOT files of 100,000 jets."""
+    sizes = {"train": 15_200.0, "val": 7_600.0, "test": 30_400.0}
+    return tuple(
+        DatasetFile(
+            f"jetclass-{part.replace('_', '-').lower()}",
+            f"{_RECORD}/6619768/files/JetClass_Pythia_{part}.tar",
+            f"JetClass, {part.replace('_', ' ')}: archive of ROOT files of jets of ten classes",
+            doi=_JETCLASS,
+            checksum=f"md5:{digest}",
+            checksum_source=_AGREEING,
+            megabytes=sizes[part.partition("_")[0]],
+        )
+        for part, digest in _JETCLASS_MD5.items()
+    )
+
+
 _CATALOGUE = (
     DatasetFile(
         "lhco-features",
@@ -141,4 +191,6 @@ _CATALOGUE = (
         checksum_source=_SINGLE,
         megabytes=235,
     ),
+    *_jetnet(),
+    *_jetclass(),
 )

@@ -14,6 +14,7 @@ from analysis.expressions.column import Column
 from analysis.expressions.nodes import fields_of
 from analysis.features.constituents import wrap
 from analysis.features.dijets import SPELLINGS
+from analysis.io.padding import hardest_first
 
 COLUMNS = ("pt", "eta", "phi")
 NO_JET = -1
@@ -97,7 +98,9 @@ class Constituents:
             raise ConstituentError(f"'{names[0]}' is negative for {int((momenta[0] < 0).sum())} constituents.")
         momenta[2] = wrap(momenta[2])
         n = chunk.entries if passing is None else int(np.count_nonzero(passing))
-        return self._padded(cell, momenta, n)
+        x, counts = hardest_first(cell, momenta, momenta[0], cells=n * self.jets_per_event, leading=self.leading)
+        self._refuse_empty(counts)
+        return x.reshape(n, *self.shape)
 
     def _branch(self, collection: str, field: str, available: Collection[str]) -> str:
         fields = fields_of(collection, available)
@@ -169,25 +172,6 @@ class Constituents:
         source = _flat(index, constituents, joining[1], self.collection)
         member = np.flatnonzero((cell_of_jet[jet] != NO_JET) & (source < len(constituents.values)))
         return cell_of_jet[jet[member]], source[member]
-
-    def _padded(self, cell: NDArray[np.int64], momenta: list[NDArray[np.float32]], n: int) -> NDArray[np.float32]:
-        """(n, jets_per_event, leading, 3): the hardest of every cell in falling pT, then zeros."""
-        x = np.zeros((n * self.jets_per_event * self.leading, len(COLUMNS)), dtype=np.float32)
-        there = momenta[0] > 0
-        if not there.all():
-            cell, momenta = cell[there], [values[there] for values in momenta]
-        same = cell[1:] == cell[:-1]
-        if not ((cell[1:] > cell[:-1]) | (same & (momenta[0][1:] <= momenta[0][:-1]))).all():
-            order = np.lexsort((-momenta[0], cell))
-            cell, momenta = cell[order], [values[order] for values in momenta]
-        counts = np.bincount(cell, minlength=n * self.jets_per_event)
-        self._refuse_empty(counts)
-        position = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
-        kept = position < self.leading
-        place = cell[kept] * self.leading + position[kept]
-        for axis, values in enumerate(momenta):
-            x[place, axis] = values[kept]
-        return x.reshape(n, *self.shape)
 
     def _refuse_empty(self, counts: NDArray[np.int64]) -> None:
         empty = (counts.reshape(-1, self.jets_per_event) == 0).any(axis=1)
