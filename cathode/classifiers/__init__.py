@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
     from cathode.classifiers.mlp import Mlp as Mlp
+    from cathode.classifiers.pretraining import pretrain as pretrain
     from cathode.classifiers.protocol import WeakClassifier as WeakClassifier
     from cathode.classifiers.protocol import classifier_class as classifier_class
     from cathode.classifiers.protocol import create as create
     from cathode.classifiers.protocol import kinds as kinds
     from cathode.classifiers.protocol import load_classifier as load_classifier
     from cathode.classifiers.protocol import register as register
+    from cathode.classifiers.transformer import Transformer as Transformer
 
 _WHERE = {
     "BoostedTrees": "boosted_trees",
     "Mlp": "mlp",
+    "Transformer": "transformer",
     "WeakClassifier": "protocol",
     "classifier_class": "protocol",
     "create": "protocol",
     "kinds": "protocol",
     "load_classifier": "protocol",
+    "pretrain": "pretraining",
     "register": "protocol",
 }
 

@@ -23,6 +23,7 @@ Monitor = Callable[[int, int], None]
 _CLASSES: dict[str, str | type[Any]] = {
     "boosted_trees": "cathode.classifiers.boosted_trees:BoostedTrees",
     "mlp": "cathode.classifiers.mlp:Mlp",
+    "transformer": "cathode.classifiers.transformer:Transformer",
 }
 
 _C = TypeVar("_C", bound=type)
@@ -47,11 +48,14 @@ class WeakClassifier(Protocol):
         seed: int,
         monitor: Monitor | None = None,
     ) -> Self:
-        """Learn from x (N, D), y (N,) of zeros and ones, and optional event weights (N,), which may be negative."""
+        """Learn from x (N, *event), y (N,) of zeros and ones, and optional event weights (N,), which may be negative.
+
+        A classifier says which shape of events it takes: features (D,), or constituents (J, P, 3).
+        """
         ...
 
     def score(self, x: Array) -> NDArray[np.float64]:
-        """Score of x (M, D): (M,), rising with the estimated p(data | x)."""
+        """Score of x (M, *event): (M,), rising with the estimated p(data | x)."""
         ...
 
     def hyperparameters(self) -> dict[str, Any]:

@@ -18,7 +18,16 @@ import pytest
 from scipy.stats import norm, rankdata, spearmanr
 
 from analysis.errors import NonFiniteError
-from cathode.classifiers import BoostedTrees, Mlp, WeakClassifier, classifier_class, create, load_classifier, register
+from cathode.classifiers import (
+    BoostedTrees,
+    Mlp,
+    Transformer,
+    WeakClassifier,
+    classifier_class,
+    create,
+    load_classifier,
+    register,
+)
 from cathode.classifiers.boosted_trees import split
 from cathode.classifiers.forest import bin_edges, bin_numbers, boxes_of, joined, raw_scores
 from cathode.classifiers.negative_weights import without_negative
@@ -38,7 +47,33 @@ Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 KINDS: dict[str, Any] = {
     "boosted_trees": lambda: BoostedTrees(members=4, jobs=1),
     "mlp": lambda: Mlp(epochs=6, best_epochs=2, batch_size=256, hidden=32, learning_rate=3e-3),
+    "transformer": lambda: Transformer(
+        width=8,
+        blocks=1,
+        jet_blocks=0,
+        heads=1,
+        expansion=1,
+        ema_decay=0.9,
+        epochs=6,
+        best_epochs=2,
+        batch_size=512,
+        learning_rate=1e-2,
+    ),
 }
+
+
+def constituents(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A jet of two constituents whose pT and angle say what x (N, 2) says, (N, 1, 3, 3); the third is absent."""
+    near = np.where(np.isfinite(x), x.clip(-20, 20), x)
+    out = np.zeros((len(x), 1, 3, 3))
+    out[:, 0, :2, 0] = 250 * np.exp(0.1 * near[:, :1])
+    out[:, 0, :2, 1] = 0.4 + 0.2 * np.exp(0.1 * near[:, 1:]) * [-0.5, 0.5]
+    return out
+
+
+#: What a classifier takes instead of feature vectors; nothing is lost, so all that is true of those is true of it.
+EVENTS: dict[str, Any] = {"transformer": constituents}
+FEATURE_KINDS = [kind for kind in KINDS if kind not in EVENTS]
 
 
 @pytest.fixture(params=KINDS)
@@ -52,6 +87,12 @@ def gaussians(n_data: int, n_template: int, shift: float, seed: int, features: i
     x = rng.normal(size=(n_data + n_template, features))
     x[:n_data, 0] += shift
     return x, np.repeat([1, 0], [n_data, n_template])
+
+
+def events(classifier: Any, *features: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    """Feature vectors (N, 2) as the events that the classifier takes."""
+    as_events = EVENTS.get(classifier.kind, np.asarray)
+    return [as_events(x) for x in features]
 
 
 def auc(scores: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
@@ -70,7 +111,8 @@ def auc_error(n: int, m: int) -> float:
 def test_equal_distributions_give_an_auc_of_one_half(classifier: Any) -> None:
     x, y = gaussians(3000, 9000, 0.0, seed=1)
     held_out, truth = gaussians(10000, 10000, 0.0, seed=2)
-    scores = classifier.fit(x, y, seed=3).score(held_out)
+    x, held_out_events = events(classifier, x, held_out)
+    scores = classifier.fit(x, y, seed=3).score(held_out_events)
     assert abs(auc(scores, truth) - 0.5) < 3 * auc_error(10000, 10000)
     # Balanced, although there is three times as much template as data.
     assert abs(scores.mean() - 0.5) < 0.02
@@ -79,7 +121,8 @@ def test_equal_distributions_give_an_auc_of_one_half(classifier: Any) -> None:
 def test_shifted_gaussians_reach_the_optimum_of_neyman_and_pearson(classifier: Any) -> None:
     x, y = gaussians(8000, 16000, 1.0, seed=4)
     held_out, truth = gaussians(20000, 20000, 1.0, seed=5)
-    scores = classifier.fit(x, y, seed=6).score(held_out)
+    x, held_out_events = events(classifier, x, held_out)
+    scores = classifier.fit(x, y, seed=6).score(held_out_events)
     optimum = norm.cdf(1 / math.sqrt(2))
     assert optimum - 0.01 < auc(scores, truth) < optimum + 3 * auc_error(20000, 20000)
     # The likelihood ratio rises with the first feature and knows nothing else.
@@ -89,7 +132,8 @@ def test_shifted_gaussians_reach_the_optimum_of_neyman_and_pearson(classifier: A
 def test_scores_are_calibrated_probabilities_of_a_half_and_half_mixture(classifier: Any) -> None:
     x, y = gaussians(6000, 18000, 1.0, seed=7)
     held_out, _ = gaussians(2000, 2000, 1.0, seed=107)
-    scores = classifier.fit(x, y, seed=8).score(held_out)
+    x, held_out_events = events(classifier, x, held_out)
+    scores = classifier.fit(x, y, seed=8).score(held_out_events)
     exact = 1 / (1 + np.exp(0.5 - held_out[:, 0]))
     # Without the balance of data and template all probabilities would be about 0.2 lower.
     assert np.abs(scores - exact).mean() < 0.04
@@ -123,6 +167,7 @@ def test_rows_without_weight_are_as_good_as_absent(classifier: Any) -> None:
     x, y = gaussians(1500, 1500, 0.7, seed=13)
     weights = (np.arange(len(y)) % 3 != 0).astype(float)
     x[weights == 0] += 100.0
+    (x,) = events(classifier, x)
     a = copy.deepcopy(classifier).fit(x, y, weights=weights, seed=14)
     b = copy.deepcopy(classifier).fit(x[weights > 0], y[weights > 0], seed=14)
     np.testing.assert_array_equal(a.score(x[:200]), b.score(x[:200]))
@@ -133,6 +178,7 @@ def test_weights_act_as_duplicated_rows_do(classifier: Any) -> None:
     # The weights make the second feature informative, which it is not by itself.
     copies = np.where((y == 1) & (x[:, 1] > 0), 3, 1)
     probe, _ = gaussians(2000, 2000, 0.5, seed=16)
+    x, probe = events(classifier, x, probe)
     weighted = copy.deepcopy(classifier).fit(x, y, weights=copies.astype(float), seed=17).score(probe)
     duplicated = copy.deepcopy(classifier).fit(np.repeat(x, copies, 0), np.repeat(y, copies), seed=17).score(probe)
     ignored = copy.deepcopy(classifier).fit(x, y, seed=17).score(probe)
@@ -163,9 +209,10 @@ def test_negative_weights_subtract(classifier: Any) -> None:
     y = np.repeat([1, 0], [5000, 9000])
     weights = np.repeat([1.0, 1.0, 1.0, -1.0], [5000, 5000, 2000, 2000])
     probe = rng.normal(size=(3000, 2))
+    near = np.linalg.norm(probe - bump, axis=1) < 1
+    x, probe = events(classifier, x, probe)
     signed = copy.deepcopy(classifier).fit(x, y, weights=weights, seed=22).score(probe)
     absolute = copy.deepcopy(classifier).fit(x, y, weights=np.abs(weights), seed=22).score(probe)
-    near = np.linalg.norm(probe - bump, axis=1) < 1
     assert abs(signed[near].mean() - 0.5) < 0.06
     assert absolute[near].mean() < 0.3
 
@@ -238,6 +285,7 @@ def test_members_stop_after_the_best_loss_and_not_at_the_worst() -> None:
 
 def test_the_same_seed_repeats_and_another_changes(classifier: Any) -> None:
     x, y = gaussians(600, 600, 0.5, seed=32)
+    (x,) = events(classifier, x)
     first = copy.deepcopy(classifier).fit(x, y, seed=33).score(x)
     np.testing.assert_array_equal(first, copy.deepcopy(classifier).fit(x, y, seed=33).score(x))
     assert not np.array_equal(first, copy.deepcopy(classifier).fit(x, y, seed=34).score(x))
@@ -277,6 +325,7 @@ def test_fitting_leaves_no_trace_outside(classifier: Any) -> None:
     import torch
 
     x, y = gaussians(300, 300, 0.5, seed=38)
+    (x,) = events(classifier, x)
     weights = np.where(np.arange(600) % 5 == 0, -0.5, 1.0)
     copies = [array.copy() for array in (x, y, weights)]
     state, config = np.random.get_state(), sklearn.get_config()  # noqa: NPY002 (to see that nobody touches it)
@@ -292,9 +341,10 @@ def test_fitting_leaves_no_trace_outside(classifier: Any) -> None:
 
 def test_the_monitor_hears_of_every_step(classifier: Any) -> None:
     x, y = gaussians(200, 200, 0.5, seed=40)
+    (x,) = events(classifier, x)
     heard: list[tuple[int, int]] = []
     classifier.fit(x, y, seed=41, monitor=lambda done, total: heard.append((done, total)))
-    steps = classifier.epochs if classifier.kind == "mlp" else classifier.members
+    steps = classifier.members if classifier.kind == "boosted_trees" else classifier.epochs
     assert heard == [(i + 1, steps) for i in range(steps)]
 
 
@@ -373,8 +423,8 @@ def put(row: int, column: int, value: float) -> Any:
 @pytest.mark.parametrize(
     ("rows", "error", "words"),
     [
-        (bad(x=put(7, 1, np.nan)), NonFiniteError, "column 1: 1 of 200 .* row 7"),
-        (bad(x=put(150, 0, -np.inf)), NonFiniteError, "column 0: 1 of 200 .* row 150"),
+        (bad(x=put(7, 1, np.nan)), NonFiniteError, "(column 1|eta): 1 of 200 .* row 7"),
+        (bad(x=put(150, 0, np.inf)), NonFiniteError, "(column 0|pT): 1 of 200 .* row 150"),
         (bad(weights=lambda x, y: np.where(np.arange(200) == 3, np.nan, 1.0)), NonFiniteError, "weights: 1 of 200"),
         (bad(y=lambda x, y: np.ones(200)), TooFewEventsError, "0 template"),
         (bad(y=lambda x, y: np.zeros(200)), TooFewEventsError, "0 data"),
@@ -385,19 +435,33 @@ def put(row: int, column: int, value: float) -> Any:
         (bad(y=lambda x, y: y[:-1]), ClassifierInputError, "200 rows"),
         (bad(y=lambda x, y: y[:, None]), ClassifierInputError, r"\(200, 1\)"),
         (bad(weights=lambda x, y: np.ones((200, 1))), ClassifierInputError, r"\(200, 1\)"),
-        (bad(x=lambda x, y: x[:, 0]), ClassifierInputError, r"\(200,\)"),
-        (bad(x=lambda x, y: x * [1, 0] + 3), ConstantFeatureError, "Column 1 .* single value 3"),
     ],
 )
 def test_bad_rows_are_refused_by_name_before_anything_changes(
     classifier: Any, rows: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     good = bad()
+    (good["x"], x) = events(classifier, good["x"], rows["x"])
     classifier.fit(**good, seed=46)
     before = classifier.score(good["x"])
     with pytest.raises(error, match=words):
-        classifier.fit(**rows, seed=47)
+        classifier.fit(**rows | {"x": x}, seed=47)
     np.testing.assert_array_equal(classifier.score(good["x"]), before)
+
+
+@pytest.mark.parametrize("classifier", FEATURE_KINDS, indirect=True)
+@pytest.mark.parametrize(
+    ("rows", "error", "words"),
+    [
+        (bad(x=lambda x, y: x[:, 0]), ClassifierInputError, r"\(200,\)"),
+        (bad(x=lambda x, y: x * [1, 0] + 3), ConstantFeatureError, "Column 1 .* single value 3"),
+    ],
+)
+def test_bad_feature_vectors_are_refused_by_name(
+    classifier: Any, rows: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        classifier.fit(**rows, seed=47)
 
 
 def test_trees_need_rows_for_two_leaves() -> None:
@@ -412,12 +476,21 @@ def test_scoring_refuses_what_it_was_not_trained_for(classifier: Any) -> None:
         classifier.score(x)
     with pytest.raises(NotFittedError):
         classifier.save("nowhere")
+    (x,) = events(classifier, x)
+    classifier.fit(x, y, seed=51)
+    assert classifier.score(x[:0]).shape == (0,)
+    with pytest.raises(NonFiniteError):
+        classifier.score(np.full_like(x, np.nan))
+    with pytest.raises(ClassifierInputError, match="shape"):
+        classifier.score(x[0])
+
+
+@pytest.mark.parametrize("classifier", FEATURE_KINDS, indirect=True)
+def test_scoring_refuses_another_number_of_features(classifier: Any) -> None:
+    x, y = gaussians(100, 100, 0.5, seed=50)
     classifier.fit(x, y, seed=51)
     with pytest.raises(ClassifierInputError, match="3 features; the classifier was trained with 2"):
         classifier.score(np.zeros((4, 3)))
-    with pytest.raises(NonFiniteError):
-        classifier.score(np.full((4, 2), np.nan))
-    assert classifier.score(np.empty((0, 2))).shape == (0,)
     # Far outside of the training range is an answer, not an error.
     assert np.isfinite(classifier.score(np.array([[1e30, -1e30]]))).all()
 
@@ -432,6 +505,10 @@ def test_scoring_refuses_what_it_was_not_trained_for(classifier: Any) -> None:
         {"kind": "boosted_trees", "learning_rate": math.nan},
         {"kind": "boosted_trees", "jobs": 0},
         {"kind": "mlp", "epochs": 0},
+        {"kind": "transformer", "width": 10, "heads": 4},
+        {"kind": "transformer", "blocks": 0},
+        {"kind": "transformer", "dropout": 1.0},
+        {"kind": "transformer", "weight_decay": math.nan},
         {"kind": "mlp", "learning_rate": -1.0},
         {"members": 3},
     ],
@@ -459,6 +536,7 @@ def test_a_classifier_is_a_dataclass_that_can_be_copied_changed_and_named(classi
     )
     json.dumps(classifier.hyperparameters())
     x, y = gaussians(100, 100, 0.5, seed=52)
+    (x,) = events(classifier, x)
     fitted = copy.deepcopy(classifier).fit(x, y, seed=53)
     assert not [name for name in vars(classifier) if name.endswith("_")]
     larger = dataclasses.replace(fitted, members=9)
@@ -487,6 +565,7 @@ def test_a_kind_of_ones_own_enters_by_its_decorator() -> None:
 @pytest.fixture
 def saved(classifier: Any, tmp_path: Path) -> tuple[Any, Path]:
     x, y = gaussians(200, 200, 0.5, seed=54)
+    (x,) = events(classifier, x)
     classifier.fit(x, y, seed=55)
     return classifier, classifier.save(tmp_path / "fold_0")
 
@@ -494,6 +573,7 @@ def saved(classifier: Any, tmp_path: Path) -> tuple[Any, Path]:
 def test_a_loaded_classifier_gives_the_same_scores_bit_for_bit(saved: tuple[Any, Path]) -> None:
     classifier, folder = saved
     probe, _ = gaussians(500, 500, 0.5, seed=56)
+    (probe,) = events(classifier, probe)
     for loaded in (load_classifier(folder), type(classifier).load(folder)):
         np.testing.assert_array_equal(loaded.score(probe), classifier.score(probe))
         assert loaded.hyperparameters() == classifier.hyperparameters()
@@ -505,6 +585,7 @@ def test_a_loaded_classifier_gives_the_same_scores_bit_for_bit(saved: tuple[Any,
 def test_saving_again_replaces_the_folder_and_leaves_nothing_behind(saved: tuple[Any, Path]) -> None:
     classifier, folder = saved
     x, y = gaussians(200, 200, -0.5, seed=57)
+    (x,) = events(classifier, x)
     classifier.fit(x, y, seed=58).save(folder)
     assert load_classifier(folder).seed_ == 58
     assert [entry.name for entry in folder.parent.iterdir()] == ["fold_0"]
