@@ -63,11 +63,15 @@ def _log1p(w: Writer, out: Results, x: Operand) -> str:
 
 @written_for(aten.expm1)
 def _expm1(w: Writer, out: Results, x: Operand) -> str:
+    return _exp_minus_one(w, x.name, x.dtype)
+
+
+def _exp_minus_one(w: Writer, x: str, dtype: torch.dtype) -> str:
     """2 eʰ sinh(h) with h = x/2, as tanh(h) (eˣ + 1), exact to the last digits where it is small."""
-    one = w.cast(1, x.dtype)
-    exp = w.node("Exp", x.name)
-    small = w.node("Mul", w.node("Tanh", w.node("Mul", x.name, w.cast(0.5, x.dtype))), w.node("Add", exp, one))
-    return w.node("Where", w.node("Less", w.node("Abs", x.name), one), small, w.node("Sub", exp, one))
+    one = w.cast(1, dtype)
+    exp = w.node("Exp", x)
+    small = w.node("Mul", w.node("Tanh", w.node("Mul", x, w.cast(0.5, dtype))), w.node("Add", exp, one))
+    return w.node("Where", w.node("Less", w.node("Abs", x), one), small, w.node("Sub", exp, one))
 
 
 @written_for(aten.silu)
@@ -100,7 +104,7 @@ def _log_one_plus_exp(w: Writer, x: str, dtype: torch.dtype) -> str:
 @written_for(aten.elu)
 def _elu(w: Writer, out: Results, x: Operand, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> str:
     low = w.node("Mul", w.node("Min", x.name, w.cast(0, x.dtype)), w.cast(input_scale, x.dtype))
-    below = w.node("Mul", w.node("Sub", w.node("Exp", low), w.cast(1, x.dtype)), w.cast(alpha * scale, x.dtype))
+    below = w.node("Mul", _exp_minus_one(w, low, x.dtype), w.cast(alpha * scale, x.dtype))
     return w.node("Add", below, w.node("Mul", w.node("Relu", x.name), w.cast(scale, x.dtype)))
 
 

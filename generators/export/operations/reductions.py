@@ -58,7 +58,12 @@ def _any(w: Writer, out: Results, x: Operand, axis: Any = None, keep: bool = Fal
 
 @written_for(aten.logsumexp)
 def _logsumexp(w: Writer, out: Results, x: Operand, axes: Any, keep: bool = False) -> str:
-    return _reduced(w, "ReduceLogSumExp", x.name, x, axes, keep)
+    # Not ReduceLogSumExp: some versions of onnxruntime lose what is far below zero beside −∞.
+    largest = w.node("ReduceMax", x.name, *_axes(w, axes, x.rank), keepdims=1)
+    finite = w.node("Where", w.node("IsInf", largest), w.cast(0, x.dtype), largest)
+    parts = w.node("Exp", w.node("Sub", x.name, finite))
+    total = w.node("Log", _reduced(w, "ReduceSum", parts, x, axes, keep))
+    return w.node("Add", total, finite if keep else w.reshape(finite, out[0].shape))
 
 
 @written_for(aten.linalg_vector_norm)
