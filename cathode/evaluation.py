@@ -74,14 +74,13 @@ def evaluate(
     classifier: WeakClassifier,
     data: Sample,
     reference: Events | None,
-    region: Region,
     seeds: Sequence[int],
     cuts: Sequence[Cut],
 ) -> Ranking:
     """Rank true signal against true background in the signal region by the held-out scores (N,).
 
-    With `reference`, independent true background, the same classifier is trained on data against that: the idealised
-    detector, which bounds what any template can give. There are as many folds as `seeds`.
+    With `reference`, independent true background of the signal region, the same classifier is trained on data against
+    that: the idealised detector, which bounds what any template can give. There are as many folds as `seeds`.
     """
     truth = signal.truth
     if truth is None or not truth.any() or truth.all():
@@ -93,8 +92,7 @@ def evaluate(
     summary = _summary(scores, truth, data.weights, curve, efficiencies, None)
     if reference is None:
         return Ranking(summary, _points(curve))
-    inside = reference[region.signal(reference.mass)]
-    template = Sample(inside.x, inside.weights, fold_of(inside.ids, len(seeds)))
+    template = Sample(reference.x, reference.weights, fold_of(reference.ids, len(seeds)))
     ideal = cross_fit(classifier, data, template, seeds=tuple(seeds)).data
     ideal_curve = _sic(ideal, truth, data.weights)
     if ideal_curve is None:  # pragma: no cover - the same events passed the floor a moment ago

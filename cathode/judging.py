@@ -18,6 +18,7 @@ from analysis.metrics.ranking import Measured
 from cathode.classifiers import WeakClassifier
 from cathode.crossfit import cross_fit
 from cathode.judgements import Distance, Judgement
+from cathode.observables import Observables
 from cathode.progress import Progress
 from cathode.region import Interval, Region
 from cathode.seeds import Seeds
@@ -48,6 +49,7 @@ class Judge:
     sideband: Events
     region: Region
     strips: tuple[Interval, ...]
+    observables: Observables
     classifier: WeakClassifier
     folds: int
     oversampling: float
@@ -59,6 +61,7 @@ class Judge:
         return {
             "strips": [[strip.low, strip.high] for strip in self.strips],
             "region": asdict(self.region),
+            "observables": specification(self.observables),
             "classifier": specification(self.classifier),
             "folds": self.folds,
             "oversampling": self.oversampling,
@@ -103,10 +106,11 @@ class Judge:
     ) -> Verdict:
         seeds = self.seeds.many("strip test", 3 + self.folds)
         start = time.perf_counter()
-        data, template = draw_strips(
+        events, drawn = draw_strips(
             generator, self.sideband, self.strips, oversampling=self.oversampling, seeds=seeds[:2]
         )
         seconds = time.perf_counter() - start
+        data, template = self.observables.of_events(events), self.observables.of_template(drawn)
         sample, generated = samples(data, template, self.folds, seed=seeds[2])
         fit = cross_fit(
             self.classifier,
@@ -118,7 +122,7 @@ class Judge:
         )
         wasserstein, energy = self._distances(data, template)
         order = np.random.default_rng(self.seeds("likelihood")).permutation(len(data))
-        some = data[np.sort(order[:_LIKELIHOOD])]
+        some = events[np.sort(order[:_LIKELIHOOD])]
         log_prob = _log_prob(generator, some)
         judgement = Judgement(
             name=name,

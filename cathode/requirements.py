@@ -12,7 +12,7 @@ from analysis.folds import fold_of
 from cathode.background import events_passing
 from cathode.crossfit import MINIMUM
 from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError
-from cathode.region import Interval
+from cathode.region import Interval, Region
 
 if TYPE_CHECKING:
     from cathode.search import Search
@@ -27,7 +27,7 @@ def require(events: Events, search: Search) -> None:
 
     Raises
     ------
-    EmptyRegionError, TooFewEventsError, ConstantFeatureError
+    EmptyRegionError, TooFewEventsError
         With the place, what is there and what is needed.
     """
     region = search.region
@@ -40,9 +40,6 @@ def require(events: Events, search: Search) -> None:
     if search.closure:
         strips = region.strips(fraction=search.strip_fraction)
         require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
-    if events.x.ndim == 2:
-        _require_spread(events, signal, "signal region")
-        _require_spread(events, sideband, "sidebands")
 
 
 def require_strips(
@@ -98,6 +95,19 @@ def _require_folds(
             )
     for efficiency in background_efficiencies:
         events_passing(efficiency, size // folds, f"the template events of a fold of {where}")
+
+
+def require_spread(events: Events, region: Region) -> None:
+    """Refuse features that can not be learned from; `events` are as the classifier sees them.
+
+    Raises
+    ------
+    ConstantFeatureError
+        With the name, the value and the place.
+    """
+    if events.x.ndim == 2:
+        _require_spread(events, region.signal(events.mass), "signal region")
+        _require_spread(events, region.sideband(events.mass), "sidebands")
 
 
 def _require_spread(events: Events, mask: BoolArray, where: str) -> None:

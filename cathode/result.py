@@ -153,7 +153,8 @@ class SearchResult(Document):
     Attributes
     ----------
     region : borders of the signal region and the sidebands, GeV.
-    columns : names of the features.
+    columns : names of the features that were read.
+    observables : kind and hyperparameters of what the classifier saw of them.
     counts : how many events went where.
     mass_model : the fit of the sideband spectrum.
     cuts : one per background efficiency, in the order in which they were asked for.
@@ -177,6 +178,7 @@ class SearchResult(Document):
     counts: Counts
     mass_model: MassModelSummary
     cuts: tuple[CutResult, ...]
+    observables: dict[str, Any] = field(default_factory=lambda: {"kind": "as_read"})
     closures: tuple[Closure, ...] = ()
     sculpting: tuple[Sculpting, ...] = ()
     systematics: dict[float, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from cathode.background import Cut
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.crossfit import held_out_scores
 from cathode.errors import RunFolderError
+from cathode.observables import Observables, create
 from cathode.region import Region
 from cathode.result import SearchResult
 
@@ -37,6 +38,7 @@ class Scorer:
 
     region: Region
     columns: tuple[str, ...]
+    observables: Observables
     classifiers: tuple[WeakClassifier, ...]
     cuts: tuple[Cut, ...]
 
@@ -47,6 +49,10 @@ class Scorer:
                 f"The events have the features {', '.join(events.columns)}; the search was trained on "
                 f"{', '.join(self.columns)}, in this order."
             )
+        return self.of_seen(self.observables.of_events(events))
+
+    def of_seen(self, events: Events) -> Scores:
+        """Score events whose features are the observables already."""
         fold = fold_of(events.ids, len(self.classifiers))
         score = held_out_scores(self.classifiers, events.x, fold)
         return Scores(score, fold, np.array([cut.passes(score, fold) for cut in self.cuts]))
@@ -68,6 +74,7 @@ class Scorer:
         return cls(
             Region(result.region.low, result.region.high, result.region.sideband_low, result.region.sideband_high),
             result.columns,
+            create(result.observables),
             tuple(load_classifier(place / CLASSIFIERS / f"fold_{fold}") for fold in range(folds)),
             tuple(Cut(c.background_efficiency, np.array(c.thresholds)) for c in result.cuts),
         )

@@ -25,10 +25,11 @@ from cathode.crossfit import CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError
 from cathode.evaluation import evaluate, sculpting
 from cathode.folder import RunFolder, versions
+from cathode.observables import AsRead, Observables
 from cathode.products import write_products
 from cathode.progress import Progress
 from cathode.region import Interval, Region
-from cathode.requirements import require
+from cathode.requirements import require, require_spread
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
@@ -58,6 +59,7 @@ class Search:
     region : the window and its sidebands.
     generator : learns p(x | m) in the sidebands and draws the template in the window.
     mass_model : learns p(m) in the sidebands and draws the masses of the template.
+    observables : what the classifier sees of an event, of data and template alike; by default what was read.
     classifier : tells data from template; one copy per fold.
     folds : parts of the data; each is scored by a classifier that was trained on the others.
     oversampling : template events per data event of the signal region.
@@ -73,6 +75,7 @@ class Search:
     region: Region
     generator: ConditionalGenerator = field(default_factory=_default_generator)
     mass_model: MassModel = field(default_factory=DijetFitMass)
+    observables: Observables = field(default_factory=AsRead)
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
     folds: int = 5
     oversampling: float = 4
@@ -115,11 +118,13 @@ class Search:
             If `output` belongs to another search.
         """
         require(events, self)
+        say, clock, seeds = progress or _silent, _Clock(), Seeds(self.seed)
+        sideband = events[self.region.sideband(events.mass)]
+        with clock("observables"):
+            seen = self._seen(events)
+            signal = seen[self.region.signal(seen.mass)]
         fingerprint = self.fingerprint(events)
         folder = RunFolder.claim(output, fingerprint, self.settings())
-        say, clock, seeds = progress or _silent, _Clock(), Seeds(self.seed)
-        signal = events[self.region.signal(events.mass)]
-        sideband = events[self.region.sideband(events.mass)]
 
         with clock("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
@@ -127,7 +132,8 @@ class Search:
             generator, strip_generator = self._train(sideband, seeds, folder, say)
         with clock("template"):
             size = round(self.oversampling * len(signal))
-            template = draw_template(generator, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
+            drawn = draw_template(generator, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
+            template = self.observables.of_template(drawn)
             fold = template_folds(len(template), self.folds, seed=seeds("folds"))
         with clock("classifier"):
             data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
@@ -138,16 +144,18 @@ class Search:
         with clock("evaluation"):
             say("evaluation", 0, 1)
             cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
-            scorer = Scorer(self.region, events.columns, fit.classifiers, cuts)
-            selected = events[self.region.signal(events.mass) | self.region.sideband(events.mass)]
-            scores = scorer(selected)
-            shape = sculpting(selected, scores, cuts, self.region)
+            scorer = Scorer(self.region, events.columns, self.observables, fit.classifiers, cuts)
+            scores = scorer.of_seen(seen)
+            shape = sculpting(seen, scores, cuts, self.region)
+            if reference is not None:
+                reference = self.observables.of_events(reference[self.region.signal(reference.mass)])
             idealised = seeds.many("idealised", self.folds)
-            ranking = evaluate(signal, fit.data, self.classifier, data, reference, self.region, idealised, cuts)
+            ranking = evaluate(signal, fit.data, self.classifier, data, reference, idealised, cuts)
             say("evaluation", 1, 1)
         result = SearchResult(
             region=RegionSummary(**asdict(self.region)),
             columns=events.columns,
+            observables=specification(self.observables),
             counts=_counts(self.region, events, len(template)),
             mass_model=summary_of_mass_model(mass_model, self.region, signal),
             cuts=tuple(_test(cut, signal, data, generated, fit, strips) for cut in cuts),
@@ -164,7 +172,7 @@ class Search:
         )
         result = dataclasses.replace(result, warnings=warnings_of(result))
         if folder.path is not None:
-            write_products(folder.path, selected, scores, scorer, template, fold, fit, mass_model, shape, ranking)
+            write_products(folder.path, seen, scores, scorer, template, fold, fit, mass_model, shape, ranking)
             result.write(folder.path / RESULT)
         return result
 
@@ -176,6 +184,7 @@ class Search:
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
         require(events, self)
+        self._seen(events)
         folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
         say, seeds = progress or _silent, Seeds(self.seed)
         sideband = events[self.region.sideband(events.mass)]
@@ -187,7 +196,7 @@ class Search:
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
-        for name in ("generator", "mass_model", "classifier"):
+        for name in ("generator", "mass_model", "observables", "classifier"):
             plain[name] = specification(plain[name])
         plain["region"] = asdict(self.region)
         plain["background_efficiencies"] = list(self.background_efficiencies)
@@ -200,6 +209,13 @@ class Search:
         arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
         text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _seen(self, events: Events) -> Events:
+        """The events of window and sidebands as the classifier sees them."""
+        selected = events[self.region.signal(events.mass) | self.region.sideband(events.mass)]
+        seen = self.observables.of_events(selected)
+        require_spread(seen, self.region)
+        return seen
 
     @property
     def _strips(self) -> tuple[Interval, Interval]:
@@ -260,6 +276,7 @@ class Search:
             with_members(self.classifier, self.closure_members),
             sideband,
             self._strips,
+            observables=self.observables,
             folds=self.folds,
             oversampling=self.oversampling,
             background_efficiencies=self.background_efficiencies,

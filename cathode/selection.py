@@ -19,6 +19,7 @@ from cathode.errors import TemplateError
 from cathode.folder import RunFolder, versions
 from cathode.judgements import Selection, ranked
 from cathode.judging import Judge, Verdict, compared
+from cathode.observables import AsRead, Observables
 from cathode.progress import Progress
 from cathode.region import Region
 from cathode.requirements import require_strips
@@ -41,6 +42,7 @@ def select_generator(
     strips: Sequence[tuple[float, float]] | None = None,
     strip_fraction: float = 0.5,
     best_states: Sequence[int] = (),
+    observables: Observables | None = None,
     classifier: WeakClassifier | None = None,
     folds: int = 5,
     oversampling: float = 4,
@@ -72,6 +74,7 @@ def select_generator(
         sideband=sideband,
         region=region,
         strips=region.strips(fraction=strip_fraction) if strips is None else region.sideband_strips(strips),
+        observables=AsRead() if observables is None else observables,
         classifier=BoostedTrees(members=10) if classifier is None else classifier,
         folds=folds,
         oversampling=oversampling,

@@ -17,6 +17,7 @@ from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closu
 from cathode.background import Count, count, make_cut
 from cathode.classifiers import WeakClassifier
 from cathode.crossfit import CrossFit, Sample, cross_fit
+from cathode.observables import Observables
 from cathode.region import Interval, Region
 from cathode.result import Closure
 from cathode.templates import Template, draw_at, template_folds
@@ -54,6 +55,7 @@ def strip_test(
     events: Events,
     strips: Sequence[Interval],
     *,
+    observables: Observables,
     folds: int,
     oversampling: float,
     background_efficiencies: Sequence[float],
@@ -78,6 +80,7 @@ def strip_test(
         data, template = draw_strips(
             generator, events, strips, oversampling=oversampling, limit=limit, seeds=(seeds[0][0], drawn[1])
         )
+        data, template = observables.of_events(data), observables.of_template(template)
         sample, generated = samples(data, template, folds, seed=drawn[2])
         place = folder if folder is None or number == 0 else folder.with_name(f"{folder.name}_{number}")
         part = _part(progress, number, len(seeds))

@@ -32,6 +32,11 @@ _GENERATORS: dict[str, str | type] = {
     "residual": "generators.tabular.residual:ResidualFlow",
     "consistency": "generators.tabular.consistency:Consistency",
     "zuko": "generators.tabular.zuko:ZukoFlow",
+    "epic_fm": "generators.jets.epic_fm:EpicFM",
+    "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
+    "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",
+    "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
+    "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
 }
 
 _BIJECTIONS: dict[str, str | type] = {

@@ -71,8 +71,15 @@ class MassModelConfig(Component):
     kind: str = "dijet_fit"
 
 
+class ObservablesConfig(Component):
+    """Observables of `cathode.observables`."""
+
+    role: ClassVar[str] = "observables"
+    kind: str = "as_read"
+
+
 def kinds(role: str) -> tuple[str, ...]:
-    """Names that `kind` may have for a generator, a classifier or a mass model."""
+    """Names that `kind` may have for a generator, a classifier, observables or a mass model."""
     if role == "generator":
         from generators.registry import kinds as generator_kinds
 
@@ -81,6 +88,10 @@ def kinds(role: str) -> tuple[str, ...]:
         from cathode.classifiers import kinds as classifier_kinds
 
         return classifier_kinds()
+    if role == "observables":
+        from cathode.observables import kinds as observables_kinds
+
+        return observables_kinds()
     return tuple(MASS_MODELS)
 
 
@@ -104,6 +115,11 @@ def component_class(role: str, kind: str) -> type:
 
         chosen: type = classifier_class(kind)
         return chosen
+    if role == "observables":
+        from cathode.observables import observables_class
+
+        seen: type = observables_class(kind)
+        return seen
     module, name = MASS_MODELS[kind].split(":")
     found: type = getattr(import_module(module), name)
     return found

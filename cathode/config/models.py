@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cathode.config.components import ClassifierConfig, GeneratorConfig, MassModelConfig
+from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
 from cathode.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ class AnalysisConfig(Section):
     region: RegionConfig
     mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig())
     template: TemplateConfig = Field(default_factory=lambda: TemplateConfig())
+    observables: ObservablesConfig = Field(default_factory=lambda: ObservablesConfig())
     classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
     folds: int = Field(default=5, ge=2)
     background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
@@ -277,6 +278,7 @@ class AnalysisConfig(Section):
             region=Region(low, high, *outer),
             mass_model=self.mass_model.build(),
             generator=self.template.generator.build(),
+            observables=self.observables.build(),
             classifier=self.classifier.build(),
             folds=self.folds,
             oversampling=self.template.oversampling,
@@ -299,11 +301,12 @@ class AnalysisConfig(Section):
 
         return yaml.safe_dump(self.resolved(), sort_keys=False, allow_unicode=True, width=120)
 
-    def components(self) -> Mapping[str, GeneratorConfig | ClassifierConfig | MassModelConfig]:
+    def components(self) -> Mapping[str, Component]:
         """Path in the file -> exchangeable part."""
         return {
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
+            "observables": self.observables,
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
         }

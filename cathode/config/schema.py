@@ -7,7 +7,12 @@ from typing import Any
 from cathode.config.components import component_class, hyperparameter_model, kinds
 from cathode.config.models import AnalysisConfig
 
-_ROLES = {"GeneratorConfig": "generator", "ClassifierConfig": "classifier", "MassModelConfig": "mass_model"}
+_ROLES = {
+    "GeneratorConfig": "generator",
+    "ObservablesConfig": "observables",
+    "ClassifierConfig": "classifier",
+    "MassModelConfig": "mass_model",
+}
 
 
 def schema() -> dict[str, Any]:

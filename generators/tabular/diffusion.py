@@ -28,10 +28,10 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 #: Samplers that walk along the circle; those of `SAMPLERS` step in the level of noise.
-_WALKS = ("midpoint", "rk4")
+WALKS = ("midpoint", "rk4")
 
 #: Mean and width of ln σ in training under EDM, from Karras et al. for data of half the width of ours.
-_EDM_NOISE = (-0.5, 1.2)
+EDM_NOISE = (-0.5, 1.2)
 
 
 @register
@@ -69,7 +69,7 @@ class Diffusion(TabularDensity):
     def __post_init__(self) -> None:
         for name, value, known in (
             ("schedule", self.schedule, SCHEDULES),
-            ("sampler", self.sampler, (*_WALKS, *SAMPLERS)),
+            ("sampler", self.sampler, (*WALKS, *SAMPLERS)),
         ):
             if value not in known:
                 raise HyperparameterError(f"{name} '{value}' is not one of {', '.join(known)}.")
@@ -97,12 +97,12 @@ class DiffusionDensity(ContinuousDensity):
             schedule=Trigonometric(*schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()),
             clock=by_log_noise,
             walk=FixedSteps(
-                STEPS[settings.sampler if settings.sampler in _WALKS else "midpoint"], settings.sampling_steps
+                STEPS[settings.sampler if settings.sampler in WALKS else "midpoint"], settings.sampling_steps
             ),
             trace=density_trace(settings.log_density, settings.probes),
             solver=FixedSteps(STEPS["rk4"], settings.density_steps),
         )
-        self.levels: Levels = LogNormalNoise(*_EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
+        self.levels: Levels = LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
         self.sampler = settings.sampler
         self.noise_levels = noise_levels(schedule, settings.sampling_steps)
 
@@ -118,7 +118,7 @@ class DiffusionDensity(ContinuousDensity):
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """See `ConditionalSampler`."""
-        if self.sampler in _WALKS:
+        if self.sampler in WALKS:
             return super().transport(noise, c)
         sampler = SAMPLERS[self.sampler]()
         # Noisy data of unit variance have this width, with hardly any trace of the data.

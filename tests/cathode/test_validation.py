@@ -13,6 +13,7 @@ from analysis.events import Events
 from cathode.background import make_cut
 from cathode.crossfit import cross_fit
 from cathode.errors import ConfigError
+from cathode.observables import AsRead
 from cathode.result import Sculpting, SearchResult
 from cathode.validation import (
     StripTest,
@@ -44,7 +45,7 @@ def strips_of(events: Events, generator: Any, **changes: Any) -> StripTest:
         "limit": 10**6,
         "seeds": [tuple(range(8))],
     }
-    return strip_test(generator, Discriminant(), events, STRIPS, **{**settings, **changes})
+    return strip_test(generator, Discriminant(), events, STRIPS, observables=AsRead(), **{**settings, **changes})
 
 
 class TestStrips:

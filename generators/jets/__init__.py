@@ -1,0 +1,1 @@
+"""Generators of jets as clouds of constituents, and of events made of them."""

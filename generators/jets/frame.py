@@ -1,0 +1,297 @@
+"""The frame of all generators of clouds: a model is a file that fills one hole, `build`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.artifact import fingerprint
+from generators.bijections.frame import FittedBijection, uniform
+from generators.context import ContextMap
+from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
+from generators.frame import ConditionalNetwork, NetworkGenerator, check_rows, device_of, under
+from generators.jets.lengths import prefix_mask
+from generators.jets.multiplicity import Multiplicity
+from generators.protocols import Array, Monitor
+from generators.registry import create
+from generators.training.batches import TrainingData
+from generators.training.settings import TrainingSettings
+
+#: Place of pT among the features of a constituent; a constituent without any is absent.
+PT = 2
+
+#: Clouds that are drawn or judged at once; bounds the memory whatever is asked for.
+_CHUNK = 1 << 13
+
+#: Constituents that are enough to fit the preprocessing.
+_FITTED = 1_000_000
+
+_NOISE = 0x6E6F697365
+
+
+class CloudNetwork(ConditionalNetwork):
+    """A network with a loss and a sampler of clouds in the space behind the preprocessing.
+
+    z (N, P, F) holds the present points first and zeros after them; every feature has about zero mean and unit
+    variance. The last column of c (N, C + 1) is the number of points, the others lie in [−1, 1] over the training
+    range. `multiplicity` knows p(n | c), or is None where the number is always given.
+    """
+
+    features: int
+    multiplicity: Multiplicity | None
+
+    @abstractmethod
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every cloud, (N,), given its number of points (N,)."""
+
+    @abstractmethod
+    def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
+        """What becomes of normal noise (N, P, F), zero where a point is absent, at c (N, C): z (N, P, F)."""
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """See `ConditionalNetwork`: the loss of the points, and that of their number if that is learned."""
+        counts, c = c[:, -1].long(), c[:, :-1]
+        loss = self.points_loss(counts, z, c)
+        return loss if self.multiplicity is None else loss - self.multiplicity.log_prob(counts, c)
+
+
+class CloudDensity(CloudNetwork):
+    """A sampler of clouds that knows its density."""
+
+    @abstractmethod
+    def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | n, c), (N,), of the present points."""
+
+
+S = TypeVar("S", bound=CloudNetwork)
+
+
+@dataclass(kw_only=True, eq=False)
+class CloudGenerator(NetworkGenerator[S]):
+    """A generator of clouds x (N, P, F ≥ 3) given a context: jets as sets of constituents.
+
+    The last axis is (Δη, Δφ, pT / pT of the jet, …), further features as they come; a constituent with pT = 0 is
+    absent, and comes back as zeros after the present ones, which are sorted by falling pT. `multiplicity` is the column
+    of the context that holds the number of constituents; without one it is learned as p(n | c). `bijection` acts on
+    the constituents, all features and ln pT in the place of pT.
+    """
+
+    multiplicity: int | None = None
+    bijection: str | dict[str, Any] = "quantile_normal"
+    training: TrainingSettings
+
+    def fit(
+        self,
+        x: Array,
+        context: Array,
+        *,
+        weights: Array | None = None,
+        seed: int,
+        monitor: Monitor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Learn from x (N, P, F), context (N, C) and optional event weights (N,), which may be negative.
+
+        Rows of weight zero are left out.
+
+        Raises
+        ------
+        NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
+            Before anything changes.
+        DivergedError, CheckpointError
+            From the training.
+        """
+        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        _check(x, context, w)
+        used = w != 0
+        clouds, counts = _present_first(torch.as_tensor(np.asarray(x, np.float64)[used]))
+        raw = torch.as_tensor(np.asarray(context, np.float64)[used])
+        self._check_counts(counts, raw)
+        w_t = torch.as_tensor(w[used])
+        bijection = self._fitted_bijection(clouds, counts, w_t, seed)
+        points, context_map = clouds.shape[1], ContextMap.of(raw)
+        z, _ = _behind(bijection, clouds, counts, seed)
+        c = torch.cat([context_map(raw), counts[:, None].double()], dim=1)
+        self.points_ = points
+        data = TrainingData(z.float(), c.float(), w_t.float())
+        trained = self.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+        self.bijection_ = bijection
+        data_hash = fingerprint(x, context, weights)
+        self.keep(trained, context_map, features=clouds.shape[2], seed=seed, data_hash=data_hash)
+        return self
+
+    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
+        """Draw one cloud per context row: (N, C) -> (N, P, F)."""
+        raw, c = self._context(context)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(c), generator=generator)
+        out = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float32)
+        with torch.no_grad():
+            for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
+                for chunk in torch.split(rows, _CHUNK):
+                    out[chunk] = self._draw(network, raw[chunk], c[chunk], generator)
+        return out.numpy()
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one event."""
+        self._require_fit()
+        return (self.points_, self.features_)
+
+    def preprocessing(self) -> dict[str, Tensor]:
+        """See `NetworkGenerator`."""
+        out = {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
+        return out | {"points": torch.tensor(self.points_)}
+
+    def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
+        """See `NetworkGenerator`."""
+        self.bijection_ = create(_specification(self.bijection))
+        self.bijection_.load_state_dict(under("bijection.", state))
+        self.points_ = int(state["points"])
+        return self.bijection_.features
+
+    def counting(self, context: int) -> Multiplicity | None:
+        """What a network of `build` learns of the number of points, of which there are at most `points_`."""
+        return Multiplicity(context, self.points_) if self.multiplicity is None else None
+
+    def untrained(self, data: TrainingData, *, seed: int) -> S:
+        """See `NetworkGenerator`; the column with the number of points is none of the context."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.build(data.x.shape[-1], data.context.shape[1] - 1)
+
+    def _draw(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        device = device_of(network)
+        if self.multiplicity is None:
+            assert network.multiplicity is not None
+            counts = network.multiplicity.draw(c.to(device), generator)
+        else:
+            counts = raw[:, self.multiplicity].round().long().clamp(0, self.points_)
+        mask = prefix_mask(counts, self.points_)
+        noise = torch.randn(len(c), self.points_, self.features_, generator=generator)
+        z = network.transport((noise * mask[..., None]).to(device), counts.to(device), c.to(device)).cpu()
+        rows = self.bijection_.inverse(z[mask].double())
+        clouds = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float64)
+        rows[:, PT] = rows[:, PT].exp()
+        clouds[mask] = rows
+        falling = torch.argsort(clouds[..., PT], dim=1, descending=True, stable=True)
+        return clouds.gather(1, falling[..., None].expand_as(clouds)).float()
+
+    def _fitted_bijection(self, clouds: Tensor, counts: Tensor, weights: Tensor, seed: int) -> FittedBijection:
+        mask = prefix_mask(counts, clouds.shape[1])
+        rows, w = _with_log(clouds[mask]), weights.repeat_interleave(counts)
+        if len(rows) > _FITTED:
+            some = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_FITTED].sort().values
+            rows, w = rows[some], w[some]
+        bijection: FittedBijection = create(_specification(self.bijection))
+        noise = uniform(rows, seed=seed ^ _NOISE)
+        return bijection.fit(rows, w, rows.new_zeros(len(rows), 0), noise)
+
+    def _check_counts(self, counts: Tensor, context: Tensor) -> None:
+        column = self.multiplicity
+        if column is None:
+            return
+        if not -context.shape[1] <= column < context.shape[1]:
+            raise HyperparameterError(
+                f"multiplicity = {column}: the context has {context.shape[1]} columns, none of which is that."
+            )
+        wrong = context[:, column] != counts
+        if bool(wrong.any()):
+            row = int(wrong.int().argmax())
+            raise ShapeError(
+                f"context, column {column}, should hold the number of constituents: in {int(wrong.sum())} of "
+                f"{len(counts)} rows it does not (row {row}: {float(context[row, column]):g} for {int(counts[row])})."
+            )
+
+
+@dataclass(kw_only=True, eq=False)
+class CloudDensityGenerator(CloudGenerator[CloudDensity]):
+    """A generator of clouds that knows its density."""
+
+    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
+        """Log p(x | c), (N,), for clouds x (N, P, F) and context (N, C): natural, per unit of every present feature.
+
+        It is the density of the constituents in a given order; that of the unordered set is n! times as large. With
+        p(n | c) unless the number of constituents is part of the context, where it is the density given n.
+        """
+        raw, c = self._context(context)
+        _check(x, context, np.ones(len(x)), minimum=0)
+        if np.shape(x)[2] != self.features_:
+            raise ShapeError(f"x has {np.shape(x)[2]} features; this density was fitted with {self.features_}.")
+        clouds, counts = _present_first(torch.as_tensor(np.asarray(x, np.float64)))
+        self._check_counts(counts, raw)
+        if len(counts) and int(counts.max()) > self.points_:
+            raise ShapeError(
+                f"x has up to {int(counts.max())} constituents; this density was fitted with at most {self.points_}."
+            )
+        clouds = torch.nn.functional.pad(clouds[:, : self.points_], (0, 0, 0, max(0, self.points_ - clouds.shape[1])))
+        parts = []
+        with torch.no_grad():
+            for chunk in torch.split(torch.arange(len(c)), _CHUNK):
+                z, log_det = _behind(self.bijection_, clouds[chunk], counts[chunk], seed=0)
+                each = [self._log_density(network, z, counts[chunk], c[chunk]) for network in self.networks_]
+                parts.append(torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each)) + log_det)
+        return torch.cat(parts).numpy() if parts else np.empty(0)
+
+    def _log_density(self, network: CloudDensity, z: Tensor, counts: Tensor, c: Tensor) -> Tensor:
+        device = device_of(network)
+        counts, c = counts.to(device), c.to(device)
+        out = network.log_density(counts, z.float().to(device), c).double()
+        if network.multiplicity is not None:
+            out = out + network.multiplicity.log_prob(counts, c).double()
+        return out.cpu()
+
+
+def _specification(bijection: str | dict[str, Any]) -> dict[str, Any]:
+    return {"kind": bijection} if isinstance(bijection, str) else bijection
+
+
+def _present_first(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Clouds with their present points first, otherwise in the order that they had, and the number of those (N,)."""
+    present = x[..., PT] > 0
+    order = torch.argsort((~present).to(torch.int8), dim=1, stable=True)
+    clouds = x.gather(1, order[..., None].expand_as(x))
+    counts = present.sum(dim=1)
+    return clouds * prefix_mask(counts, x.shape[1])[..., None], counts
+
+
+def _with_log(rows: Tensor) -> Tensor:
+    """Constituents (M, F) with ln pT in the place of pT."""
+    out = rows.clone()
+    out[:, PT] = out[:, PT].log()
+    return out
+
+
+def _behind(bijection: FittedBijection, clouds: Tensor, counts: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Clouds (N, P, F) behind the preprocessing, and its log|det| (N,)."""
+    mask = prefix_mask(counts, clouds.shape[1])
+    rows = _with_log(clouds[mask])
+    at, log_det = bijection.forward(rows, rows.new_zeros(len(rows), 0), uniform(rows, seed=seed ^ _NOISE))
+    z = torch.zeros_like(clouds)
+    z[mask] = at
+    cloud = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    return z, torch.zeros(len(counts), dtype=z.dtype).index_add(0, cloud, log_det - rows[:, PT])
+
+
+def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
+    if np.ndim(x) != 3 or np.shape(x)[2] < 3:
+        raise ShapeError(
+            f"x must be (N, P, F) with at least the three features Δη, Δφ and pT of a constituent; it is {np.shape(x)}."
+        )
+    if minimum is None:
+        check_rows(x, context, weights)
+    else:
+        check_rows(x, context, weights, minimum)
+    negative = np.asarray(x)[..., PT] < 0
+    if negative.any():
+        row = int(np.argmax(negative.any(axis=1)))
+        raise NonFiniteInputError(
+            f"x: {int(negative.sum())} constituents have negative pT (first in row {row}); absent ones have pT = 0."
+        )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from analysis.events import Events, FloatArray
+from analysis.features.substructure import DIJET_SUBSTRUCTURE, dijet_substructure
+from cathode.config import parse_config
+from cathode.errors import ConfigError
+from cathode.observables import AsRead, DijetSubstructure, Observables, create, kinds, register
+from cathode.specification import specification
+from cathode.templates import Template
+
+
+def constituents(n: int, seed: int) -> FloatArray:
+    rng = np.random.default_rng(seed)
+    pt = rng.exponential(60, (n, 2, 12)) + 20
+    eta, phi = 0.2 * rng.standard_normal((2, n, 2, 12))
+    phi[:, 1] += 2.5
+    return np.stack([pt, eta, phi], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Ratio(Observables):
+    """The ratio of the two columns, the only one of a test."""
+
+    kind: ClassVar[str] = "test_ratio"
+
+    power: float = 1.0
+
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return (f"{columns[0]}/{columns[1]}",)
+
+    def compute(self, x: FloatArray) -> FloatArray:
+        return (x[:, :1] / x[:, 1:]) ** self.power
+
+
+def test_as_read_changes_nothing() -> None:
+    events = Events(np.arange(6.0).reshape(3, 2), np.ones(3), ("a", "b"))
+    seen = AsRead().of_events(events)
+    assert np.array_equal(seen.x, events.x)
+    assert seen.columns == ("a", "b")
+
+
+def test_data_and_template_go_through_the_same_function() -> None:
+    x = constituents(40, 1)
+    events = Events(x, np.full(40, 3000.0), ("pt", "eta", "phi"))
+    some = DijetSubstructure(columns=("tau21_heavy", "mj_light"))
+    seen, template = some.of_events(events), some.of_template(Template(x, events.mass))
+    assert np.array_equal(seen.x, template.x)
+    assert seen.columns == ("tau21_heavy", "mj_light")
+    whole = dijet_substructure(x)
+    np.testing.assert_array_equal(seen.x[:, 0], whole[:, DIJET_SUBSTRUCTURE.index("tau21_heavy")])
+    np.testing.assert_array_equal(seen.mass, events.mass)
+
+
+def test_rows_keep_their_identity() -> None:
+    x = constituents(40, 2)
+    events = Events(x, np.arange(40.0), ("pt", "eta", "phi"))
+    order = np.random.default_rng(3).permutation(40)
+    whole, part = DijetSubstructure().of_events(events), DijetSubstructure().of_events(events[order])
+    np.testing.assert_array_equal(whole.x[order], part.x)
+
+
+@pytest.mark.parametrize("made", [AsRead(), DijetSubstructure(), DijetSubstructure(columns=("n_light",))])
+def test_specification_makes_the_same_again(made: Observables) -> None:
+    assert create(specification(made)) == made
+
+
+def test_own_observables_enter_by_name() -> None:
+    register(Ratio)
+    assert "test_ratio" in kinds()
+    events = Events(np.array([[4.0, 2.0]]), np.ones(1), ("a", "b"))
+    assert create({"kind": "test_ratio", "power": 2.0}).of_events(events).feature("a/b")[0] == 4.0
+
+    class Other(Ratio):
+        kind: ClassVar[str] = "test_ratio"
+
+    with pytest.raises(ValueError, match="taken"):
+        register(Other)
+
+
+def test_unknown_names_are_named() -> None:
+    with pytest.raises(ConfigError, match="dijet_substructure"):
+        create({"kind": "dijet_substructur"})
+    with pytest.raises(ConfigError, match="tau21_light"):
+        DijetSubstructure(columns=("tau21_ligt",))
+    text = (
+        "data: {files: x.root}\nregion: {signal: [3, 4]}\nobservables: {kind: dijet_substructure, columns: [mj_lihgt]}"
+    )
+    with pytest.raises(ConfigError, match="mj_light"):
+        parse_config(text).observables.build()
