@@ -1,4 +1,4 @@
-"""`cathode train` and `sample`."""
+"""`cathode train`, `sample` and `export`."""
 
 from __future__ import annotations
 
@@ -53,3 +53,26 @@ def sample(
     Terminal(json).result({"path": str(output), "events": len(template), "columns": ["mass", *columns], "seed": seed})
     if not json:
         typer.echo(output)
+
+
+def export(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="What `cathode train` or `cathode run` wrote, or a saved generator."),
+    ],
+    onnx: Annotated[Path, typer.Option("--onnx", metavar="OUT", help="Folder for sampler.onnx and log_prob.onnx.")],
+    plugins: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Write a trained generator for other programs: ONNX files that need neither Python nor torch."""
+    from cathode.exporting import export_onnx
+
+    load_plugins(plugins)
+    exported = export_onnx(folder, onnx)
+    files = {name: str(path) for name, path in exported.files.items()}
+    Terminal(json).result({"files": files, "refused": exported.refused})
+    if not json:
+        for path in files.values():
+            typer.echo(path)
+        for reason in exported.refused.values():
+            typer.echo(reason, err=True)

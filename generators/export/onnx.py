@@ -61,10 +61,12 @@ def export_log_prob(generator: TabularDensity, path: str | os.PathLike[str]) -> 
 
 
 def _export(generator: Any, form: type[Any], path: str | os.PathLike[str]) -> Path:
-    needed = TabularDensity if form is LogProb else TabularGenerator
+    needed, what = (TabularDensity, "density") if form is LogProb else (TabularGenerator, "generator")
     kind = getattr(generator, "kind", type(generator).__name__)
     if not isinstance(generator, needed):
-        raise ExportError(f"'{kind}' is no {needed.__name__}, so its {form.name} can not be exported.")
+        raise ExportError(
+            f"'{kind}' is no {what} of feature vectors ({needed.__name__}), so its {form.name} can not be exported."
+        )
     if not hasattr(generator, "networks_"):
         raise NotFittedError(f"This '{kind}' has not been fitted; call fit or load a saved one.")
     _require_extra()

@@ -46,7 +46,20 @@ def test_help_is_fast_and_light_and_names_every_verb() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     text, _, seconds = done.stdout.rpartition("CPU ")
     assert float(seconds) < 0.5
-    for verb in ["demo", "run", "validate", "select", "train", "sample", "score", "report", "config", "data", "doctor"]:
+    for verb in [
+        "demo",
+        "run",
+        "validate",
+        "select",
+        "train",
+        "sample",
+        "export",
+        "score",
+        "report",
+        "config",
+        "data",
+        "doctor",
+    ]:
         assert f"│ {verb} " in text
 
 
@@ -72,6 +85,7 @@ def test_a_mistake_of_the_user_is_one_message_on_stderr_and_status_1(analysis: P
         ("report", "nowhere"),
         ("score", "nowhere", "a.root"),
         ("sample", "nowhere"),
+        ("export", "nowhere", "--onnx", "out"),
         ("config", "check", "none.yaml"),
         ("data", "fetch", "none"),
         ("run", "none.yaml", "--plugin", "no_such_module"),

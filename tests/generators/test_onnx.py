@@ -204,7 +204,7 @@ class TestEveryKind:
     def test_log_prob_is_that_of_the_generator(self, made: Exported, rows: int) -> None:
         x, c = events(rows, seed=6)
         if made.log_prob is None:
-            with pytest.raises(ExportError, match="is no TabularDensity"):
+            with pytest.raises(ExportError, match="is no density of feature vectors"):
                 export_log_prob(made.generator, "never.onnx")
         else:
             assert_close(made.density(x=x, context=c), made.generator.log_prob(x, c))
@@ -340,7 +340,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
         export_log_prob,
         r"nothing is written for aten\.erfinv",
     ),
-    "no generator": (lambda: SimpleNamespace(kind="thing"), export_sampler, "'thing' is no TabularGenerator"),
+    "no generator": (
+        lambda: SimpleNamespace(kind="thing"),
+        export_sampler,
+        "'thing' is no generator of feature vectors",
+    ),
 }
 
 
