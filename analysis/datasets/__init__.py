@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from analysis.datasets.jetclass import read_jetclass as read_jetclass
     from analysis.datasets.jetnet import read_jetnet as read_jetnet
     from analysis.datasets.jetnet import read_jetnet_file as read_jetnet_file
-    from analysis.datasets.lhco import convert_lhco_raw as convert_lhco_raw
     from analysis.datasets.lhco import iterate_lhco_raw as iterate_lhco_raw
     from analysis.datasets.lhco import read_lhco_features as read_lhco_features
+    from analysis.datasets.lhco_jets import convert_lhco_raw as convert_lhco_raw
     from analysis.datasets.registry import DatasetFile as DatasetFile
     from analysis.datasets.registry import catalogue as catalogue
     from analysis.datasets.shipped import describe as describe
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "DatasetFile": "analysis.datasets.registry",
     "catalogue": "analysis.datasets.registry",
-    "convert_lhco_raw": "analysis.datasets.lhco",
+    "convert_lhco_raw": "analysis.datasets.lhco_jets",
     "describe": "analysis.datasets.shipped",
     "embedded": "analysis.datasets.shipped",
     "iterate_jetclass": "analysis.datasets.jetclass",

@@ -147,4 +147,4 @@ def _labels(columns: Mapping[str, Column]) -> NDArray[np.int64]:
     odd = flags.sum(axis=1) != 1
     if odd.any():
         raise ConstituentError(f"{int(odd.sum())} of {len(odd)} jets have not exactly one of the labels {LABELS}.")
-    return np.argmax(flags, axis=1).astype(np.int64)
+    return np.asarray(np.argmax(flags, axis=1), dtype=np.int64)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.datasets.dijet_ntuple import dijet_ntuple, shorten_records
+from analysis.datasets.dijet_ntuple import shorten_records
 from analysis.datasets.pandas_hdf import Frame, open_frame
 from analysis.errors import EmptySelectionError, InputFileError
 from analysis.events import Events, SourceFile
@@ -121,46 +120,40 @@ def iterate_lhco_raw(
         yield RawEvents(particles, truth.astype(np.int8), start, frame.rows)
 
 
-def convert_lhco_raw(
-    path: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    chunk: int = EVENTS_PER_CHUNK,
-    key: str | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """Cluster a raw file into large jets and write the NanoAOD-like ntuple that `simulate_dijets` writes.
-
-    Anti-kT jets of R = 1.0 above 20 GeV, the two hardest of each event with N-subjettiness; GeV. One entry per row of
-    the raw file, with event = row + 1, run and luminosity block 1; isSignal is -1 if the file has no labels. `progress`
-    is called as progress("cluster", events done, events). Needs the optional simulation libraries for FastJet.
-
-    Raises
-    ------
-    InputFileError
-        If the file is not a raw file.
-    SimulationError
-        If FastJet is not installed.
-    """
-    from analysis.simulation.jets import leading_jets, substructure
-
-    title = f"LHC Olympics raw file {Path(path).name}, anti-kT R = 1.0; GeV"
-    with dijet_ntuple(output, title=title) as extend:
-        for raw in iterate_lhco_raw(path, chunk=chunk, key=key):
-            jets = shorten_records(substructure(*leading_jets(_present(raw.particles))))
-            n = len(jets)
-            rows = ak.zip({"FatJet": jets, "isSignal": raw.truth}, depth_limit=1)
-            rows["run"] = np.ones(n, np.uint32)
-            rows["luminosityBlock"] = np.ones(n, np.uint32)
-            rows["event"] = np.arange(raw.first + 1, raw.first + n + 1, dtype=np.uint64)
-            extend(rows)
-            if progress is not None:
-                progress("cluster", raw.first + n, raw.total)
-    return Path(output)
-
-
 def _present(particles: NDArray[Any]) -> ak.Array:
     """Jagged massless objects of the padded array: those with momentum."""
     there = particles[..., 0] > 0
     flat = ak.zip({name: particles[there][:, i] for i, name in enumerate(("pt", "eta", "phi"))})
     return ak.unflatten(flat, there.sum(axis=1))
+
+
+def cluster(raw: RawEvents, *, constituents: int | None = None) -> ak.Array:
+    """Anti-kT jets of R = 1.0 above 20 GeV of raw events: the rows of the NanoAOD-like ntuple, one for each event.
+
+    FatJet (N, ≤ 2) are the two hardest with N-subjettiness; PFCands (N, var), if asked for, are up to `constituents` of
+    the hardest particles of each, jet by jet in falling pT, with jetIdx. `event` is the row of the raw file + 1.
+
+    Raises
+    ------
+    SimulationError
+        If FastJet is not installed.
+    """
+    from analysis.simulation.jets import leading_jets, substructure
+
+    jets, members = leading_jets(_present(raw.particles))
+    n = len(jets)
+    fields = {"FatJet": shorten_records(substructure(jets, members)), "isSignal": raw.truth}
+    if constituents is not None:
+        fields["PFCands"] = _candidates(members[:, :, :constituents])
+    rows = ak.zip(fields, depth_limit=1)
+    rows["run"] = np.ones(n, np.uint32)
+    rows["luminosityBlock"] = np.ones(n, np.uint32)
+    rows["event"] = np.arange(raw.first + 1, raw.first + n + 1, dtype=np.uint64)
+    return rows
+
+
+def _candidates(members: ak.Array) -> ak.Array:
+    """Particles of all jets of an event in one list, with the position of their jet."""
+    jet = ak.broadcast_arrays(ak.local_index(members, axis=1), members["pt"])[0]
+    particles = ak.zip({name: members[name] for name in ("pt", "eta", "phi")} | {"jetIdx": jet})
+    return shorten_records(ak.flatten(particles, axis=2))

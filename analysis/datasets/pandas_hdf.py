@@ -55,7 +55,8 @@ class Frame:
         NtupleReadError
             If the bytes can not be decoded.
         """
-        missing = [c for c in columns if c not in self.columns]
+        known = set(self.columns)
+        missing = [c for c in columns if c not in known]
         if missing:
             raise BranchNotFoundError(
                 f"{self.path}: no column {', '.join(map(repr, missing))}. {nearest(missing[0], self.columns)}"
@@ -63,7 +64,8 @@ class Frame:
         stop = self.rows if stop is None else min(stop, self.rows)
         out = np.empty((max(stop - start, 0), len(columns)))
         for block in self.blocks:
-            wanted = [(i, block.columns.index(c)) for i, c in enumerate(columns) if c in block.columns]
+            places = {c: place for place, c in enumerate(block.columns)}
+            wanted = [(i, places[c]) for i, c in enumerate(columns) if c in places]
             if wanted:
                 rows = _rows(self.path, block.dataset, start, stop)
                 values = (rows[block.field] if block.field else rows).reshape(len(out), -1)

@@ -1,4 +1,4 @@
-"""`cathode data`: list, fetch, simulate."""
+"""`cathode data`: list, fetch, cluster, simulate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from cathode.cli.options import Json, Output, Quiet
 from cathode.cli.terminal import Terminal
 
-app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, or simulate dijets.")
+app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, cluster raw ones, or simulate dijets.")
 
 
 @app.command("list")
@@ -68,6 +68,35 @@ def fetch(
     with terminal.progress() as progress:
         path = fetch_by_name(name, folder=folder, offline=offline, progress=progress)
     terminal.result({"name": name, "path": str(path)})
+    if not json:
+        typer.echo(path)
+
+
+@app.command()
+def cluster(
+    raw: Annotated[Path, typer.Argument(metavar="RAW", help="A raw file of the LHC Olympics, such as lhco-raw.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The ROOT file to write.")],
+    constituents: Annotated[
+        int,
+        typer.Option("--constituents", min=0, help="Particles to keep of each jet, the hardest; 0 writes jets only."),
+    ] = 279,
+    trigger: Annotated[
+        float | None, typer.Option(help="Keep events with a jet above so many GeV of pT; the public sample has 1200.")
+    ] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="Events that are clustered at once.")] = 2_000,
+    key: Annotated[str | None, typer.Option(help="Name of the data frame, if the file has several.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cluster raw events into the two leading large jets (extra `simulation`); an interrupted call can be repeated."""
+    from analysis.datasets import convert_lhco_raw
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.progress() as progress:
+        path = convert_lhco_raw(
+            raw, output, constituents=constituents or None, trigger=trigger, chunk=chunk, key=key, progress=progress
+        )
+    terminal.result({"path": str(path), "constituents": constituents, "trigger": trigger})
     if not json:
         typer.echo(path)
 
