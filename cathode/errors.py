@@ -53,3 +53,7 @@ class ClassifierFolderError(CathodeError):
 
 class NotFittedError(CathodeError):
     """A method that needs `fit` was called before it."""
+
+
+class FpndError(CathodeError):
+    """Weights, moments or jets that the Fréchet ParticleNet distance is not defined for."""

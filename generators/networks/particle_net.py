@@ -6,6 +6,7 @@ from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from generators.errors import ShapeError
 
@@ -31,7 +32,7 @@ class ParticleNet(nn.Module):
         super().__init__()
         self.neighbours = neighbours
         known = list(accumulate(widths, initial=features))
-        self.edges = nn.ModuleList(_perceptron(2 * n, width) for n, width in zip(known, widths, strict=False))
+        self.edges = nn.ModuleList(_EdgeConvolution(n, width) for n, width in zip(known, widths, strict=False))
         self.activate = nn.Linear(known[-1], activations)
         self.dropout = nn.Dropout(0.1)
         self.classify = nn.Linear(activations, classes)
@@ -50,8 +51,8 @@ class ParticleNet(nn.Module):
                 f"constituent; it was given {tuple(x.shape)}."
             )
         place = x[..., :2]
-        for perceptron in self.edges:
-            x = torch.cat([_edge_convolution(perceptron, x, _nearest(place, self.neighbours)), x], dim=2)
+        for convolve in self.edges:
+            x = torch.cat([convolve(x, _nearest(place, self.neighbours)), x], dim=2)
             place = x
         activations: Tensor = self.activate(x.mean(dim=1))
         return activations
@@ -62,11 +63,28 @@ class ParticleNet(nn.Module):
         return logits
 
 
-def _perceptron(n: int, width: int) -> nn.Sequential:
-    layers = [
-        part for a, b in pairwise([n, width, width, width]) for part in (nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU())
-    ]
-    return nn.Sequential(*layers)
+class _EdgeConvolution(nn.Module):
+    """Mean (N, P, W) over neighbours j (N, P, k) of a perceptron of (x_i, x_j − x_i), for points x (N, P, F)."""
+
+    def __init__(self, features: int, width: int) -> None:
+        sizes = pairwise([2 * features, width, width, width])
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(part for a, b in sizes for part in (nn.Linear(a, b), nn.BatchNorm1d(b), nn.ReLU()))
+        )
+
+    def forward(self, x: Tensor, neighbours: Tensor) -> Tensor:
+        n, points, k = neighbours.shape
+        weight, features = self.layers.get_parameter("0.weight"), x.shape[2]
+        own, difference = weight[:, :features], weight[:, features:]
+        # The first layer is linear: it needs to see every point once, not every pair.
+        centre = functional.linear(x, own - difference, self.layers.get_parameter("0.bias"))
+        other = functional.linear(x, difference)
+        rows = torch.arange(n, device=x.device)[:, None, None]
+        # Batch normalisation counts pairs, not jets.
+        pairs = (centre[:, :, None] + other[rows, neighbours]).reshape(n * points * k, -1)
+        gathered: Tensor = self.layers[1:](pairs)
+        return gathered.reshape(n, points, k, -1).mean(dim=2)
 
 
 def _nearest(place: Tensor, k: int) -> Tensor:
@@ -75,15 +93,3 @@ def _nearest(place: Tensor, k: int) -> Tensor:
     distance = torch.cdist(place, place, compute_mode="donot_use_mm_for_euclid_dist")
     itself = torch.eye(place.shape[1], dtype=torch.bool, device=place.device)
     return distance.masked_fill(itself, torch.inf).topk(k, dim=2, largest=False).indices
-
-
-def _edge_convolution(perceptron: nn.Module, x: Tensor, neighbours: Tensor) -> Tensor:
-    """Mean (N, P, W) over neighbours j of perceptron(x_i, x_j − x_i)."""
-    n, points, features = x.shape
-    k = neighbours.shape[2]
-    rows = torch.arange(n, device=x.device)[:, None, None]
-    centre = x[:, :, None].expand(n, points, k, features)
-    pairs = torch.cat([centre, x[rows, neighbours] - centre], dim=3)
-    # Batch normalisation counts pairs, not jets.
-    gathered: Tensor = perceptron(pairs.reshape(n * points * k, 2 * features))
-    return gathered.reshape(n, points, k, -1).mean(dim=2)
