@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from analysis.errors import TooFewEventsError
+from analysis.metrics.sampling import Sampling
 from cathode.errors import FpndError
 from cathode.fpnd import activation_moments, fpnd, load_particle_net, network_input, particle_net, published_moments
 from generators.networks.particle_net import ParticleNet
@@ -109,9 +111,18 @@ class TestDistance:
     def test_grows_from_none_of_the_same_jets_to_that_of_others(self, network: ParticleNet) -> None:
         truth = activation_moments(jets(60, seed=6), network)
         scale = np.trace(truth.covariance)
-        assert fpnd(jets(60, seed=6), truth, network) == pytest.approx(0, abs=1e-4 * scale)
-        same, wide = (fpnd(jets(60, seed=7, width=w), truth, network) for w in (0.1, 0.2))
+        assert fpnd(jets(60, seed=6), truth, network, seed=1).value == pytest.approx(0, abs=1e-4 * scale)
+        same, wide = (fpnd(jets(60, seed=7, width=w), truth, network, seed=1).value for w in (0.1, 0.2))
         assert 0 <= same < wide / 5
+
+    def test_over_batches(self, network: ParticleNet) -> None:
+        x = jets(40, seed=8)
+        truth = activation_moments(x, network)
+        halves = fpnd(x, truth, network, sampling=Sampling(20, 2, replacement=False), seed=1)
+        assert halves.value > 0
+        assert halves.error > 0
+        with pytest.raises(TooFewEventsError, match="40 jets"):
+            fpnd(x, truth, network, sampling=Sampling(30, 2, replacement=False), seed=1)
 
     def test_batches_do_not_matter(self, network: ParticleNet) -> None:
         x = jets(30, seed=8)
