@@ -26,7 +26,7 @@ from analysis.jets import COORDINATES, Jets
 
 # ── JetNet ──
 
-LENGTHS = {"g": 100, "q": 83, "t": 61}
+LENGTHS = {"g": 100, "q": 83, "t": 61, "z": 61}
 
 
 def jetnet_arrays(n: int, particles: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,8 +77,9 @@ def test_splits_are_disjoint_complete_and_do_not_depend_on_what_else_is_read(jet
         serial[split] = alone.astype(int).tolist()
     assert sorted(i for rows in serial.values() for i in rows) == list(range(61))
     assert [len(serial[name]) for name in ("train", "validation", "test")] == [43, 9, 9]
-    # A split is no range of the file, and the types have permutations of their own.
+    # A split is no range of the file, and types of equal length have permutations of their own.
     assert serial["test"] != list(range(52, 61))
+    assert serial["test"] != read_jetnet("z", split="test", folder=jetnet).feature("pt").tolist()
     gluons = read_jetnet("g", split="test", fractions=(0.4, 0.45, 0.15), folder=jetnet)
     assert len(gluons) == 15
 
