@@ -88,8 +88,10 @@ def prime_energy_flow_polynomials(clouds: FloatArray) -> Array:
 
 def _primes(clouds: Array) -> Array:
     eta, phi, z = np.moveaxis(clouds, -1, 0)
-    theta = np.hypot(eta[:, :, None] - eta[:, None], wrap(phi[:, :, None] - phi[:, None]))
-    theta2 = theta * theta
+    phi = wrap(phi)
+    turn = np.abs(phi[:, :, None] - phi[:, None])
+    theta2 = (eta[:, :, None] - eta[:, None]) ** 2 + np.minimum(turn, 2 * np.pi - turn) ** 2
+    theta = np.sqrt(theta2)
 
     def neighbours(values: Array, edges: Array = theta) -> Array:
         """Σ_j θ_ij z_j values_j: a branch that ends in j, seen from i."""
