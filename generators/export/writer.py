@@ -44,6 +44,7 @@ class Writer:
         self.nodes: list[Any] = []
         self.constants: dict[str, Array] = {}
         self._first = first
+        self._kinds: dict[str, str] = {}
         self._known: dict[Any, str] = {}
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
@@ -51,8 +52,14 @@ class Writer:
         from onnx import helper
 
         name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        # Each with a name of its own, because fusions of onnxruntime make theirs of it.
+        self._kinds[name] = kind
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
+
+    def kind(self, name: str) -> str | None:
+        """The operation that makes a tensor; none makes inputs and constants."""
+        return self._kinds.get(name)
 
     def constant(self, value: Any, dtype: torch.dtype) -> str:
         """Name of a constant of this type; equal ones are one."""

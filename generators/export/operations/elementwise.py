@@ -23,7 +23,6 @@ written_as(
         aten.reciprocal: "Reciprocal",
         aten.relu: "Relu",
         aten.round: "Round",
-        aten.sigmoid: "Sigmoid",
         aten.sign: "Sign",
         aten.sin: "Sin",
         aten.sqrt: "Sqrt",
@@ -74,9 +73,15 @@ def _exp_minus_one(w: Writer, x: str, dtype: torch.dtype) -> str:
     return w.node("Where", w.node("Less", w.node("Abs", x), one), small, w.node("Sub", exp, one))
 
 
+@written_for(aten.sigmoid)
+def _sigmoid(w: Writer, out: Results, x: Operand) -> str:
+    # Not Sigmoid: times x, onnxruntime 1.20 replaces it by what it lacks in double precision.
+    return w.node("Reciprocal", w.node("Add", w.node("Exp", w.node("Neg", x.name)), w.cast(1, x.dtype)))
+
+
 @written_for(aten.silu)
 def _silu(w: Writer, out: Results, x: Operand) -> str:
-    return w.node("Mul", x.name, w.node("Sigmoid", x.name))
+    return w.node("Mul", x.name, _sigmoid(w, out, x))
 
 
 @written_for(aten.softplus)

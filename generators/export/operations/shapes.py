@@ -123,25 +123,26 @@ def _stack(w: Writer, out: Results, parts: Sequence[Operand], axis: int = 0) -> 
 
 @written_for(aten.zeros, aten.zeros_like, aten.new_zeros, aten.empty, aten.empty_like, aten.new_empty)
 def _zeros(w: Writer, out: Results, *_: Any, **__: Any) -> str:
-    return _filled(w, out, 0)
+    return filled(w, out, 0)
 
 
 @written_for(aten.ones, aten.ones_like, aten.new_ones)
 def _ones(w: Writer, out: Results, *_: Any, **__: Any) -> str:
-    return _filled(w, out, 1)
+    return filled(w, out, 1)
 
 
 @written_for(aten.full, aten.full_like)
 def _full(w: Writer, out: Results, shape: Any, value: Any, **_: Any) -> str:
-    return _filled(w, out, value)
+    return filled(w, out, value)
 
 
 @written_for(aten.new_full)
 def _new_full(w: Writer, out: Results, like: Any, shape: Any, value: Any, **_: Any) -> str:
-    return _filled(w, out, value)
+    return filled(w, out, value)
 
 
-def _filled(w: Writer, out: Results, value: Any) -> str:
+def filled(w: Writer, out: Results, value: Any) -> str:
+    """The first result, with one value everywhere."""
     return w.node("Expand", w.constant(value, out[0].dtype), w.sizes(out[0].shape))
 
 
@@ -186,6 +187,8 @@ def _index_copy(w: Writer, out: Results, x: Operand, axis: int, index: Operand, 
 def _searchsorted(w: Writer, out: Results, bounds: Operand, x: Operand, *, right: bool = False, **options: Any) -> str:
     if any(options.get(name) for name in ("side", "sorter")):
         raise ExportError("it searches in other ways than by right = True or False")
+    if bounds.shape[-1] == 0:
+        return filled(w, out, 0)
     values, places = w.reshape(x.name, (*x.shape, 1)), w.node("Unsqueeze", bounds.name, w.integers(-2))
     before = w.node("LessOrEqual" if right else "Less", places, values)
     count = w.node("Cast", before, to=ELEMENT_TYPES[torch.int64])
