@@ -119,8 +119,9 @@ def evaluate_jets(
     """Compare generated clouds (N, P, 3) to true ones (M, Q, 3), both (Δη, Δφ, pT/pT of the jet), absent ones zero.
 
     The truth is cut into two disjoint random halves: one is the reference of both the generated jets and of the other
-    half, whose distances are the floor. All three have the same number of jets, the smaller of N and M/2. Invalid jets
-    are counted and left out. Hand over true jets that the generator was not trained with, and momenta relative to the
+    half, whose distances are the floor. All three have the same number of jets, the smaller of N and M/2. The floor is
+    that of one cut: with long tails, that of another seed may differ by more than its error. Invalid jets are counted
+    and left out. Hand over true jets that the generator was not trained with, and momenta relative to the
     whole jet, not to the constituents that were kept.
 
     Raises

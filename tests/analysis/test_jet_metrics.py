@@ -223,6 +223,11 @@ class TestMovers:
         with pytest.raises(MetricError, match="finite"):
             movers_distances(np.full((1, 2, 3), np.nan), np.ones((1, 2, 3)))
 
+    def test_coverage_counts_true_jets_that_generated_ones_are_near(self) -> None:
+        truth, generated = (np.array([[[at, 0, 1.0]] for at in places]) for places in ((0, 1, 2), (0, 0.1, 0.2)))
+        found = coverage_and_mmd(generated, truth, sampling=Sampling(3, 1, replacement=False), seed=1)
+        assert (found.coverage.value, found.mmd.value) == pytest.approx((1 / 3, (0 + 0.8 + 1.8) / 3))
+
     def test_coverage_of_itself_and_of_one_jet(self) -> None:
         x, all_of_them = jets(30, seed=14), Sampling(30, 1, replacement=False)
         same = coverage_and_mmd(x, x, sampling=all_of_them, seed=1)
