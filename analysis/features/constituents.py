@@ -48,7 +48,7 @@ def wrap(phi: FloatArray) -> FloatArray:
 
 def multiplicity(x: FloatArray) -> NDArray[np.int64]:
     """Number of constituents of absolute jets (…, P, 3): those with pT > 0."""
-    present: NDArray[np.bool_] = _checked(x)[..., 0] > 0
+    present: NDArray[np.bool_] = checked_constituents(x)[..., 0] > 0
     count: NDArray[np.int64] = present.sum(axis=-1, dtype=np.int64)
     return count
 
@@ -64,7 +64,7 @@ def jet_momenta(x: FloatArray) -> JetMomenta:
 
     Masses below zero by rounding are zero. NaN and infinities stay in the jet that they are in.
     """
-    shape = _checked(x).shape
+    shape = checked_constituents(x).shape
     jets = np.asarray(x).reshape(-1, *shape[-2:])
     total = np.empty((4, len(jets)))
     for part in blocks(len(jets), shape[-2]):
@@ -99,7 +99,7 @@ def to_clouds(x: FloatArray, *, pt: FloatArray, eta: FloatArray, phi: FloatArray
     which differences do not change under boosts along the beam; `pt` is that of the whole jet, not of the constituents
     that were kept. Absent constituents are all zeros.
     """
-    x = _checked(x)
+    x = checked_constituents(x)
     present = ~(x[..., 0] <= 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = (x[..., 1] - eta[..., None], wrap(x[..., 2] - phi[..., None]), x[..., 0] / pt[..., None])
@@ -108,7 +108,7 @@ def to_clouds(x: FloatArray, *, pt: FloatArray, eta: FloatArray, phi: FloatArray
 
 def from_clouds(clouds: FloatArray, *, pt: FloatArray, eta: FloatArray, phi: FloatArray) -> FloatArray:
     """Constituents (…, P, 3) = (pT, η, φ) of clouds (…, P, 3) about axes (…): the inverse of `to_clouds`."""
-    clouds = _checked(clouds)
+    clouds = checked_constituents(clouds)
     present = ~(clouds[..., 2] <= 0)
     parts = (clouds[..., 2] * pt[..., None], clouds[..., 0] + eta[..., None], wrap(clouds[..., 1] + phi[..., None]))
     return np.where(present[..., None], np.stack(parts, axis=-1), 0).astype(clouds.dtype)
@@ -120,7 +120,14 @@ def blocks(n: int, constituents: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, n, step))
 
 
-def _checked(x: FloatArray) -> FloatArray:
+def checked_constituents(x: FloatArray) -> FloatArray:
+    """The array x (…, P, 3) itself.
+
+    Raises
+    ------
+    ConstituentError
+        If it has another shape or is not of floating point.
+    """
     x = np.asarray(x)
     if x.ndim < 2 or x.shape[-1] != 3 or not np.issubdtype(x.dtype, np.floating):
         raise ConstituentError(

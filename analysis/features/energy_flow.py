@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.features.constituents import _checked, wrap
+from analysis.features.constituents import checked_constituents, wrap
 
 FloatArray = NDArray[np.floating[Any]]
 Array = NDArray[np.float64]
@@ -74,7 +74,7 @@ def energy_flow_polynomials(clouds: FloatArray) -> Array:
 
 def prime_energy_flow_polynomials(clouds: FloatArray) -> Array:
     """The 21 polynomials of connected multigraphs (N, 21), one column for each of `PRIMES`; arguments as above."""
-    clouds = _checked(clouds)
+    clouds = checked_constituents(clouds)
     n, size = clouds.shape[:2]
     found = np.empty((n, len(PRIMES)))
     step = max(1, _PAIRS // max(1, size * size))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.compiled import compiled
-from analysis.features.constituents import FloatArray, _checked
+from analysis.features.constituents import FloatArray, checked_constituents
 
 Array = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def subjets(x: FloatArray, *, radius: float = 1.0) -> Subjets:
 
     τ_N is zero for N constituents or fewer, NaN for a jet that holds NaN or infinity.
     """
-    x = _checked(x)
+    x = checked_constituents(x)
     jets = np.ascontiguousarray(x.reshape(-1, *x.shape[-2:]))
     tau, splitting = np.empty((len(jets), _LARGEST)), np.empty(len(jets))
     _all_subjets(jets, radius, tau, splitting)
