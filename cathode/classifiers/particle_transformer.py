@@ -144,7 +144,7 @@ def _standard(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
 
 
 def _attended(present: Tensor) -> Tensor:
-    """Where attention may look: at what is present; where nothing is, anywhere, since nothing at all gives NaN."""
+    """Where attention may look: at what is present; where nothing is, anywhere: some kernels answer nothing by NaN."""
     return present | ~present.any(dim=-1, keepdim=True)
 
 
