@@ -15,11 +15,9 @@ from generators.continuous.samplers import Sampler
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
 from generators.jets.frame import CloudDensity
-from generators.jets.lengths import by_length, prefix_mask, rows_per_part
+from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
-
-#: Clouds that pass a network together on a CPU: the activations of more do not stay in its cache.
-_ROWS = 256
+from generators.networks.split_linear import weights_once
 
 
 class Velocity(Protocol):
@@ -86,7 +84,8 @@ class CloudFlow(CloudDensity):
             # The mean over all places becomes the sum over the present ones.
             return loss * (z.shape[1] / mean)
 
-        return by_length(part, counts, z, noise, c, stratified(z), rows=rows_per_part(len(z)))
+        with weights_once(self.network):
+            return by_length(part, counts, z, noise, c, stratified(z))
 
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """See `CloudNetwork`."""
@@ -94,7 +93,8 @@ class CloudFlow(CloudDensity):
         def part(counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:
             return self._carried(noise, prefix_mask(counts, noise.shape[1]), c)
 
-        return by_length(part, counts, noise, c, rows=_ROWS)
+        with weights_once(self.network):
+            return by_length(part, counts, noise, c)
 
     def _carried(self, noise: Tensor, mask: Tensor, c: Tensor) -> Tensor:
         field = self.field(c, mask)
@@ -121,4 +121,5 @@ class CloudFlow(CloudDensity):
             whole = log_density(along, z, directions=own * mask[..., None], trace=self.trace, solver=self.solver)
             return whole + absent * z.shape[2] * (z.shape[1] - counts)
 
-        return by_length(part, counts, z, c, torch.arange(len(z), device=z.device), rows=_ROWS)
+        with weights_once(self.network):
+            return by_length(part, counts, z, c, torch.arange(len(z), device=z.device))

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: Parts of a training batch; more waste less on absent points and more on starting operations.
-_PARTS = 4
-
-#: Clouds that are worth a part of their own.
-_ROWS = 128
+#: Points of a part: more waste more on absent points and leave the cache of a CPU, fewer cost more starting operations.
+_POINTS = 2048
 
 
 def rows_per_part(batch: int) -> int:
     """Clouds of a part of a training batch of so many."""
-    return max(_ROWS, -(-batch // _PARTS))
+    return max(128, -(-batch // 4))
 
 
-def by_length(function: Callable[..., Tensor], counts: Tensor, clouds: Tensor, *others: Tensor, rows: int) -> Tensor:
+def by_length(
+    function: Callable[..., Tensor], counts: Tensor, clouds: Tensor, *others: Tensor, rows: int | None = None
+) -> Tensor:
     """`function(counts, clouds, *others)` of the rows of a batch, sorted by size, in parts of so many `rows`.
+
+    By default, as many as hold about 2,000 points.
 
     `counts` (N,) are the present points of clouds (N, P, …), which come first; `others` have one row per cloud. What
     the function returns has one row per cloud, and is padded by zeros to P points if it has points. On a GPU nothing is
@@ -29,6 +31,8 @@ def by_length(function: Callable[..., Tensor], counts: Tensor, clouds: Tensor, *
     """
     if clouds.is_cuda or clouds.is_meta or torch.compiler.is_compiling() or counts.shape[0] == 0:
         return function(counts, clouds, *others)
+    if rows is None:
+        rows = math.ceil(_POINTS / max(1.0, float(counts.float().mean())))
     order = torch.argsort(counts, stable=True)
     results = []
     for part in torch.split(order, rows):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,26 +26,41 @@ class SplitLinear(nn.Module):
         self.direction, self.bias = like.weight, like.bias
         norm = like.weight.detach().norm(dim=1, keepdim=True)
         self.register_parameter("scale", nn.Parameter(norm) if weight_norm else None)
+        self.ready: Tensor | None = None
 
-    def weights(self) -> tuple[Tensor, ...]:
-        """The columns of W for every part, (out, part)."""
+    @property
+    def weight(self) -> Tensor:
+        """W, (out, sum of the parts)."""
+        if self.ready is not None:
+            return self.ready
         whole: Tensor = self.direction
         if self.scale is not None:
             whole = whole * (self.scale / torch.linalg.vector_norm(whole, dim=1, keepdim=True))
-        return whole.split_with_sizes(self.parts, dim=1)
+        return whole
 
-    def forward(self, *parts: Tensor) -> Tensor:
-        """The sum for parts (N, part) or, first of all, (N, P, part): (N, out) or (N, P, out)."""
-        points = [index for index, part in enumerate(parts) if part.ndim == 3]
-        weights = self.weights()
-        rows = [index for index in range(len(parts)) if index not in points]
-        out: Tensor = self.bias
-        if rows:
-            # One product for all that a cloud knows.
-            joined = torch.cat([parts[index] for index in rows], dim=1)
-            out = functional.linear(joined, torch.cat([weights[index] for index in rows], dim=1), self.bias)
-        for index in points:
-            made = functional.linear(parts[index], weights[index])
-            # In place: nothing needs the product itself.
-            out = made.add_(out[:, None] if out.ndim == 2 else out)
-        return out
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """The sum for parts (N, part), of which the first may be points (N, P, part): (N, out) or (N, P, out)."""
+        weight = self.weight
+        if first.ndim == 2 or not others:
+            return functional.linear(torch.cat([first, *others], dim=1), weight, self.bias)
+        made = functional.linear(first, weight[:, : self.parts[0]])
+        # One product for all that a cloud knows.
+        joined = torch.cat(others, dim=1) if len(others) > 1 else others[0]
+        whole = functional.linear(joined, weight[:, self.parts[0] :], self.bias)
+        # In place: nothing needs the product itself.
+        return made.add_(whole[:, None])
+
+
+@contextmanager
+def weights_once(network: nn.Module) -> Iterator[None]:
+    """Within, the layers of a network compute W once and not in every call; parameters must not change meanwhile."""
+    layers = [layer for layer in network.modules() if isinstance(layer, SplitLinear) and layer.scale is not None]
+    if torch.compiler.is_compiling():
+        layers = []
+    try:
+        for layer in layers:
+            layer.ready = layer.weight
+        yield
+    finally:
+        for layer in layers:
+            layer.ready = None
