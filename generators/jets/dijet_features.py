@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from generators.jets.four_momenta import FourMomenta, pair_mass, summed, wrapped
+from generators.jets.four_momenta import FourMomenta, pair_mass, summed, width, wrapped
 
 #: Features of two jets, in this order.
 NAMES = (
@@ -25,9 +25,6 @@ NAMES = (
 
 #: Places of the numbers of constituents among them.
 COUNTS = (7, 8)
-
-#: Smallest mass per pT that is told apart from none.
-_LIGHT = 1e-4
 
 #: A feature that varies less than this, relative to its size, is a constant.
 _CONSTANT = 1e-6
@@ -95,7 +92,7 @@ def jets_of(events: Tensor) -> tuple[FourMomenta, Tensor]:
 
 def constituents_context(jets: FourMomenta, counts: Tensor, mass: Tensor) -> Tensor:
     """What the constituents of either jet may depend on, (N, 2, 8): itself, its number, the other jet and the mass."""
-    light = (jets.mass / jets.pt).clamp_min(_LIGHT)
+    light = width(jets)
     n = counts.to(light.dtype)
     other = [jets.pt.flip(1) / jets.pt, light.flip(1), n.flip(1)]
     parts = [jets.pt, light, n, *other, jets.y, mass[:, None].expand_as(n)]
@@ -103,7 +100,7 @@ def constituents_context(jets: FourMomenta, counts: Tensor, mass: Tensor) -> Ten
 
 
 def _every(jets: FourMomenta, counts: Tensor, mass: Tensor) -> Tensor:
-    light = (jets.mass / jets.pt).clamp_min(_LIGHT).log()
+    light = width(jets).log()
     n = counts.to(light.dtype)
     parts = [
         (jets.pt[:, 1] / jets.pt[:, 0]).log(),

@@ -29,11 +29,11 @@ class CloudFlowMatching(CloudDensityGenerator):
 
     path: str = "trigonometric"
     solver: str = "midpoint"
-    sampling_steps: int = 16
+    sampling_steps: int = 8
     tolerance: float = 1e-4
     log_density: str = "hutchinson"
     probes: int = 8
-    density_steps: int = 16
+    density_steps: int = 8
 
     @abstractmethod
     def velocity(self, features: int, context: int) -> nn.Module:

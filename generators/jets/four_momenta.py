@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+#: Smallest mass per pT that is told apart from none.
+LIGHT = 1e-4
+
 #: Rounds in which a jet is moved onto its axis and widened or narrowed to its mass.
 _ROUNDS = 6
 
@@ -57,6 +60,64 @@ def absolute(clouds: Tensor, jet: FourMomenta) -> Tensor:
     present = pt > 0
     parts = [pt * jet.pt[..., None], eta + jet.y[..., None], wrapped(phi + jet.phi[..., None]), *rest]
     return torch.stack([part * present for part in parts], dim=-1)
+
+
+def in_widths(clouds: Tensor, jet: FourMomenta) -> Tensor:
+    """Clouds (..., P, F) of (Δy, Δφ, …) with the angles in units of m/pT of their jets (...).
+
+    The angles of a narrow jet are as large as that. Without its size, jets of all masses look nearly alike, and a
+    network can turn to what is left.
+    """
+    return _scaled(clouds, 1 / width(jet))
+
+
+def from_widths(clouds: Tensor, jet: FourMomenta) -> Tensor:
+    """The inverse of `in_widths`."""
+    return _scaled(clouds, width(jet))
+
+
+def aligned(clouds: Tensor) -> Tensor:
+    """Clouds (..., P, F) of (Δy, Δφ, pT, …) turned and mirrored so that they all lie alike.
+
+    The axis along which the pT is spread most becomes the first, and the third moments of both are positive. A network
+    need not learn then that every direction around a jet is as good as every other.
+    """
+    first, second, pt = clouds[..., 0], clouds[..., 1], clouds[..., 2]
+    along, across, mixed = ((pt * part).sum(-1) for part in (first**2, second**2, first * second))
+    made = turned(clouds, -0.5 * torch.atan2(2 * mixed, along - across))
+    moments = (made[..., 2:3] * made[..., :2] ** 3).sum(dim=-2)
+    return _mirrored(made, torch.where(moments < 0, -1.0, 1.0).to(made.dtype))
+
+
+def turned(clouds: Tensor, angle: Tensor) -> Tensor:
+    """Clouds (..., P, F) turned around their axis by angles (...)."""
+    first, second, *rest = clouds.unbind(-1)
+    sin, cos = angle.sin()[..., None], angle.cos()[..., None]
+    return torch.stack([first * cos - second * sin, first * sin + second * cos, *rest], dim=-1)
+
+
+def laid_anyhow(clouds: Tensor, generator: torch.Generator) -> Tensor:
+    """Clouds (N, P, F) turned by random angles and mirrored at random."""
+    u = torch.rand(2, len(clouds), generator=generator, dtype=clouds.dtype)
+    sign = torch.where(u[1] < 0.5, -1.0, 1.0).to(clouds.dtype)
+    return turned(_mirrored(clouds, torch.stack([torch.ones_like(sign), sign], dim=-1)), 2 * torch.pi * u[0])
+
+
+def _mirrored(clouds: Tensor, signs: Tensor) -> Tensor:
+    """The first two features of clouds (..., P, F) times signs (..., 2)."""
+    rest = signs.new_ones(*signs.shape[:-1], clouds.shape[-1] - 2)
+    return clouds * torch.cat([signs, rest], dim=-1)[..., None, :]
+
+
+def width(jet: FourMomenta) -> Tensor:
+    """m/pT, but at least `LIGHT`: a single constituent has no mass."""
+    return (jet.mass / jet.pt.clamp_min(1e-300)).clamp_min(LIGHT)
+
+
+def _scaled(clouds: Tensor, factor: Tensor) -> Tensor:
+    one = torch.ones_like(factor)
+    factors = torch.stack([factor, factor, *[one] * (clouds.shape[-1] - 2)], dim=-1)
+    return clouds * factors[..., None, :]
 
 
 def conforming(clouds: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:

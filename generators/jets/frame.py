@@ -53,7 +53,12 @@ class CloudNetwork(ConditionalNetwork):
 
     @abstractmethod
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
-        """What becomes of normal noise (N, P, F), zero where a point is absent, at c (N, C): z (N, P, F)."""
+        """What becomes of normal noise (N, P, `noise_features`), zero where a point is absent, at c: z (N, P, F)."""
+
+    @property
+    def noise_features(self) -> int:
+        """Random numbers for one point."""
+        return self.features
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """See `ConditionalNetwork`: the loss of the points, and that of their number if that is learned."""
@@ -175,7 +180,7 @@ class CloudGenerator(NetworkGenerator[S]):
         else:
             counts = raw[:, self.multiplicity].round().long().clamp(0, self.points_)
         mask = prefix_mask(counts, self.points_)
-        noise = torch.randn(len(c), self.points_, self.features_, generator=generator)
+        noise = torch.randn(len(c), self.points_, network.noise_features, generator=generator)
         z = network.transport((noise * mask[..., None]).to(device), counts.to(device), c.to(device)).cpu()
         rows = self.bijection_.inverse(z[mask].double())
         clouds = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float64)

@@ -17,7 +17,7 @@ from generators.artifact import fingerprint
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.frame import check_rows, under
 from generators.jets.dijet_features import DijetFeatures, constituents_context, jets_of
-from generators.jets.four_momenta import absolute, conforming, relative
+from generators.jets.four_momenta import absolute, aligned, conforming, from_widths, in_widths, laid_anyhow, relative
 from generators.protocols import Array, ConditionalGenerator, Monitor, Progress
 from generators.registry import create, register
 
@@ -34,7 +34,8 @@ class FullPhaseSpace:
     the context is the mass m_jj in the unit of pT. `jets` is the specification of a tabular generator. It learns
     p(both jets | m_jj) of sizes that do not scale with the mass, and the numbers of constituents, see `DijetFeatures`;
     one bijection makes them continuous. `constituents` is any generator of clouds. It learns p(constituents of a jet |
-    both jets, m_jj) of jets on their own axis, (Δη, Δφ, pT / pT of the jet, …).
+    both jets, m_jj) of jets on their own axis, in units of their own width and all lying alike, see `in_widths` and
+    `aligned`; what is drawn is laid in any direction around its axis.
 
     What is drawn is moved onto the jets that it was asked for, see `conforming`, so that jets and m_jj that are
     computed from the constituents again are those of the first step. `mass_corrections_` holds median and standard
@@ -74,8 +75,8 @@ class FullPhaseSpace:
     ) -> Self:
         """Learn from x (N, 2, P, F), context (N, C) and optional event weights (N,).
 
-        `monitor` counts both trainings as equally long. Each has its checkpoint, beside the one that is named, until
-        both are done.
+        `monitor` counts both trainings as equally long. The first has its own checkpoint beside the one that is
+        named, until both are done.
 
         Raises
         ------
@@ -94,7 +95,7 @@ class FullPhaseSpace:
         stages = _Stages(self._copies(), monitor, checkpoint)
         trained = stages.fit(0, kept, raw.numpy(), w[used], first)
         of_jets = constituents_context(jets, counts, raw[:, 0])
-        clouds = relative(events, jets)
+        clouds = aligned(in_widths(relative(events, jets), jets))
         both = clouds.flatten(0, 1).numpy(), of_jets.flatten(0, 1).numpy(), np.repeat(w[used], 2)
         filled = stages.fit(1, *both, second)
         stages.done()
@@ -111,14 +112,18 @@ class FullPhaseSpace:
             raise ShapeError(f"context has shape {c.shape}; it must be (events, {self.context_columns_}).")
         first, second, third = (int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(3))
         raw = torch.as_tensor(c)
-        turn = torch.rand(len(c), generator=torch.Generator().manual_seed(third), dtype=torch.float64)
+        random = torch.Generator().manual_seed(third)
+        turn = torch.rand(len(c), generator=random, dtype=torch.float64)
         drawn = torch.as_tensor(np.asarray(self.jets_.sample(c, seed=first), np.float64))
         jets, counts = self.features_.jets(drawn, raw[:, 0], turn, self.points_)
         of_jets = constituents_context(jets, counts, raw[:, 0]).flatten(0, 1)
         clouds = torch.as_tensor(np.asarray(self.constituents_.sample(of_jets.numpy(), seed=second), np.float64))
-        made, factor = conforming(clouds, (jets.mass / jets.pt).flatten())
-        self.mass_corrections_ = (float(factor.log().median()), float(factor.log().std(correction=0)))
-        events = absolute(made.reshape(-1, 2, *made.shape[1:]), jets)
+        clouds = laid_anyhow(clouds, random)
+        clouds = from_widths(clouds.reshape(-1, 2, *clouds.shape[1:]), jets)
+        made, factor = conforming(clouds.flatten(0, 1), (jets.mass / jets.pt).flatten())
+        if len(factor):
+            self.mass_corrections_ = (float(factor.log().median()), float(factor.log().std(correction=0)))
+        events = absolute(made.reshape(clouds.shape), jets)
         return events.float().numpy()
 
     @property
@@ -180,10 +185,9 @@ class _Stages:
 
     def __init__(self, generators: tuple[Any, Any], monitor: Monitor | None, checkpoint: Path | None) -> None:
         self.generators, self.monitor = generators, monitor
-        names = ("jets", "constituents")
-        self.checkpoints = [
-            None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{n}") for n in names
-        ]
+        # The first is of no more use when the second is done, which keeps the name for itself.
+        self.first = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.jets")
+        self.checkpoints = (self.first, checkpoint)
 
     def fit(self, stage: int, x: Array, context: Array, weights: Array, seed: int) -> Any:
         """Train one of them."""
@@ -194,9 +198,8 @@ class _Stages:
 
     def done(self) -> None:
         """Both are trained."""
-        for checkpoint in self.checkpoints:
-            if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
+        if self.first is not None:
+            self.first.unlink(missing_ok=True)
 
     def _told(self, stage: int, monitor: Monitor) -> Monitor:
         def tell(now: Progress) -> None:
@@ -218,9 +221,10 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64]) -> None:
             "their constituents."
         )
     check_rows(x, context, weights)
-    if np.shape(context)[1] < 1 or not (np.asarray(context)[:, 0] > 0).all():
+    used = weights != 0
+    if np.shape(context)[1] < 1 or not (np.asarray(context)[used, 0] > 0).all():
         raise ShapeError("The first column of the context must be the mass of the pair, which is positive.")
-    empty: NDArray[np.bool_] = np.all(np.asarray(x)[..., 0] <= 0, axis=2)
+    empty: NDArray[np.bool_] = np.all(np.asarray(x)[used, :, :, 0] <= 0, axis=2)
     if empty.any():
         raise ShapeError(
             f"{int(empty.sum())} jets have no constituents (first in event {int(np.argmax(np.any(empty, axis=1)))}). "

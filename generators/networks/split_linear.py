@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +23,19 @@ class SplitLinear(nn.Module):
 
     def __init__(self, *parts: int, out: int, weight_norm: bool = False) -> None:
         super().__init__()
-        like = nn.Linear(sum(parts), out)
         self.parts = parts
-        self.direction, self.bias = like.weight, like.bias
-        norm = like.weight.detach().norm(dim=1, keepdim=True)
+        # Every part counts the same in the beginning, lest a short one that speaks for the whole cloud be drowned.
+        columns = [math.sqrt(2 / (len(parts) * part)) * torch.randn(out, part) for part in parts if part]
+        self.direction, self.bias = nn.Parameter(torch.cat(columns, dim=1)), nn.Parameter(torch.zeros(out))
+        norm = self.direction.detach().norm(dim=1, keepdim=True)
         self.register_parameter("scale", nn.Parameter(norm) if weight_norm else None)
         self.ready: Tensor | None = None
+
+    def start_small(self) -> Self:
+        """Make an untrained layer give a tenth; at zero, a direction with a scale would not begin to turn."""
+        with torch.no_grad():
+            (self.direction if self.scale is None else self.scale).mul_(0.1)
+        return self
 
     @property
     def weight(self) -> Tensor:

@@ -6,6 +6,7 @@ A new implementation is reviewed by adding its specification to one of the tuple
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -316,15 +317,108 @@ def _shortened(specification: dict[str, Any], changes: dict[str, Any]) -> dict[s
     return {**specification, **inner, "training": training}
 
 
-class GeneratorContract:
+class EventContract:
+    """Mix-in with fixtures `specification` and `fitted`: what every generator must satisfy, whatever its events are.
+
+    `events(n, seed)` gives x (n, *shape) and context; `fitted` was fitted on `fitted_on` of them with seed 10.
+    """
+
+    shape: tuple[int, ...]
+    fitted_on: int
+    events: Callable[..., tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+    def test_is_a_generator_of_events(self, fitted: Any) -> None:
+        assert isinstance(fitted, ConditionalGenerator)
+        assert fitted.event_shape == self.shape
+
+    def test_seed_decides_and_nothing_else(self, fitted: Any) -> None:
+        c = self.events(50, seed=21)[1]
+        torch.manual_seed(1)
+        one, before = fitted.sample(c, seed=3), torch.get_rng_state()
+        torch.manual_seed(2)
+        assert np.array_equal(one, fitted.sample(c, seed=3))
+        assert not np.array_equal(one, fitted.sample(c, seed=4))
+        torch.manual_seed(1)
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_no_rows_are_fine(self, fitted: Any) -> None:
+        c = self.events(1, seed=1)[1]
+        assert fitted.sample(c[:0], seed=1).shape == (0, *self.shape)
+
+    def test_saved_and_loaded_is_the_same_bit_for_bit(self, fitted: Any, tmp_path: Path) -> None:
+        _, c = self.events(200, seed=12)
+        again = generators.load(generators.save(fitted, tmp_path / "model"))
+        assert np.array_equal(again.sample(c, seed=1), fitted.sample(c, seed=1))
+        assert again.hyperparameters() == fitted.hyperparameters()
+        assert again.validation_losses_ == fitted.validation_losses_
+        assert again.seed_ == fitted.seed_
+
+    def test_unfitted_says_so(self, specification: dict[str, Any]) -> None:
+        unfitted = create(specification)
+        for call in (
+            lambda: unfitted.sample(self.events(1, seed=1)[1], seed=1),
+            lambda: unfitted.state(),
+        ):
+            with pytest.raises(NotFittedError):
+                call()
+
+    def test_rows_without_weight_do_not_exist(self, specification: dict[str, Any]) -> None:
+        x, c = self.events(600, seed=17)
+        w = np.random.default_rng(18).uniform(0.5, 2, 600)
+        wild = np.full((40, *self.shape), 1e7)
+        rows = np.random.default_rng(19).permutation(640)
+        more = [np.concatenate(pair) for pair in ((x, wild), (c, np.full((40, c.shape[1]), -99.0)), (w, np.zeros(40)))]
+        kept = rows[rows < 600]
+        one = quick(specification).fit(x[kept], c[kept], weights=w[kept], seed=1).state()
+        two = quick(specification).fit(more[0][rows], more[1][rows], weights=more[2][rows], seed=1).state()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+    def test_card_records_the_data(self, fitted: Any, tmp_path: Path) -> None:
+        card = read_card(generators.save(fitted, tmp_path / "model"))
+        assert card.data_hash == generators.fingerprint(*self.events(self.fitted_on, seed=10), None)
+        assert generators.load(tmp_path / "model").data_hash_ == card.data_hash
+
+    def test_same_seed_same_model_other_seed_another(self, specification: dict[str, Any]) -> None:
+        x, c = self.events(600, seed=14)
+        one, two, other = (quick(specification).fit(x, c, seed=seed).state() for seed in (1, 1, 2))
+        assert all(torch.equal(one[key], two[key]) for key in one)
+        assert any(not torch.equal(one[key], other[key]) for key in one if "network." in key)
+
+    def test_interrupted_and_resumed_is_uninterrupted(self, specification: dict[str, Any], tmp_path: Path) -> None:
+        x, c = self.events(600, seed=16)
+        training = {"epochs": 4, "steps": None, "batch_size": 128}
+        every: list[int] = []
+        whole = quick(specification, **training).fit(
+            x, c, seed=1, monitor=lambda progress: every.append(progress.epoch)
+        )
+
+        def stop(progress: Progress) -> None:
+            if progress.epoch == 2:
+                raise InterruptedError
+
+        path = tmp_path / "training.safetensors"
+        resumed = quick(specification, **training)
+        with pytest.raises(InterruptedError):
+            resumed.fit(x, c, seed=1, monitor=stop, checkpoint=path)
+        epochs: list[int] = []
+        resumed.fit(x, c, seed=1, monitor=lambda progress: epochs.append(progress.epoch), checkpoint=path)
+        assert epochs == every[2:]
+        assert len(every) >= 4
+        one, two = whole.state(), resumed.state()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+        with pytest.raises(CheckpointError):
+            quick(specification, **training).fit(x, c, seed=2, checkpoint=path)
+
+
+class GeneratorContract(EventContract):
     """Mix-in: a test class with fixtures `specification` and `fitted` (on 6,000 `gaussian_events`) inherits it all.
 
     Nothing here asks for a density.
     """
 
-    def test_is_a_generator_of_events(self, fitted: Any) -> None:
-        assert isinstance(fitted, ConditionalGenerator)
-        assert fitted.event_shape == (2,)
+    shape = (2,)
+    fitted_on = 6_000
+    events = staticmethod(gaussian_events)
 
     def test_samples_follow_the_context(self, fitted: Any) -> None:
         for at in (2.2, 3.0, 3.8):
@@ -343,27 +437,6 @@ class GeneratorContract:
         assert np.corrcoef(drawn[:, 0], c[:, 0])[0, 1] > 0.85
         shuffled = np.random.default_rng(0).permutation(3_001)
         assert np.corrcoef(fitted.sample(c[shuffled], seed=7)[:, 0], c[shuffled, 0])[0, 1] > 0.85
-
-    def test_seed_decides_and_nothing_else(self, fitted: Any) -> None:
-        c = np.full((50, 1), 3.0)
-        torch.manual_seed(1)
-        one, before = fitted.sample(c, seed=3), torch.get_rng_state()
-        torch.manual_seed(2)
-        assert np.array_equal(one, fitted.sample(c, seed=3))
-        assert not np.array_equal(one, fitted.sample(c, seed=4))
-        torch.manual_seed(1)
-        assert torch.equal(before, torch.get_rng_state())
-
-    def test_no_rows_are_fine(self, fitted: Any) -> None:
-        assert fitted.sample(np.empty((0, 1)), seed=1).shape == (0, 2)
-
-    def test_saved_and_loaded_is_the_same_bit_for_bit(self, fitted: Any, tmp_path: Path) -> None:
-        _, c = gaussian_events(200, seed=12)
-        again = generators.load(generators.save(fitted, tmp_path / "model"))
-        assert np.array_equal(again.sample(c, seed=1), fitted.sample(c, seed=1))
-        assert again.hyperparameters() == fitted.hyperparameters()
-        assert again.validation_losses_ == fitted.validation_losses_
-        assert again.seed_ == fitted.seed_
 
     def test_wrong_input_is_named_and_changes_nothing(self, specification: dict[str, Any], fitted: Any) -> None:
         x, c = gaussian_events(300, seed=13)
@@ -387,15 +460,6 @@ class GeneratorContract:
         with pytest.raises(ShapeError, match="context"):
             fitted.sample(np.ones((3, 2)), seed=1)
 
-    def test_unfitted_says_so(self, specification: dict[str, Any]) -> None:
-        unfitted = create(specification)
-        for call in (
-            lambda: unfitted.sample(np.ones((1, 1)), seed=1),
-            lambda: unfitted.state(),
-        ):
-            with pytest.raises(NotFittedError):
-                call()
-
     def test_weights_count_events(self, specification: dict[str, Any]) -> None:
         """Two populations of equal number, one with three times the weight, are drawn three to one."""
         rng = np.random.default_rng(20)
@@ -408,28 +472,6 @@ class GeneratorContract:
         share = (fitted.sample(rng.uniform(2, 4, (4_000, 1)), seed=1)[:, 0] > 0).mean()
         assert share == pytest.approx(0.75, abs=0.06)
 
-    def test_rows_without_weight_do_not_exist(self, specification: dict[str, Any]) -> None:
-        x, c = gaussian_events(600, seed=17)
-        w = np.random.default_rng(18).uniform(0.5, 2, 600)
-        wild = np.full((40, 2), 1e7)
-        rows = np.random.default_rng(19).permutation(640)
-        more = [np.concatenate(pair) for pair in ((x, wild), (c, np.full((40, 1), -99.0)), (w, np.zeros(40)))]
-        kept = rows[rows < 600]
-        one = quick(specification).fit(x[kept], c[kept], weights=w[kept], seed=1).state()
-        two = quick(specification).fit(more[0][rows], more[1][rows], weights=more[2][rows], seed=1).state()
-        assert all(torch.equal(one[key], two[key]) for key in one)
-
-    def test_card_records_the_data(self, fitted: Any, tmp_path: Path) -> None:
-        card = read_card(generators.save(fitted, tmp_path / "model"))
-        assert card.data_hash == generators.fingerprint(*gaussian_events(6_000, seed=10), None)
-        assert generators.load(tmp_path / "model").data_hash_ == card.data_hash
-
-    def test_same_seed_same_model_other_seed_another(self, specification: dict[str, Any]) -> None:
-        x, c = gaussian_events(600, seed=14)
-        one, two, other = (quick(specification).fit(x, c, seed=seed).state() for seed in (1, 1, 2))
-        assert all(torch.equal(one[key], two[key]) for key in one)
-        assert any(not torch.equal(one[key], other[key]) for key in one if key.startswith("network"))
-
     @pytest.mark.parametrize(("features", "context"), [(1, 1), (1, 0), (3, 0), (3, 2), (5, 4)])
     def test_any_number_of_features_and_contexts(
         self, specification: dict[str, Any], features: int, context: int
@@ -440,31 +482,6 @@ class GeneratorContract:
         drawn = fitted.sample(c, seed=1)
         assert drawn.shape == x.shape
         assert np.isfinite(drawn).all()
-
-    def test_interrupted_and_resumed_is_uninterrupted(self, specification: dict[str, Any], tmp_path: Path) -> None:
-        x, c = gaussian_events(600, seed=16)
-        training = {"epochs": 4, "steps": None, "batch_size": 128}
-        every: list[int] = []
-        whole = quick(specification, **training).fit(
-            x, c, seed=1, monitor=lambda progress: every.append(progress.epoch)
-        )
-
-        def stop(progress: Progress) -> None:
-            if progress.epoch == 2:
-                raise InterruptedError
-
-        path = tmp_path / "training.safetensors"
-        resumed = quick(specification, **training)
-        with pytest.raises(InterruptedError):
-            resumed.fit(x, c, seed=1, monitor=stop, checkpoint=path)
-        epochs: list[int] = []
-        resumed.fit(x, c, seed=1, monitor=lambda progress: epochs.append(progress.epoch), checkpoint=path)
-        assert epochs == every[2:]
-        assert len(every) >= 4
-        one, two = whole.state(), resumed.state()
-        assert all(torch.equal(one[key], two[key]) for key in one)
-        with pytest.raises(CheckpointError):
-            quick(specification, **training).fit(x, c, seed=2, checkpoint=path)
 
 
 class DensityContract(GeneratorContract):

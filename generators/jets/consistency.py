@@ -1,0 +1,139 @@
+"""Consistency models of clouds: jets in one step or a few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from generators.continuous.circle import CircleField, mix
+from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
+from generators.continuous.objectives import stratified
+from generators.distillation import Distillation
+from generators.jets.diffusion import CloudDiffusion
+from generators.jets.flow import CloudFlow, Masked
+from generators.jets.flow_matching import CloudFlowMatching
+from generators.jets.frame import CloudGenerator, CloudNetwork
+from generators.jets.lengths import by_length, prefix_mask, rows_per_part
+from generators.registry import register
+from generators.training.settings import TrainingSettings
+
+#: Clouds that pass a network together on a CPU, see `generators.jets.flow`.
+_ROWS = 256
+
+
+@register
+@dataclass(kw_only=True, eq=False)
+class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["CloudConsistencySampler"]):
+    """Clouds in few steps: any flow matching or diffusion of clouds, distilled (see `Distillation`). No density.
+
+    `multiplicity` is that of the student and of its teacher.
+    """
+
+    kind: ClassVar[str] = "cloud_consistency"
+    teachers: ClassVar[tuple[type[Any], ...]] = (CloudFlowMatching, CloudDiffusion)
+    teachers_named: ClassVar[str] = "'epic_fm', 'mdma_fm', 'epic_jedi' or 'pc_jedi'"
+
+    teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "epic_fm"})
+    sampling_steps: int = 2
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            steps=5_000, batch_size=512, learning_rate=1e-3, weight_decay=0.0, clip=0.5, ema_decay=0.999
+        )
+    )
+
+    def build(self, features: int, context: int) -> CloudConsistencySampler:
+        """See `CloudGenerator`."""
+        self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
+        return CloudConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
+
+    def learn(self, *args: Any, **kwargs: Any) -> Any:
+        """See `Distillation`; the teacher has to know what it learns from."""
+        self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
+        return super().learn(*args, **kwargs)
+
+    def lesson(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
+        """See `Distillation`; what the teacher knows of the number of points is taken over."""
+        student.network.load_state_dict(teacher.network.state_dict())
+        if student.multiplicity is not None:
+            student.multiplicity.load_state_dict(teacher.multiplicity.state_dict())
+            student.multiplicity.requires_grad_(False)
+        return _Distillation(student, teacher, self.teacher_steps)
+
+
+class CloudConsistencySampler(CloudNetwork):
+    """The network of `CloudConsistency` with its loss and sampler, made from that of its teacher."""
+
+    tolerates_bfloat16 = True
+
+    def __init__(self, inner: CloudFlow, stages: int, steps: int) -> None:
+        super().__init__()
+        self.network, self.multiplicity = inner.network, inner.multiplicity
+        self.clock, self.features = inner.clock, inner.features
+        ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
+        self.first, self.last = ends
+        self.stages, self.steps = stages, steps
+
+    def field(self, c: Tensor, mask: Tensor) -> CircleField:
+        """The field given c (N, C) and the present points (N, P)."""
+        return CircleField(Masked(self.network, mask), c, self.clock)
+
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """See `CloudNetwork`, without a teacher."""
+        return self.loss(counts, z, c, lambda noise, data, c, mask: towards(noise, data))
+
+    def loss(
+        self, counts: Tensor, z: Tensor, c: Tensor, way: Callable[[Tensor, Tensor, Tensor, Tensor], Advance]
+    ) -> Tensor:
+        """Loss of every cloud, (N,), along the ways that noise, data, context and mask have."""
+        noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
+        turn = (self.last - self.first) / self.stages
+        now = self.first + (self.last - self.first) * stratified(z)
+        mean = counts.to(z.dtype).mean().clamp_min(1)
+
+        def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, now: Tensor) -> Tensor:
+            mask, noise = prefix_mask(counts, z.shape[1]), noise[:, : z.shape[1]]
+            x, _ = mix(noise, z, now)
+            then = (now + turn).clamp_max(self.last)
+            loss = consistency_loss(self.field(c, mask), way(noise, z, c, mask), x, now, then)
+            return loss * (z.shape[1] / mean)
+
+        return by_length(part, counts, z, noise, c, now, rows=rows_per_part(len(z)))
+
+    @property
+    def noise_features(self) -> int:
+        """See `CloudNetwork`: noise for every step."""
+        return self.steps * self.features
+
+    def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
+        """See `CloudNetwork`."""
+        angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
+
+        def part(counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:
+            field = self.field(c, prefix_mask(counts, noise.shape[1]))
+            noises = noise.chunk(self.steps, dim=2)
+            z = torch.zeros_like(noises[0])
+            for angle, fresh in zip(angles.to(c.dtype), noises, strict=False):
+                z = jump(field, mix(fresh, z, angle)[0], angle)
+            return z
+
+        return by_length(part, counts, noise, c, rows=_ROWS)
+
+
+class _Distillation(nn.Module):
+    """The loss of a student along the ways of a teacher, which does not change."""
+
+    def __init__(self, student: CloudConsistencySampler, teacher: CloudFlow, steps: int) -> None:
+        super().__init__()
+        self.student, self.teacher, self.steps = student, teacher.eval().requires_grad_(False), steps
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every cloud, (N,)."""
+
+        def way(noise: Tensor, data: Tensor, c: Tensor, mask: Tensor) -> Advance:
+            return along_teacher(self.teacher.field(c, mask), self.steps)
+
+        return self.student.loss(c[:, -1].long(), z, c[:, :-1], way)
