@@ -9,19 +9,24 @@ if TYPE_CHECKING:
     from analysis.events import Events as Events
     from analysis.features.dijets import DIJET_FEATURES as DIJET_FEATURES
     from analysis.features.dijets import DIJET_MASS as DIJET_MASS
+    from analysis.io.constituents import Constituents as Constituents
     from analysis.io.ntuples import read_events as read_events
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
     from cathode.classifiers.mlp import Mlp as Mlp
+    from cathode.classifiers.transformer import Transformer as Transformer
     from cathode.config import AnalysisConfig as AnalysisConfig
     from cathode.config import load_config as load_config
     from cathode.contexts import DijetFitMass as DijetFitMass
     from cathode.contexts import KdeMass as KdeMass
     from cathode.judgements import Selection as Selection
+    from cathode.observables import DijetSubstructure as DijetSubstructure
     from cathode.region import Region as Region
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
+    from cathode.reweighting import Reweighting as Reweighting
     from cathode.search import Search as Search
     from cathode.selection import select_generator as select_generator
+    from generators.jets.full_phase_space import FullPhaseSpace as FullPhaseSpace
     from generators.tabular.flow_matching import FlowMatching as FlowMatching
     from generators.tabular.maf import MaskedAutoregressiveFlow as MaskedAutoregressiveFlow
     from generators.tabular.spline_flow import AutoregressiveSplineFlow as AutoregressiveSplineFlow
@@ -31,19 +36,24 @@ _WHERE = {
     "AnalysisConfig": "cathode.config",
     "AutoregressiveSplineFlow": "generators.tabular.spline_flow",
     "BoostedTrees": "cathode.classifiers.boosted_trees",
+    "Constituents": "analysis.io.constituents",
     "CouplingSplineFlow": "generators.tabular.spline_flow",
     "DIJET_FEATURES": "analysis.features.dijets",
     "DIJET_MASS": "analysis.features.dijets",
     "DijetFitMass": "cathode.contexts",
+    "DijetSubstructure": "cathode.observables",
     "Events": "analysis.events",
     "FlowMatching": "generators.tabular.flow_matching",
+    "FullPhaseSpace": "generators.jets.full_phase_space",
     "KdeMass": "cathode.contexts",
     "MaskedAutoregressiveFlow": "generators.tabular.maf",
     "Mlp": "cathode.classifiers.mlp",
     "Region": "cathode.region",
+    "Reweighting": "cathode.reweighting",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
     "Selection": "cathode.judgements",
+    "Transformer": "cathode.classifiers.transformer",
     "load_config": "cathode.config",
     "read_events": "analysis.io.ntuples",
     "select_generator": "cathode.selection",
