@@ -17,12 +17,10 @@ from generators.jets.diffusion import CloudDiffusion
 from generators.jets.flow import CloudFlow, Masked
 from generators.jets.flow_matching import CloudFlowMatching
 from generators.jets.frame import CloudGenerator, CloudNetwork
-from generators.jets.lengths import by_length, prefix_mask, rows_per_part
+from generators.jets.lengths import by_length, prefix_mask
+from generators.networks.split_linear import weights_once
 from generators.registry import register
 from generators.training.settings import TrainingSettings
-
-#: Clouds that pass a network together on a CPU, see `generators.jets.flow`.
-_ROWS = 256
 
 
 @register
@@ -101,7 +99,8 @@ class CloudConsistencySampler(CloudNetwork):
             loss = consistency_loss(self.field(c, mask), way(noise, z, c, mask), x, now, then)
             return loss * (z.shape[1] / mean)
 
-        return by_length(part, counts, z, noise, c, now, rows=rows_per_part(len(z)))
+        with weights_once(self.network):
+            return by_length(part, counts, z, noise, c, now)
 
     @property
     def noise_features(self) -> int:
@@ -120,7 +119,8 @@ class CloudConsistencySampler(CloudNetwork):
                 z = jump(field, mix(fresh, z, angle)[0], angle)
             return z
 
-        return by_length(part, counts, noise, c, rows=_ROWS)
+        with weights_once(self.network):
+            return by_length(part, counts, noise, c)
 
 
 class _Distillation(nn.Module):

@@ -13,18 +13,12 @@ from torch.nn import functional
 _POINTS = 2048
 
 
-def rows_per_part(batch: int) -> int:
-    """Clouds of a part of a training batch of so many."""
-    return max(128, -(-batch // 4))
-
-
 def by_length(
     function: Callable[..., Tensor], counts: Tensor, clouds: Tensor, *others: Tensor, rows: int | None = None
 ) -> Tensor:
     """`function(counts, clouds, *others)` of the rows of a batch, sorted by size, in parts of so many `rows`.
 
-    By default, as many as hold about 2,000 points.
-
+    By default these are as many as hold about 2,000 points.
     `counts` (N,) are the present points of clouds (N, P, …), which come first; `others` have one row per cloud. What
     the function returns has one row per cloud, and is padded by zeros to P points if it has points. On a GPU nothing is
     cut: a fixed shape is worth more there than the absent points cost.
