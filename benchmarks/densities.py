@@ -12,7 +12,7 @@
 * ensemble: ten members trained at once over one alone, by the defaults of both and with equal batches.
 * closure: CPU seconds until boosted trees can not tell template from background in the window (AUC ≤ 0.505 within its
   error), by the default flow with growing budgets and by the recipe of the CATHODE paper, bounded by `--paper-epochs`.
-* family: every kind of the registry with its default settings on the same events. Not part of the default run: hours.
+* family: every kind of feature vectors with its defaults on the same events. Not part of the default run: hours.
 
 The events are the dijets that come with the package, background only where closure is asked for.
 """
@@ -39,7 +39,8 @@ from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_event
 from cathode.crossfit import Sample, cross_fit
 from cathode.templates import draw_at, template_folds
 from generators import create
-from generators.registry import kinds
+from generators.registry import generator_class, kinds
+from generators.tabular.frame import TabularGenerator
 
 REGION = Region(3300, 3700)
 CLOSED = 0.505
@@ -261,6 +262,11 @@ def closure(sideband: Events, background: Events, paper_epochs: int) -> dict[str
     }
 
 
+def of_features() -> list[str]:
+    """Kinds of feature vectors: the others want constituents."""
+    return [kind for kind in kinds() if issubclass(generator_class(kind), TabularGenerator)]
+
+
 def main() -> None:
     """Measure and print."""
     sections = ("speed", "likelihood", "ensemble", "closure", "family")
@@ -304,7 +310,7 @@ def main() -> None:
         say(f"time to closure over that of the paper's recipe: {result['closure']['ratio']:.4f}")
     if "family" in wanted:
         result["family"] = []
-        for kind in options.kinds or kinds():
+        for kind in options.kinds or of_features():
             result["family"].append(trained({"kind": kind}, sideband, background))
             say(describe(result["family"][-1]))
     if options.json:

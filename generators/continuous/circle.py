@@ -68,8 +68,9 @@ class CircleField:
 
     def denoised(self, y: Tensor, sigma: float) -> Tensor:
         """The expected data given y = data + σ noise, (N, *event)."""
-        angle = torch.tensor(math.atan2(1.0, sigma), dtype=torch.float64, device=y.device)
-        sin, cos = math.sin(float(angle)), math.cos(float(angle))
+        at = math.atan2(1.0, sigma)
+        angle = torch.tensor(at, dtype=torch.float64, device=y.device)
+        sin, cos = math.sin(at), math.cos(at)
         x = sin * y
         return torch.add(sin * x, self(x, angle), alpha=cos)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from generators.registry import create, kinds
+from generators.jets.frame import CloudDensity, CloudGenerator
+from generators.registry import create, generator_class, kinds
 from generators.tabular.frame import ConditionalDensity, TabularGenerator
 from generators.training import acceleration
 from generators.training.members import Members
@@ -19,11 +20,14 @@ from .contracts import gaussian_events
 #: Kinds whose networks are those of others, or of another library.
 NOT_OURS = {"ensemble", "zuko"}
 
+FEATURES = sorted(kind for kind in set(kinds()) - NOT_OURS if issubclass(generator_class(kind), TabularGenerator))
+CLOUDS = sorted(kind for kind in kinds() if issubclass(generator_class(kind), CloudGenerator))
+
 SETTINGS = TrainingSettings(steps=1)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds()) - NOT_OURS))
+@pytest.mark.parametrize("kind", FEATURES)
 class TestOtherDevice:
     """A device without values: whatever stayed behind on the CPU, or waits for a number, is an error there."""
 
@@ -54,6 +58,32 @@ class TestOtherDevice:
         if isinstance(network, ConditionalDensity):
             log_p = network.log_density(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
             assert log_p.device.type == "meta"
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+class TestCloudsOnAnotherDevice:
+    """The same of generators of clouds, which have to know the sizes of clouds without a look at them."""
+
+    def network(self, kind: str) -> Any:
+        generator = create({"kind": kind})
+        generator.points_ = 5
+        return generator.build(3, 1).to("meta")
+
+    def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
+        network = self.network(kind).train()
+        loss = network(torch.empty(20, 5, 3, device="meta"), torch.empty(20, 2, device="meta"))
+        assert loss.shape == (20,)
+        loss.sum().backward()
+        assert all(p.grad is None or p.grad.device.type == "meta" for p in network.parameters())
+
+    def test_drawing_and_judging_never_wait(self, kind: str) -> None:
+        network = self.network(kind).eval()
+        counts, c = torch.empty(20, dtype=torch.long, device="meta"), torch.empty(20, 1, device="meta")
+        z = network.transport(torch.empty(20, 5, network.noise_features, device="meta"), counts, c)
+        assert z.shape == (20, 5, 3)
+        assert z.device.type == "meta"
+        if isinstance(network, CloudDensity):
+            assert network.log_density(counts, z, c).device.type == "meta"
 
 
 class TestPrecision:
