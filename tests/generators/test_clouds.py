@@ -35,7 +35,7 @@ CLOUDS: tuple[dict[str, Any], ...] = (
         "path": "straight",
         "training": _TRAINING,
     },
-    {"kind": "epic_jedi", **_EPIC, "multiplicity": 1, "sampling_steps": 12, "training": _TRAINING},
+    {"kind": "epic_jedi", **_EPIC, "multiplicity": 1, "training": _TRAINING},
     {
         "kind": "pc_jedi",
         "width": 16,
