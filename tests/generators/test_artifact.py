@@ -255,7 +255,7 @@ start = time.perf_counter()
 save(model, folder)
 one = time.perf_counter() - start
 previous, turn = 0, 0
-# On a busy machine a child may need several times as long as its parent did to save once.
+# On a busy machine a child may need many times as long as its parent did to save once: it gets ever more time.
 while turn < rounds or (previous < rounds / 5 and turn < 10 * rounds):
     turn += 1
     child = os.fork()
@@ -265,7 +265,7 @@ while turn < rounds or (previous < rounds / 5 and turn < 10 * rounds):
             count += 1
             model.mean_ = torch.full((20_000,), float(count))
             save(model, folder)
-    time.sleep(random.uniform(0.0, 3 * one))
+    time.sleep(random.uniform(0.0, 3 * one * max(1.0, turn / rounds)))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     mean = load(folder).mean_
