@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from analysis.errors import MetricError
 from analysis.metrics.ranking import FloatArray, Measured
 from analysis.metrics.sampling import Array, Sampling, over_batches
-from analysis.metrics.transport import all_pairs
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,8 @@ def movers_distances(x: FloatArray, y: FloatArray) -> Array:
     MetricError
         If a cloud has another shape or is not finite.
     """
-    first, second = (np.ascontiguousarray(clouds, dtype=np.float64) for clouds in (x, y))
-    for clouds in (first, second):
-        if clouds.ndim != 3 or clouds.shape[2] != 3 or not np.isfinite(clouds).all():
-            raise MetricError(f"clouds are (N, P, 3) and finite; these are {clouds.shape}.")
-    found = np.empty((len(first), len(second)))
-    all_pairs(first, second, found)
-    return found
+    first, second = (_particles(np.asarray(clouds, dtype=np.float64)) for clouds in (x, y))
+    return np.array([[_distance(*one, *other) for other in second] for one in first]).reshape(len(first), len(second))
 
 
 def coverage_and_mmd(generated: FloatArray, truth: FloatArray, *, sampling: Sampling, seed: int) -> Matching:
@@ -55,3 +50,28 @@ def coverage_and_mmd(generated: FloatArray, truth: FloatArray, *, sampling: Samp
         coverage.append(len(np.unique(distances.argmin(axis=1))) / distances.shape[1])
         nearest.append(distances.min(axis=0).mean())
     return Matching(over_batches(coverage), over_batches(nearest))
+
+
+def _particles(clouds: Array) -> list[tuple[Array, Array]]:
+    """Places (p, 2) and pT (p,) of what is present in each of the clouds (N, P, 3)."""
+    if clouds.ndim != 3 or clouds.shape[2] != 3 or not np.isfinite(clouds).all():
+        raise MetricError(f"clouds are (N, P, 3) and finite; these are {clouds.shape}.")
+    return [(cloud[present, :2], cloud[present, 2]) for cloud, present in zip(clouds, clouds[..., 2] > 0, strict=True)]
+
+
+def _distance(x: Array, pt_x: Array, y: Array, pt_y: Array) -> float:
+    """Energy mover's distance of particles at x (P, 2) and y (Q, 2).
+
+    What one jet has less than the other, it gets in a fictitious particle at a distance of one from all others.
+    """
+    from ot import emd2  # imports torch, where there is one
+
+    missing = pt_y.sum() - pt_x.sum()
+    n, m = len(pt_x) + (missing > 0), len(pt_y) + (missing < 0)
+    if not n * m:
+        return 0.0
+    cost = np.ones((n, m))
+    cost[: len(pt_x), : len(pt_y)] = cdist(x, y)
+    supply, demand = np.append(pt_x, missing)[:n], np.append(pt_y, -missing)[:m]
+    # Both sides have the same sum by construction, and only the work is asked for.
+    return float(emd2(supply, demand, cost, check_marginals=False, center_dual=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -211,6 +213,7 @@ class TestMovers:
         assert energy_movers_distance(one, 0 * one) == pytest.approx(0.6)
         split = np.array([[0.1, 0.2, 0.2], [0.1, 0.2, 0.4]])
         assert energy_movers_distance(one, split) == pytest.approx(0, abs=1e-12)
+        assert energy_movers_distance(0 * one, 0 * one) == 0
 
     def test_is_a_metric(self) -> None:
         x = jets(12, seed=13)
@@ -218,6 +221,17 @@ class TestMovers:
         np.testing.assert_allclose(d, d.T, atol=1e-12)
         np.testing.assert_allclose(np.diag(d), 0, atol=1e-12)
         assert (d[:, :, None] + d[None] >= d[:, None] - 1e-12).all()
+
+    def test_the_solver_is_loaded_with_the_first_distance(self) -> None:
+        """It loads torch, where there is one."""
+        code = (
+            "import sys, numpy as np\n"
+            "from analysis.metrics import jets, movers\n"
+            "assert not {'ot', 'torch'} & set(sys.modules)\n"
+            "movers.energy_movers_distance(np.ones((1, 3)), np.ones((1, 3)))\n"
+            "assert 'ot' in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_not_finite_jets_are_refused(self) -> None:
         with pytest.raises(MetricError, match="finite"):

@@ -119,7 +119,7 @@ def test_help_of_the_command_line_is_light() -> None:
 
 def heavy_modules_after(code: str) -> list[str]:
     """Which of the heavy libraries a fresh interpreter has loaded after `code`."""
-    heavy = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy.stats", "nflows", "lightning_fabric")
+    heavy = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy.stats", "nflows", "lightning_fabric", "ot")
     script = f"import sys\n{code}\nprint('loaded:', *(name for name in {heavy} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     return done.stdout.strip().splitlines()[-1].split()[1:]
