@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -8,11 +9,16 @@ import pytest
 
 from analysis.events import Events, FloatArray
 from analysis.features.substructure import DIJET_SUBSTRUCTURE, dijet_substructure
+from cathode.classifiers import load_classifier
+from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.config import parse_config
 from cathode.errors import ConfigError
 from cathode.observables import AsRead, DijetSubstructure, Observables, create, kinds, register
+from cathode.scoring import Scorer
 from cathode.specification import specification
 from cathode.templates import Template
+
+from .toys import decisive, toy_events, toy_search
 
 
 def constituents(n: int, seed: int) -> FloatArray:
@@ -36,6 +42,21 @@ class Ratio(Observables):
 
     def compute(self, x: FloatArray) -> FloatArray:
         return (x[:, :1] / x[:, 1:]) ** self.power
+
+
+@dataclass(frozen=True)
+class Multiplied(Observables):
+    """Every column times a power of two: exact, and to trees the same."""
+
+    kind: ClassVar[str] = "test_multiplied"
+
+    factor: float = 1.0
+
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{self.factor:g} {name}" for name in columns)
+
+    def compute(self, x: FloatArray) -> FloatArray:
+        return self.factor * x
 
 
 def test_as_read_changes_nothing() -> None:
@@ -81,6 +102,39 @@ def test_own_observables_enter_by_name() -> None:
 
     with pytest.raises(ValueError, match="taken"):
         register(Other)
+
+
+def test_search_with_own_observables(tmp_path: Path) -> None:
+    """From training to the scores of a stored run: trees find in doubled features what they find in those read."""
+    register(Multiplied)
+    events, other = toy_events(4_000, signal=60, seed=71), toy_events(2_000, seed=72)
+    trees = BoostedTrees(members=2, max_iter=10, jobs=1)
+    results, scorers = [], []
+    for made in (AsRead(), Multiplied(factor=2.0)):
+        search = toy_search(observables=made, classifier=trees, background_efficiencies=(0.1,), folds=2)
+        results.append(decisive(search.run(events, output=tmp_path / made.kind)))
+        scorers.append(Scorer.load(tmp_path / made.kind))
+    read, doubled = scorers
+
+    assert [result.pop("observables") for result in results] == [
+        {"kind": "as_read"},
+        {"kind": "test_multiplied", "factor": 2.0},
+    ]
+    assert results[0].pop("fingerprint") != results[1].pop("fingerprint")
+    assert results[0] == results[1]
+
+    assert doubled.observables == Multiplied(factor=2.0)
+    for seen in (events, other):
+        expected, found = read(seen), doubled(seen)
+        np.testing.assert_array_equal(found.score, expected.score)
+        np.testing.assert_array_equal(found.passes, expected.passes)
+    # What was trained, in the window and in the strips beside it, did see twice the values.
+    stored = [sorted((tmp_path / made).rglob("fold_*")) for made in ("as_read", "test_multiplied")]
+    assert [len(folders) for folders in stored] == [4, 4]
+    for folders in zip(*stored, strict=True):
+        one, two = (load_classifier(folder) for folder in folders)
+        np.testing.assert_array_equal(two.score(2 * other.x), one.score(other.x))
+        assert (two.score(other.x) != one.score(other.x)).mean() > 0.5
 
 
 def test_unknown_names_are_named() -> None:
