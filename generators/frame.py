@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,14 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from generators.artifact import fingerprint
+from generators.bijections.frame import FittedBijection
 from generators.context import ContextMap
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
 from generators.protocols import Array, Monitor
+from generators.registry import create
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, Trained, train
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
+
+#: Sets the seed of the noise of discrete columns apart from that of the training.
+NOISE = 0x6E6F697365
 
 #: Events of weight other than zero that a density can be learned from.
 MINIMUM_EVENTS = 50
@@ -45,28 +52,125 @@ class ConditionalNetwork(nn.Module, ABC):
 S = TypeVar("S", bound=ConditionalNetwork)
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Events as a network sees them.
+
+    z (N, *event) are the events behind the preprocessing, `beside` (N, E) what the network is told of them beside the
+    context, and `fitted` the attributes that hold the preprocessing.
+    """
+
+    z: Tensor
+    beside: Tensor
+    fitted: dict[str, Any]
+
+
 @dataclass(kw_only=True, eq=False)
 class NetworkGenerator(ABC, Generic[S]):
-    """Training and kept states of the networks of a generator; what events are is for the frames made from it.
+    """Preprocessing, training and kept states of a generator; what its events are is for the frames made from it.
 
-    After `fit`: `states_` (best first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`.
+    `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
+    first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`.
     """
 
     kind: ClassVar[str]
 
+    bijection: str | dict[str, Any] = "quantile_normal"
     training: TrainingSettings
 
     @abstractmethod
     def build(self, features: int, context: int) -> S:
         """An untrained network for events whose last axis has `features` columns, and `context` columns."""
 
+    @property
     @abstractmethod
-    def preprocessing(self) -> dict[str, Tensor]:
-        """What was fitted beside networks and context, as named tensors."""
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one event."""
 
     @abstractmethod
+    def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
+        """Refuse events, context (N, C) and weights (N,) that can not be learned from, by name."""
+
+    @abstractmethod
+    def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
+        """Fit the preprocessing to events x (N, *event), and apply it; nothing of the generator may change."""
+
+    @abstractmethod
+    def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        """Events (N, *event) of one network; the context as it came (N, C) and as networks see it."""
+
+    @abstractmethod
+    def rows_at_once(self, network: S) -> int:
+        """Events that go through a network at once when sampling; bounds the memory whatever is asked for."""
+
+    def fit(
+        self,
+        x: Array,
+        context: Array,
+        *,
+        weights: Array | None = None,
+        seed: int,
+        monitor: Monitor | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Learn from x (N, *event), context (N, C) and optional event weights (N,), which may be negative.
+
+        Rows of weight zero are left out.
+
+        Raises
+        ------
+        NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
+            Before anything changes.
+        DivergedError, CheckpointError
+            From the training; what was fitted before stays.
+        """
+        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        self.check(x, context, w)
+        used = w != 0
+        events, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
+        w_t = torch.as_tensor(w[used])
+        ready, context_map = self.prepared(events, raw, w_t, seed=seed), ContextMap.of(raw)
+        c = torch.cat([context_map(raw), ready.beside], dim=1)
+        learner = copy.copy(self)
+        vars(learner).update(ready.fitted)
+        data = TrainingData(ready.z.float(), c.float(), w_t.float())
+        trained = learner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+        vars(self).update(ready.fitted)
+        self.features_, self.context_map_, self.seed_ = events.shape[-1], context_map, seed
+        self.data_hash_ = fingerprint(x, context, weights)
+        self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
+        self.best_epochs_ = trained.best_epochs
+        self._take(trained.states)
+        return self
+
+    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
+        """Draw one event per context row: (N, C) -> (N, *event)."""
+        raw, c = self._context(context)
+        generator = torch.Generator().manual_seed(seed)
+        # A random order shares the masses fairly among the states and leaves no block structure behind.
+        order = torch.randperm(len(c), generator=generator)
+        out = torch.empty(len(c), *self.event_shape, dtype=torch.float32)
+        with torch.no_grad():
+            for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
+                for chunk in torch.split(rows, self.rows_at_once(network)):
+                    out[chunk] = self.drawn(network, raw[chunk], c[chunk], generator).float()
+        return out.numpy()
+
+    def preprocessing(self) -> dict[str, Tensor]:
+        """What was fitted beside networks and context, as named tensors."""
+        return {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
+
     def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
         """Take what `preprocessing` gave; the number of features is returned."""
+        self.bijection_ = self.unfitted_bijection()
+        self.bijection_.load_state_dict(under("bijection.", state))
+        return self.bijection_.features
+
+    def unfitted_bijection(self) -> FittedBijection:
+        """The bijection of `bijection`, before it has seen anything."""
+        specification = {"kind": self.bijection} if isinstance(self.bijection, str) else self.bijection
+        bijection: FittedBijection = create(specification)
+        return bijection
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
@@ -112,14 +216,6 @@ class NetworkGenerator(ABC, Generic[S]):
             description=self.hyperparameters(),
             after_epoch=after_epoch,
         )
-
-    def keep(self, trained: Trained, context_map: ContextMap, *, features: int, seed: int, data_hash: str) -> None:
-        """Make what was trained that of this generator."""
-        self.features_ = features
-        self.context_map_, self.seed_, self.data_hash_ = context_map, seed, data_hash
-        self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
-        self.best_epochs_ = trained.best_epochs
-        self._take(trained.states)
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON types."""

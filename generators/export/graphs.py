@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import ExportError
-from generators.tabular.frame import ConditionalSampler, TabularDensity, TabularGenerator, log_mean
+from generators.tabular.frame import NoiseSampler, TabularDensity, TabularGenerator, log_mean
 
 Inputs = dict[str, Tensor]
 
@@ -76,7 +76,7 @@ class Sampler(Graph):
 
     def __init__(self, generator: TabularGenerator[Any]) -> None:
         network = generator.networks_[0]
-        if type(network).transport is ConditionalSampler.transport:
+        if not isinstance(network, NoiseSampler):
             raise ExportError(
                 f"This '{generator.kind}' draws in other ways than by a function of normal noise, so its sampler can "
                 "not be exported. Sample in Python, or use another generator; its log-density may be exported."

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.artifact import fingerprint
 from generators.bijections.frame import FittedBijection, uniform
-from generators.context import ContextMap
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.frame import ConditionalNetwork, NetworkGenerator, check_rows, device_of, under
+from generators.frame import NOISE, ConditionalNetwork, NetworkGenerator, Prepared, check_rows, device_of
 from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
-from generators.protocols import Array, Monitor
-from generators.registry import create
+from generators.protocols import Array
 from generators.training.batches import TrainingData
-from generators.training.settings import TrainingSettings
 
 #: Place of pT among the features of a constituent; a constituent without any is absent.
 PT = 2
@@ -32,8 +27,6 @@ _CHUNK = 1 << 13
 
 #: Constituents that are enough to fit the preprocessing.
 _FITTED = 1_000_000
-
-_NOISE = 0x6E6F697365
 
 
 class CloudNetwork(ConditionalNetwork):
@@ -89,60 +82,18 @@ class CloudGenerator(NetworkGenerator[S]):
     """
 
     multiplicity: int | None = None
-    bijection: str | dict[str, Any] = "quantile_normal"
-    training: TrainingSettings
 
-    def fit(
-        self,
-        x: Array,
-        context: Array,
-        *,
-        weights: Array | None = None,
-        seed: int,
-        monitor: Monitor | None = None,
-        checkpoint: Path | None = None,
-    ) -> Self:
-        """Learn from x (N, P, F), context (N, C) and optional event weights (N,), which may be negative.
+    def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
+        """See `NetworkGenerator`."""
+        _check(x, context, weights)
 
-        Rows of weight zero are left out.
-
-        Raises
-        ------
-        NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
-            Before anything changes.
-        DivergedError, CheckpointError
-            From the training.
-        """
-        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
-        _check(x, context, w)
-        used = w != 0
-        clouds, counts = _present_first(torch.as_tensor(np.asarray(x, np.float64)[used]))
-        raw = torch.as_tensor(np.asarray(context, np.float64)[used])
-        self._check_counts(counts, raw)
-        w_t = torch.as_tensor(w[used])
-        bijection = self._fitted_bijection(clouds, counts, w_t, seed)
-        points, context_map = clouds.shape[1], ContextMap.of(raw)
+    def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
+        """See `NetworkGenerator`; the network is told the number of points."""
+        clouds, counts = _present_first(x)
+        self._check_counts(counts, context)
+        bijection = self._fitted_bijection(clouds, counts, weights, seed)
         z, _ = _behind(bijection, clouds, counts, seed)
-        c = torch.cat([context_map(raw), counts[:, None].double()], dim=1)
-        self.points_ = points
-        data = TrainingData(z.float(), c.float(), w_t.float())
-        trained = self.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
-        self.bijection_ = bijection
-        data_hash = fingerprint(x, context, weights)
-        self.keep(trained, context_map, features=clouds.shape[2], seed=seed, data_hash=data_hash)
-        return self
-
-    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
-        """Draw one cloud per context row: (N, C) -> (N, P, F)."""
-        raw, c = self._context(context)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(c), generator=generator)
-        out = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float32)
-        with torch.no_grad():
-            for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
-                for chunk in torch.split(rows, _CHUNK):
-                    out[chunk] = self._draw(network, raw[chunk], c[chunk], generator)
-        return out.numpy()
+        return Prepared(z, counts[:, None].double(), {"bijection_": bijection, "points_": clouds.shape[1]})
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -152,15 +103,12 @@ class CloudGenerator(NetworkGenerator[S]):
 
     def preprocessing(self) -> dict[str, Tensor]:
         """See `NetworkGenerator`."""
-        out = {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
-        return out | {"points": torch.tensor(self.points_)}
+        return super().preprocessing() | {"points": torch.tensor(self.points_)}
 
     def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
         """See `NetworkGenerator`."""
-        self.bijection_ = create(_specification(self.bijection))
-        self.bijection_.load_state_dict(under("bijection.", state))
         self.points_ = int(state["points"])
-        return self.bijection_.features
+        return super().restore_preprocessing(state)
 
     def counting(self, context: int) -> Multiplicity | None:
         """What a network of `build` learns of the number of points, of which there are at most `points_`."""
@@ -172,7 +120,12 @@ class CloudGenerator(NetworkGenerator[S]):
             torch.manual_seed(seed)
             return self.build(data.x.shape[-1], data.context.shape[1] - 1)
 
-    def _draw(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+    def rows_at_once(self, network: S) -> int:
+        """See `NetworkGenerator`."""
+        return _CHUNK
+
+    def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
+        """See `NetworkGenerator`."""
         device = device_of(network)
         if self.multiplicity is None:
             assert network.multiplicity is not None
@@ -187,7 +140,7 @@ class CloudGenerator(NetworkGenerator[S]):
         rows[:, PT] = rows[:, PT].exp()
         clouds[mask] = rows
         falling = torch.argsort(clouds[..., PT], dim=1, descending=True, stable=True)
-        return clouds.gather(1, falling[..., None].expand_as(clouds)).float()
+        return clouds.gather(1, falling[..., None].expand_as(clouds))
 
     def _fitted_bijection(self, clouds: Tensor, counts: Tensor, weights: Tensor, seed: int) -> FittedBijection:
         mask = prefix_mask(counts, clouds.shape[1])
@@ -195,9 +148,8 @@ class CloudGenerator(NetworkGenerator[S]):
         if len(rows) > _FITTED:
             some = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_FITTED].sort().values
             rows, w = rows[some], w[some]
-        bijection: FittedBijection = create(_specification(self.bijection))
-        noise = uniform(rows, seed=seed ^ _NOISE)
-        return bijection.fit(rows, w, rows.new_zeros(len(rows), 0), noise)
+        noise = uniform(rows, seed=seed ^ NOISE)
+        return self.unfitted_bijection().fit(rows, w, rows.new_zeros(len(rows), 0), noise)
 
     def _check_counts(self, counts: Tensor, context: Tensor) -> None:
         column = self.multiplicity
@@ -254,10 +206,6 @@ class CloudDensityGenerator(CloudGenerator[CloudDensity]):
         return out.cpu()
 
 
-def _specification(bijection: str | dict[str, Any]) -> dict[str, Any]:
-    return {"kind": bijection} if isinstance(bijection, str) else bijection
-
-
 def _present_first(x: Tensor) -> tuple[Tensor, Tensor]:
     """Clouds with their present points first, otherwise in the order that they had, and the number of those (N,)."""
     present = x[..., PT] > 0
@@ -278,7 +226,7 @@ def _behind(bijection: FittedBijection, clouds: Tensor, counts: Tensor, seed: in
     """Clouds (N, P, F) behind the preprocessing, and its log|det| (N,)."""
     mask = prefix_mask(counts, clouds.shape[1])
     rows = _with_log(clouds[mask])
-    at, log_det = bijection.forward(rows, rows.new_zeros(len(rows), 0), uniform(rows, seed=seed ^ _NOISE))
+    at, log_det = bijection.forward(rows, rows.new_zeros(len(rows), 0), uniform(rows, seed=seed ^ NOISE))
     z = torch.zeros_like(clouds)
     z[mask] = at
     cloud = torch.repeat_interleave(torch.arange(len(counts)), counts)

@@ -19,9 +19,9 @@ def by_length(
     """`function(counts, clouds, *others)` of the rows of a batch, sorted by size, in parts of so many `rows`.
 
     By default these are as many as hold about 2,000 points.
-    `counts` (N,) are the present points of clouds (N, P, …), which come first; `others` have one row per cloud. What
-    the function returns has one row per cloud, and is padded by zeros to P points if it has points. On a GPU nothing is
-    cut: a fixed shape is worth more there than the absent points cost.
+    `counts` (N,) are the places of clouds (N, P, …) up to the last present point; `others` have one row per cloud.
+    What the function returns has one row per cloud, and is padded by zeros to P points if it has as many dimensions as
+    the clouds. On a GPU nothing is cut: a fixed shape is worth more there than the absent points cost.
     """
     if clouds.is_cuda or clouds.is_meta or torch.compiler.is_compiling() or counts.shape[0] == 0:
         return function(counts, clouds, *others)
@@ -32,7 +32,7 @@ def by_length(
     for part in torch.split(order, rows):
         length = max(1, int(counts[part[-1]]))
         out = function(counts[part], clouds[part, :length], *(other[part] for other in others))
-        if out.ndim > 1:
+        if out.ndim == clouds.ndim:
             out = functional.pad(out, (0, 0) * (out.ndim - 2) + (0, clouds.shape[1] - length))
         results.append(out)
     joined = torch.cat(results)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from generators.flows.epoch_norm import EpochNorm
-from generators.tabular.frame import CHUNK, ConditionalDensity
+from generators.tabular.frame import CHUNK, ConditionalDensity, NoiseSampler
 from generators.tabular.precision import in_double_precision
 
 
-class ComposedFlow(ConditionalDensity):
+class ComposedFlow(NoiseSampler, ConditionalDensity):
     """The density of z whose image under all `transforms` is standard normal, and minus its logarithm as loss.
 
     A transform maps (N, D) and a context (N, C) or None to (N, D) and log|det| (N,), and has an `inverse` of the same
@@ -38,7 +38,7 @@ class ComposedFlow(ConditionalDensity):
         return self._log_density(z.double(), c.double())
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`; in double precision."""
+        """See `NoiseSampler`; in double precision."""
         in_double_precision(self)
         z, context = noise.double(), _context(c.double())
         for transform in reversed(self.transforms):

@@ -16,7 +16,7 @@ from generators.registry import register
 from generators.tabular.continuous import ContinuousDensity, by_rows
 from generators.tabular.diffusion import Diffusion
 from generators.tabular.flow_matching import FlowMatching
-from generators.tabular.frame import ConditionalSampler, TabularGenerator
+from generators.tabular.frame import NoiseSampler, TabularGenerator
 from generators.training.settings import TrainingSettings
 
 
@@ -46,7 +46,7 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         return _Distillation(student, teacher, self.teacher_steps)
 
 
-class ConsistencySampler(ConditionalSampler):
+class ConsistencySampler(NoiseSampler):
     """The network of `Consistency` with its loss and sampler, made from that of its teacher."""
 
     tolerates_bfloat16 = True
@@ -79,11 +79,11 @@ class ConsistencySampler(ConditionalSampler):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        """See `ConditionalSampler`: noise for every step."""
+        """See `NoiseSampler`: noise for every step."""
         return (self.features,) if self.steps == 1 else (self.steps, self.features)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`."""
+        """See `NoiseSampler`."""
         angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
 
         def part(c: Tensor, *noises: Tensor) -> Tensor:

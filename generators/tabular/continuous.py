@@ -14,13 +14,13 @@ from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, Solver
 from generators.errors import HyperparameterError
 from generators.recording import recording
-from generators.tabular.frame import ConditionalDensity
+from generators.tabular.frame import ConditionalDensity, NoiseSampler
 
 #: Rows that pass a network together on a CPU: the activations of more do not stay in its cache.
 _ROWS = 1024
 
 
-class ContinuousDensity(ConditionalDensity):
+class ContinuousDensity(NoiseSampler, ConditionalDensity):
     """A density by a field on the circle; a model adds the loss.
 
     `walk` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
@@ -50,7 +50,7 @@ class ContinuousDensity(ConditionalDensity):
         return CircleField(network, c, self.clock)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`: what the flow along the schedule makes of noise (N, D)."""
+        """See `NoiseSampler`: what the flow along the schedule makes of noise (N, D)."""
         first, last = self.schedule.ends
 
         def part(noise: Tensor, c: Tensor) -> Tensor:

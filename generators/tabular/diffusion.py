@@ -112,12 +112,12 @@ class DiffusionDensity(ContinuousDensity):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        """See `ConditionalSampler`: that of the start, and where the sampler is random that of every step."""
+        """See `NoiseSampler`: that of the start, and where the sampler is random that of every step."""
         noisy = self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy
         return (len(self.noise_levels), self.features) if noisy else (self.features,)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`."""
+        """See `NoiseSampler`."""
         if self.sampler in WALKS:
             return super().transport(noise, c)
         sampler = SAMPLERS[self.sampler]()

@@ -12,7 +12,7 @@ from torch import Tensor
 from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import ContextMLP, bounded
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, TabularDensity
+from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
@@ -48,7 +48,7 @@ class GaussianMixture(TabularDensity):
         return MixtureDensity(features, context, components=self.components, hidden=self.hidden, layers=self.layers)
 
 
-class MixtureDensity(ConditionalDensity):
+class MixtureDensity(NoiseSampler, ConditionalDensity):
     """Mixture of normal distributions N(µ, (AᵀA)⁻¹), A lower triangular with a positive diagonal.
 
     A, the inverse of a Cholesky factor of the covariance, makes the density a product and a draw a triangular solve.
@@ -82,11 +82,11 @@ class MixtureDensity(ConditionalDensity):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        """See `ConditionalSampler`: the first number chooses the component."""
+        """See `NoiseSampler`: the first number chooses the component."""
         return (1 + self.features,)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`; in double precision."""
+        """See `NoiseSampler`; in double precision."""
         in_double_precision(self)
         log_share, *parts = self.parameters_at(c.double())
         at = torch.special.ndtr(noise[:, :1].double())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, TabularDensity
+from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
@@ -110,7 +110,7 @@ class _Distribution(ConditionalDensity):
         return log_p
 
 
-class _Flow(_Distribution):
+class _Flow(NoiseSampler, _Distribution):
     """A flow of zuko with a standard normal base, on the line or, if `within_ten`, on [−10, 10]."""
 
     def __init__(self, flow: nn.Module, features: int, *, within_ten: bool) -> None:
@@ -118,7 +118,7 @@ class _Flow(_Distribution):
         self.within_ten = within_ten
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalSampler`; in double precision."""
+        """See `NoiseSampler`; in double precision."""
         if recording() and self.within_ten:
             raise ExportError(f"{type(self.flow).__name__} has no image of some noise, which has to be drawn again")
         in_double_precision(self)

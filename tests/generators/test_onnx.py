@@ -27,7 +27,7 @@ from generators.export import onnx as exporter
 from generators.export.operations import table
 from generators.export.tape import program
 from generators.registry import bijection_kinds, create, generator_class, kinds
-from generators.tabular.frame import ConditionalDensity, TabularDensity, TabularGenerator
+from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity, TabularGenerator
 from generators.training.settings import TrainingSettings
 
 from .contracts import gaussian_events, name_of
@@ -480,7 +480,7 @@ class SimpleGraph:
         return made
 
 
-class Line(ConditionalDensity):
+class Line(NoiseSampler, ConditionalDensity):
     """A network of one's own, in single precision, that knows nothing of graphs."""
 
     def __init__(self, features: int, context: int) -> None:
