@@ -53,15 +53,12 @@ class FullPhaseSpace:
     constituents: dict[str, Any] = field(default_factory=lambda: {"kind": "epic_fm"})
 
     def __post_init__(self) -> None:
-        for name in ("jets", "constituents"):
-            specification = getattr(self, name)
-            inner = create(specification) if isinstance(specification, Mapping) else specification
-            if not isinstance(inner, ConditionalGenerator):
-                raise HyperparameterError(f"{name} of {self.kind}: '{specification}' is no generator.")
-            if name == "constituents" and hasattr(inner, "multiplicity"):
-                inner.multiplicity = _NUMBER
-            setattr(self, f"_{name}", inner)
-            setattr(self, name, {"kind": _of(inner).kind, **_of(inner).hyperparameters()})
+        inner = {name: self._made(name, getattr(self, name)) for name in ("jets", "constituents")}
+        if hasattr(inner["constituents"], "multiplicity"):
+            inner["constituents"].multiplicity = _NUMBER
+        for name, generator in inner.items():
+            setattr(self, name, {"kind": generator.kind, **generator.hyperparameters()})
+        self.unfitted = inner["jets"], inner["constituents"]
 
     def fit(
         self,
@@ -92,7 +89,7 @@ class FullPhaseSpace:
         features = DijetFeatures.of(jets, counts, raw[:, 0])
         first, second = (int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(2))
         kept = features.columns(jets, counts, raw[:, 0]).numpy()
-        stages = _Stages(self._copies(), monitor, checkpoint)
+        stages = _Stages(copy.deepcopy(self.unfitted), monitor, checkpoint)
         trained = stages.fit(0, kept, raw.numpy(), w[used], first)
         of_jets = constituents_context(jets, counts, raw[:, 0])
         clouds = aligned(in_widths(relative(events, jets), jets))
@@ -156,8 +153,7 @@ class FullPhaseSpace:
         self._require_fit()
         out = {f"features.{key}": value for key, value in self.features_.state().items()}
         for name in ("jets", "constituents"):
-            inner = _of(getattr(self, f"{name}_"))
-            out |= {f"{name}.{key}": value for key, value in inner.state().items()}
+            out |= {f"{name}.{key}": value for key, value in getattr(self, f"{name}_").state().items()}
         shape = torch.tensor([self.points_, self.width_, self.context_columns_, self.seed_])
         return {**out, "shape": shape}
 
@@ -165,15 +161,17 @@ class FullPhaseSpace:
         """Take what `state` gave; the inverse of it."""
         self.features_ = DijetFeatures.from_state(under("features.", state))
         self.jets_, self.constituents_ = (
-            _of(inner).restore(under(f"{name}.", state))
-            for name, inner in zip(("jets", "constituents"), self._copies(), strict=True)
+            inner.restore(under(f"{name}.", state))
+            for name, inner in zip(("jets", "constituents"), copy.deepcopy(self.unfitted), strict=True)
         )
         self.points_, self.width_, self.context_columns_, self.seed_ = state["shape"].tolist()
         return self
 
-    def _copies(self) -> tuple[Any, Any]:
-        inner: Any = self
-        return copy.deepcopy(inner._jets), copy.deepcopy(inner._constituents)
+    def _made(self, name: str, specification: Any) -> Any:
+        generator = create(specification) if isinstance(specification, Mapping) else specification
+        if not isinstance(generator, ConditionalGenerator):
+            raise HyperparameterError(f"{name} of {self.kind}: '{specification}' is no generator.")
+        return generator
 
     def _require_fit(self) -> None:
         if not hasattr(self, "jets_"):
@@ -206,11 +204,6 @@ class _Stages:
             monitor(Progress(now.epoch + stage * now.epochs, 2 * now.epochs, now.train_loss, now.validation_loss))
 
         return tell
-
-
-def _of(generator: Any) -> Any:
-    """A generator that can be saved, as all of this package can."""
-    return generator
 
 
 def _check(x: Array, context: Array, weights: NDArray[np.float64]) -> None:
