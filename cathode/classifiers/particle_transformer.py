@@ -6,16 +6,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from cathode.classifiers.constituents import JET, PARTICLE, quantities
+from generators.jets.lengths import by_length
+from generators.networks.transformer import Attention, attention_mask
 
 #: Standardised quantities are cut here: an outlier must not drown all others.
 _FARTHEST = 10.0
 #: Events at once when mean and width are found.
 _CHUNK = 4096
-#: Jets pass in groups of at least so many constituents, and in at most so many groups: each has a cost of its own.
-_GROUP, _GROUPS = 4096, 4
 
 
 class Block(nn.Module):
@@ -23,19 +22,15 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, expansion: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
         self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.attention = Attention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor, mask: Tensor) -> Tensor:
         """Tokens h (R, L, width) that look at those where mask (R, L) is True."""
-        rows, length, width = h.shape
-        qkv = self.query_key_value(self.before_attention(h)).view(rows, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        h = h + self.dropout(self.out(seen.transpose(1, 2).reshape(rows, length, width)))
+        own = self.before_attention(h)
+        h = h + self.dropout(self.attention(own, own, attention_mask(mask)))
         grown: Tensor = h + self.dropout(self.mlp(self.before_mlp(h)))
         return grown
 
@@ -47,8 +42,7 @@ class ParticleTransformer(nn.Module):
     the jet are added, a transformer over the jets, the mean over the jets, and a perceptron. The order of constituents
     and jets does not matter, nor do absent ones.
 
-    Jets are sorted by length and pass in groups, each cut to its longest jet, so little is computed for what is absent.
-    This costs the one look at numbers on the device that a batch needs.
+    Jets of different lengths pass in parts, see `by_length`, so little is computed for what is absent.
     """
 
     particle_mean: Tensor
@@ -109,29 +103,24 @@ class ParticleTransformer(nn.Module):
         pooled = self._jets(particles.view(events * jets, length, -1), seen.present.view(events * jets, length))
         h = pooled.view(events, jets, -1) + self.embed_jets(_standard(seen.jets, self.jet_mean, self.jet_scale))
         for block in self.jet_blocks:
-            h = block(h, _attended(seen.jet_present))
+            h = block(h, seen.jet_present)
         logits: Tensor = self.head(_mean(self.norm_jets(h), seen.jet_present))
         return logits
 
     def _jets(self, particles: Tensor, present: Tensor) -> Tensor:
         """One token of every jet: particles (R, P, 5) and present (R, P) to (R, width)."""
-        rows, most = present.shape
+        most = present.shape[1]
         lengths = (present * torch.arange(1, most + 1, device=present.device)).amax(dim=1)
-        order = lengths.argsort(stable=True)
-        groups = min(max(rows * most // _GROUP, 1), _GROUPS)
-        ends = [round(rows * part / groups) for part in range(1, groups + 1)]
-        longest = lengths[order[[end - 1 for end in ends]]].tolist()
-        tokens = []
-        for start, end, length in zip([0, *ends[:-1]], ends, longest, strict=True):
-            mine = order[start:end]
-            cut = max(length, 1)
-            tokens.append(self._of_particles(particles[:, :cut][mine], present[:, :cut][mine]))
-        return torch.cat(tokens)[order.argsort()]
+
+        def part(_: Tensor, particles: Tensor, present: Tensor) -> Tensor:
+            return self._of_particles(particles, present[:, : particles.shape[1]])
+
+        return by_length(part, lengths, particles, present)
 
     def _of_particles(self, particles: Tensor, present: Tensor) -> Tensor:
-        h, mask = self.embed_particles(particles), _attended(present)
+        h = self.embed_particles(particles)
         for block in self.blocks:
-            h = block(h, mask)
+            h = block(h, present)
         return _mean(self.norm_particles(h), present)
 
 
@@ -141,11 +130,6 @@ def _embedding(features: int, width: int) -> nn.Sequential:
 
 def _standard(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return ((values - mean) / scale).clamp(-_FARTHEST, _FARTHEST)
-
-
-def _attended(present: Tensor) -> Tensor:
-    """Where attention may look: at what is present; where nothing is, anywhere: some kernels answer nothing by NaN."""
-    return present | ~present.any(dim=-1, keepdim=True)
 
 
 def _mean(h: Tensor, present: Tensor) -> Tensor:

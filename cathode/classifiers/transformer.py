@@ -167,7 +167,7 @@ class Transformer:
             ema_decay=self.ema_decay,
             validation_fraction=self.validation_fraction,
             best_states=self.best_epochs,
-            # Batches are cut to lengths of their own, for each of which a graph would be compiled.
+            # Parts are cut to lengths of their own, for each of which a graph would be compiled.
             compile=False,
         )
 
