@@ -36,6 +36,7 @@ _GENERATORS: dict[str, str | type] = {
     "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
     "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",
     "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
+    "autoregressive_cloud": "generators.jets.autoregressive:AutoregressiveCloud",
     "cloud_consistency": "generators.jets.consistency:CloudConsistency",
     "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
 }

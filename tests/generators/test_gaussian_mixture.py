@@ -58,7 +58,7 @@ def test_density_is_that_of_scipy(features: int, context: int) -> None:
     z, c = rows(20, features, context)
     given = torch.zeros(20, 0).double() if c is None else c
     log_share, mean, log_scale, below = made.parameters_at(given)
-    log_share, mean, factor = (part.numpy() for part in (log_share, mean, made.factor(log_scale, below)))
+    log_share, mean, factor = (part.numpy() for part in (log_share, mean, made.mixture.factor(log_scale, below)))
     for row in range(20):
         parts = [
             log_share[row, k]
@@ -74,7 +74,7 @@ def test_draws_have_the_moments_of_the_mixture() -> None:
     c = torch.full((200_000, 1), 0.4).double()
     drawn = made.draw(c, torch.Generator().manual_seed(5))
     log_share, mean, log_scale, below = made.parameters_at(c[:1])
-    factor = made.factor(log_scale, below)
+    factor = made.mixture.factor(log_scale, below)
     assert (factor[0, 0].tril(-1) != 0).sum() == 3
     share, covariance = log_share.exp()[0, :, None], torch.linalg.inv(factor[0].mT @ factor[0])
     expected = (share * mean[0]).sum(dim=0)

@@ -1,0 +1,162 @@
+"""The density of a cloud, point after point."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generators.jets.frame import PT, CloudDensity
+from generators.jets.lengths import by_length, prefix_mask
+from generators.jets.multiplicity import Multiplicity
+from generators.networks import truncated_logistic
+from generators.networks.normal_mixture import NormalMixture
+
+#: Place of the two coordinates among the features of a point.
+_POSITION = 2
+#: A bound for points that have none, and how far behind the preprocessing a network looks.
+_NO_BOUND, _FARTHEST = 1e4, 8.0
+#: Clouds of a part when drawing: every point is a step, so more at once than when learning.
+_ROWS = 2048
+
+
+class OrderedPoints(CloudDensity):
+    """p(z₁ | c) p(z₂ | z₁, c) … for points by falling pT.
+
+    A recurrent network (GRU; Cho et al., 1406.1078) remembers the points before. Ln pT of the next is a mixture of
+    logistic distributions that ends at the pT of the last, and its other features, given that, a mixture of normal
+    distributions. Some components of the latter lie around the positions of the hardest points before, `anchors` of
+    them: what is radiated lies near to what radiates.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        context: int,
+        points: int,
+        multiplicity: Multiplicity | None,
+        *,
+        width: int,
+        layers: int,
+        components: int,
+        anchors: int,
+    ) -> None:
+        super().__init__()
+        self.features, self.points, self.anchors, self.multiplicity = features, points, anchors, multiplicity
+        self.others = [index for index in range(features) if index != PT]
+        self.enter = nn.Linear(features, width)
+        self.know = nn.Linear(context + 1, width)
+        self.left = nn.Linear(2, width)
+        self.place = nn.Parameter(0.1 * torch.randn(max(points, 1), width))
+        self.memory = nn.GRU(width, width, num_layers=layers, batch_first=True)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.of_pt = nn.Linear(width, components * truncated_logistic.PARAMETERS)
+        self.mixture = NormalMixture(features - 1, components + anchors, farthest=_FARTHEST)
+        self.body = nn.Linear(width, 2 * width)
+        self.beside = nn.Linear(3, 2 * width, bias=False)
+        self.of_others = nn.Linear(2 * width, (components + anchors) * self.mixture.parameters_of_one)
+        self._start(components)
+
+    def _start(self, components: int) -> None:
+        """Components at different places and of different widths, so that no two learn the same."""
+        with torch.no_grad():
+            self.of_pt.bias.view(components, -1)[:, 1] = torch.linspace(-1.5, 1.5, components)
+            self.of_others.weight.zero_()
+            start = torch.zeros(components + self.anchors, self.mixture.parameters_of_one)
+            log_widths = torch.linspace(-4.0, 0.5, components)
+            start[:components, self.features : 2 * self.features - 1] = -log_widths[:, None]
+            start[components:, self.features : 2 * self.features - 1] = 3.0
+            self.of_others.bias.copy_(start.flatten())
+
+    @property
+    def noise_features(self) -> int:
+        """See `CloudNetwork`: both mixtures choose a component and draw from it."""
+        return self.features + 2
+
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """See `CloudNetwork`: every point counts the same, whatever the size of its cloud."""
+        return -by_length(self._log_density, counts, ordered(z, counts), c) / counts.to(z.dtype).mean().clamp_min(1)
+
+    def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """See `CloudDensity`: any order of the points is as likely as that by falling pT."""
+        in_order = by_length(self._log_density, counts, ordered(z, counts), c)
+        return in_order - torch.lgamma(counts.to(z.dtype) + 1)
+
+    def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
+        """See `CloudNetwork`."""
+        return by_length(self._drawn, counts, noise, c, rows=_ROWS)
+
+    def _log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Of points (N, P, F) in order."""
+        length = z.shape[1]
+        before = self.enter(z[:, :-1].clamp(-_FARTHEST, _FARTHEST))
+        before = functional.pad(before, (0, 0, 1, 0)) + self._known(counts, c, torch.arange(length, device=z.device))
+        remembered, _ = self.memory(self.norms[0](before))
+        h = self.norms[1](before + remembered)
+        pt = z[..., PT]
+        bound = functional.pad(pt[:, :-1], (1, 0), value=_NO_BOUND)
+        others = self._others(h, pt, bound)
+        each = truncated_logistic.log_prob(pt, bound, self.of_pt(h)) + self.mixture.log_prob(
+            z[..., self.others], *self._around(others, self._anchors(z), torch.arange(length, device=z.device))
+        )
+        return (each * prefix_mask(counts, length)).sum(dim=1)
+
+    def _drawn(self, counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:
+        """Points (N, P, F) from noise (N, P, F + 2)."""
+        rows, length = noise.shape[:2]
+        z = noise.new_zeros(rows, length, self.features)
+        bound = noise.new_full((rows,), _NO_BOUND)
+        before, memory = noise.new_zeros(rows, self.place.shape[1]), None
+        for index in range(length):
+            at = torch.full((1,), index, device=z.device)
+            before = before + self._known(counts, c, at)[:, 0]
+            remembered, memory = self.memory(self.norms[0](before)[:, None], memory)
+            h = self.norms[1](before + remembered[:, 0])
+            own = noise[:, index]
+            pt = truncated_logistic.draw(own[:, :2], bound, self.of_pt(h))
+            share, *rest = self._around(self._others(h, pt, bound)[:, None], self._anchors(z), at)
+            chosen = torch.special.ndtr(own[:, 2:3])
+            drawn = self.mixture.draw(chosen, own[:, 3:], share[:, 0], *(part[:, 0] for part in rest))
+            z[:, index, self.others], z[:, index, PT] = drawn, pt
+            before, bound = self.enter(z[:, index].clamp(-_FARTHEST, _FARTHEST)), pt
+        return z * prefix_mask(counts, length)[..., None]
+
+    def _known(self, counts: Tensor, c: Tensor, at: Tensor) -> Tensor:
+        """What points at places (L,) know beside those before: context, size of the cloud and place, (N, L, W)."""
+        n = counts.to(c.dtype)[:, None]
+        cloud = self.know(torch.cat([c, n / self.points], dim=1))[:, None]
+        # After the last point of a cloud nothing is asked.
+        left = (n - at).clamp_min(1)
+        known: Tensor = cloud + self.place[at] + self.left(torch.stack([left / self.points, 1 / left], dim=-1))
+        return known
+
+    def _others(self, h: Tensor, pt: Tensor, bound: Tensor) -> Tensor:
+        """Parameters of the mixture of the other features, given ln pT and its bound."""
+        pt, bound = (at.clamp(-_FARTHEST, _FARTHEST) for at in (pt, bound))
+        given = torch.stack([pt, pt.square() / _FARTHEST, bound], dim=-1)
+        parameters: Tensor = self.of_others(functional.silu(self.body(h) + self.beside(given)))
+        return parameters
+
+    def _anchors(self, z: Tensor) -> Tensor:
+        """Positions of the hardest points (N, anchors, 2), of which there may be fewer."""
+        first = z[:, : self.anchors, :_POSITION]
+        return functional.pad(first, (0, 0, 0, self.anchors - first.shape[1]))
+
+    def _around(self, parameters: Tensor, anchors: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The mixture (N, L, K, …) of points at places (L,), whose last components lie around points before them."""
+        log_share, mean, log_scale, below = self.mixture.split(parameters)
+        free = mean.shape[2] - self.anchors
+        there = torch.arange(-free, self.anchors, device=at.device) < at[:, None]
+        log_share = log_share.masked_fill(~there, -math.inf).log_softmax(dim=-1)
+        around = functional.pad(anchors, (0, self.features - 1 - _POSITION, free, 0))[:, None]
+        # In units of the width: components are much narrower than the distance of points.
+        below = below * log_scale.exp()[..., self.mixture.columns]
+        return log_share, mean + around, log_scale, below
+
+
+def ordered(z: Tensor, counts: Tensor) -> Tensor:
+    """Points (N, P, F), of which the first `counts` (N,) are present, by falling pT, absent ones last."""
+    key = z[..., PT].masked_fill(~prefix_mask(counts, z.shape[1]), -math.inf)
+    return z.gather(1, key.argsort(dim=1, descending=True, stable=True)[..., None].expand_as(z))
