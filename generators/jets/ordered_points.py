@@ -18,8 +18,8 @@ from generators.networks.normal_mixture import NormalMixture
 _POSITION = 2
 #: A bound for points that have none, and how far behind the preprocessing a network looks.
 _NO_BOUND, _FARTHEST = 1e4, 8.0
-#: Clouds of a part when drawing: every point is a step, so more at once than when learning.
-_ROWS = 2048
+#: Clouds of a part when learning and when drawing: every point is a step, which costs few clouds as much as many.
+_LEARNED, _DRAWN = 512, 2048
 
 
 class OrderedPoints(CloudDensity):
@@ -77,19 +77,23 @@ class OrderedPoints(CloudDensity):
 
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """See `CloudNetwork`: every point counts the same, whatever the size of its cloud."""
-        return -by_length(self._log_density, counts, ordered(z, counts), c) / counts.to(z.dtype).mean().clamp_min(1)
+        loss = -self._in_order(counts, z, c)
+        return loss / counts.to(z.dtype).mean().clamp_min(1)
 
     def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """See `CloudDensity`: any order of the points is as likely as that by falling pT."""
-        in_order = by_length(self._log_density, counts, ordered(z, counts), c)
-        return in_order - torch.lgamma(counts.to(z.dtype) + 1)
+        return self._in_order(counts, z, c) - torch.lgamma(counts.to(z.dtype) + 1)
 
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """See `CloudNetwork`."""
-        return by_length(self._drawn, counts, noise, c, rows=_ROWS)
+        return by_length(self._drawn, counts, noise, c, rows=_DRAWN)
+
+    def _in_order(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Log-density (N,) of points (N, P, F) in the order of falling pT."""
+        return by_length(self._log_density, counts, ordered(z, counts), c, rows=_LEARNED)
 
     def _log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Of points (N, P, F) in order."""
+        """Of points (N, P, F) that are in order."""
         length = z.shape[1]
         before = self.enter(z[:, :-1].clamp(-_FARTHEST, _FARTHEST))
         before = functional.pad(before, (0, 0, 1, 0)) + self._known(counts, c, torch.arange(length, device=z.device))
