@@ -91,5 +91,6 @@ def _sweep(folder: Path) -> None:
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
-    keys = [key for key in after if json.dumps(before.get(key), default=str) != json.dumps(after[key], default=str)]
+    names = {**after, **before}
+    keys = [k for k in names if json.dumps(before.get(k), default=str) != json.dumps(after.get(k), default=str)]
     return ", ".join(f"{key} was {before.get(key)!r}" for key in keys)

@@ -13,6 +13,7 @@ from cathode.background import events_passing
 from cathode.crossfit import MINIMUM
 from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError
 from cathode.region import Interval, Region
+from cathode.validation import without_strips
 
 if TYPE_CHECKING:
     from cathode.search import Search
@@ -37,8 +38,12 @@ def require(events: Events, search: Search) -> None:
     _require_folds(
         events[signal], search.folds, search.oversampling, search.background_efficiencies, "the signal region"
     )
+    if search.reweighting is not None:
+        search.reweighting.require(events[sideband])
     if search.closure:
         strips = region.strips(fraction=search.strip_fraction)
+        if search.reweighting is not None:
+            search.reweighting.require(without_strips(events, region, strips))
         require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
 
 

@@ -107,6 +107,37 @@ class Training:
 
 
 @dataclass(frozen=True)
+class ReweightingSummary:
+    """What sideband reweighting did to one template; `stage` says to which ("template", "validation").
+
+    Attributes
+    ----------
+    auc_before, auc_before_error, auc_after, auc_after_error : closure in the sidebands, held out; 0.5 is perfect.
+    unreached : fraction of the sideband data where the template is too thin for any weight.
+    events, effective_sample_size, largest, clipped : the sideband template and its weights; the largest in units of the
+        mean.
+    drawn, proposed, exhausted : events of the template, draws of the generator that they took, and events that were
+        never kept.
+    warnings : in plain words.
+    """
+
+    stage: str
+    auc_before: float
+    auc_before_error: float
+    auc_after: float
+    auc_after_error: float
+    unreached: float
+    events: int
+    effective_sample_size: float
+    largest: float
+    clipped: int
+    drawn: int
+    proposed: int
+    exhausted: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TruthEvaluation:
     """How well the held-out scores rank true signal above true background in the signal region.
 
@@ -161,6 +192,7 @@ class SearchResult(Document):
     closures, sculpting : validation in data.
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
+    reweightings : what sideband reweighting did to the template and to that of the strip test; empty without.
     truth : evaluation against truth labels, or None for real data.
     warnings : what a reader must know before believing the numbers, in plain words.
     inputs : the files that were read.
@@ -183,6 +215,7 @@ class SearchResult(Document):
     sculpting: tuple[Sculpting, ...] = ()
     systematics: dict[float, float] = field(default_factory=dict)
     trainings: tuple[Training, ...] = ()
+    reweightings: tuple[ReweightingSummary, ...] = ()
     truth: TruthEvaluation | None = None
     warnings: tuple[str, ...] = ()
     inputs: tuple[SourceFile, ...] = ()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from analysis.metrics.ranking import Measured, auc
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.crossfit import MINIMUM, Sample, cross_fit
-from cathode.errors import ConfigError, NotFittedError, TooFewEventsError
+from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
+from cathode.specification import specification
 from cathode.templates import Template, template_folds
 
 #: A closure or a difference of mass spectra that is so many errors off is no fluctuation.
@@ -31,11 +34,13 @@ _UNREACHED, _LOST = 0.01, 0.5
 class WeightDiagnostics:
     """What weights (T,) do to the statistical power of a template.
 
+    `mean` is that of the cut density ratios, which are the weights before they are scaled to a mean of one;
     `effective_sample_size` is (Σw)²/Σw² (Kish), `largest` the largest weight in units of the mean, `clipped` the number
     of events whose density ratio was cut.
     """
 
     events: int
+    mean: float
     effective_sample_size: float
     largest: float
     clipped: int
@@ -98,8 +103,8 @@ class Reweighting:
     ) -> Self:
         """Learn from data and template, both in the sidebands; data weights count, negative ones too.
 
-        With a `folder`, the classifiers of the weights are saved there, and not trained again if they are there.
-        `progress` is told the finished fraction.
+        With a `folder`, the classifiers of the weights and the closures are saved there, and not made again if they are
+        there. `progress` is told the finished fraction.
 
         Raises
         ------
@@ -107,7 +112,11 @@ class Reweighting:
             If half a fold would hold fewer than 50 events of a kind, before anything is trained.
         ClassifierInputError, NonFiniteError
             As the classifier; the fit before stays as it was.
+        RunFolderError
+            If a stored closure is unreadable.
         """
+        self.require(data)
+        self._refuse_few("template", len(template) // (2 * self.folds))
         streams = np.random.SeedSequence(seed).generate_state(3, np.uint64).tolist()
         of_data = Sample(_with_mass(data.x, data.mass), data.weights, fold_of(data.ids, self.folds))
         of_template = Sample(
@@ -115,9 +124,6 @@ class Reweighting:
             np.ones(len(template)),
             template_folds(len(template), self.folds, seed=streams[0]),
         )
-        half_of_data = fold_of(data.ids, 2, salt=1)
-        smallest = np.bincount(2 * of_data.fold + half_of_data, minlength=2 * self.folds).min()
-        self._refuse_few(int(smallest), len(template) // (2 * self.folds))
         found = cross_fit(
             self.classifier,
             of_data,
@@ -127,26 +133,26 @@ class Reweighting:
             progress=_scaled(progress, 0.0, 0.6),
         )
         weights, of_weights = self._weights(_odds(found.template))
-        closures = [
-            closure(
-                self.classifier,
+        before, after = (
+            self._closure(
                 of_data,
                 dataclasses.replace(of_template, weights=w),
-                half_of_data=half_of_data,
+                _halves(data),
                 seed=streams[2],
+                stored=None if folder is None else folder / f"closure_{name}.json",
                 progress=_scaled(progress, start, 0.2),
             )
-            for w, start in ((of_template.weights, 0.6), (weights, 0.8))
-        ]
+            for name, w, start in (("before", of_template.weights, 0.6), ("after", weights, 0.8))
+        )
         unreached = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
         mass = _distance(data.mass, template.mass, data.weights, np.ones(len(template)))
         self.cross_fit_, self.template_weights_ = found, weights
         self.diagnostics_ = ReweightingDiagnostics(
-            closure_before=closures[0],
-            closure_after=closures[1],
+            closure_before=before,
+            closure_after=after,
             unreached=unreached,
             weights=of_weights,
-            warnings=_warnings(closures[1], unreached, of_weights, mass, self.clip),
+            warnings=_warnings(after, unreached, of_weights, mass, self.clip),
         )
         return self
 
@@ -156,18 +162,54 @@ class Reweighting:
 
     def weights_with_diagnostics(self, template: Template) -> tuple[NDArray[np.float64], WeightDiagnostics]:
         """As `weights`, and what they do to these events."""
+        return self._weights(self._ratios(template))
+
+    def ratios(self, template: Template) -> NDArray[np.float64]:
+        """Cut density ratios (T,) between 1/`clip` and `clip`: the weights before they are scaled to a mean of one."""
+        return self._ratios(template).clip(1 / self.clip, self.clip)
+
+    def require(self, data: Events) -> None:
+        """Refuse sideband data of which `fit` would find too few in a fold; see there."""
+        places = 2 * fold_of(data.ids, self.folds) + _halves(data)
+        self._refuse_few("data", int(np.bincount(places, minlength=2 * self.folds).min()))
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """All that decides the weights, beside events and seed, in JSON types."""
+        return {"classifier": specification(self.classifier), "folds": self.folds, "clip": self.clip}
+
+    def _refuse_few(self, name: str, events: int) -> None:
+        if events < MINIMUM:
+            raise TooFewEventsError(
+                f"Half a fold holds {events} {name} events of the sidebands; the closure of the weights is tested with "
+                f"at least {MINIMUM}. Use fewer than folds = {self.folds} of the reweighting, or more events."
+            )
+
+    def _closure(
+        self,
+        data: Sample,
+        template: Sample,
+        half_of_data: NDArray[np.int64],
+        *,
+        seed: int,
+        stored: Path | None,
+        progress: Callable[[float], None] | None,
+    ) -> Measured:
+        """As `closure`, or what is stored of it from before."""
+        if stored is not None and stored.exists():
+            if progress is not None:
+                progress(1.0)
+            return _read_closure(stored)
+        found = closure(self.classifier, data, template, half_of_data=half_of_data, seed=seed, progress=progress)
+        if stored is not None:
+            write_text(stored, json.dumps(dataclasses.asdict(found)))
+        return found
+
+    def _ratios(self, template: Template) -> NDArray[np.float64]:
         if not hasattr(self, "cross_fit_"):
             raise NotFittedError("Reweighting has not been fitted; call fit with data and template of the sidebands.")
         x = _with_mass(template.x, template.mass)
-        return self._weights(np.mean([_odds(each.score(x)) for each in self.cross_fit_.classifiers], axis=0))
-
-    def _refuse_few(self, data: int, template: int) -> None:
-        for name, events in (("data", data), ("template", template)):
-            if events < MINIMUM:
-                raise TooFewEventsError(
-                    f"Half a fold holds {events} {name} events of the sidebands; the closure of the weights is tested "
-                    f"with at least {MINIMUM}. Use fewer than folds = {self.folds}, or more events."
-                )
+        ratios: NDArray[np.float64] = np.mean([_odds(c.score(x)) for c in self.cross_fit_.classifiers], axis=0)
+        return ratios
 
     def _weights(self, odds: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightDiagnostics]:
         """Density ratios (T,), cut and scaled to a mean of one."""
@@ -175,6 +217,7 @@ class Reweighting:
         weights = cut / cut.mean() if len(cut) else cut
         return weights, WeightDiagnostics(
             events=len(cut),
+            mean=float(cut.mean()) if len(cut) else 0.0,
             effective_sample_size=effective_sample_size(weights),
             largest=float(weights.max(initial=0.0)),
             clipped=int(np.count_nonzero(cut != odds)),
@@ -228,6 +271,18 @@ def effective_sample_size(weights: FloatArray) -> float:
     return float(np.sum(weights)) ** 2 / squares if squares > 0 else 0.0
 
 
+def _read_closure(path: Path) -> Measured:
+    try:
+        return Measured(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, OSError) as error:
+        raise RunFolderError(f"{path}: unreadable ({error!r}). Delete it, and it is measured again.") from error
+
+
+def _halves(data: Events) -> NDArray[np.int64]:
+    """Which half of its fold an event of the data is in when the closure is tested, (N,)."""
+    return fold_of(data.ids, 2, salt=1)
+
+
 def _with_mass(x: FloatArray, mass: FloatArray) -> FloatArray:
     """Feature vectors (N, D) with the mass as last column; other events as they are."""
     return np.column_stack([x, mass]) if x.ndim == 2 else x
@@ -269,8 +324,8 @@ def _warnings(
     kept = weights.effective_sample_size / max(weights.events, 1)
     if kept < _LOST:
         found.append(
-            f"The weights leave {kept:.0%} of the statistical power of the template. Draw a larger one, or improve the "
-            "generator."
+            f"The weights leave {kept:.0%} of the statistical power of a weighted template: it is far from the data. "
+            "Train the generator longer, or use another one."
         )
     if abs(mass.value - 0.5) > _SIGNIFICANT * mass.error:
         found.append(

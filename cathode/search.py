@@ -31,17 +31,21 @@ from cathode.progress import Progress
 from cathode.region import Interval, Region
 from cathode.requirements import require, require_spread
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
+from cathode.reweighted import fit_reweighted
+from cathode.reweighting import Reweighting
 from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
 from cathode.seeds import Seeds
 from cathode.specification import specification
-from cathode.templates import beside, cores, draw_template, template_folds, train_generator
+from cathode.templates import Sampler, beside, cores, draw_template, template_folds, train_generator
 from cathode.validation import StripTest, strip_test, with_members, without_strips
-from cathode.verdict import summary_of_mass_model, summary_of_trainings, warnings_of
+from cathode.verdict import summary_of_mass_model, summary_of_reweightings, summary_of_trainings, warnings_of
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator, Monitor
 
 __all__ = ["Search", "score"]
+
+REWEIGHTING = "reweighting"
 
 
 def _default_generator() -> Any:
@@ -59,6 +63,7 @@ class Search:
     region : the window and its sidebands.
     generator : learns p(x | m) in the sidebands and draws the template in the window.
     mass_model : learns p(m) in the sidebands and draws the masses of the template.
+    reweighting : corrects the template by what a classifier still finds in the sidebands; None does without.
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
     classifier : tells data from template; one copy per fold.
     folds : parts of the data; each is scored by a classifier that was trained on the others.
@@ -75,6 +80,7 @@ class Search:
     region: Region
     generator: ConditionalGenerator = field(default_factory=_default_generator)
     mass_model: MassModel = field(default_factory=DijetFitMass)
+    reweighting: Reweighting | None = None
     observables: Observables = field(default_factory=AsRead)
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
     folds: int = 5
@@ -132,7 +138,8 @@ class Search:
             generator, strip_generator = self._train(sideband, seeds, folder, say)
         with clock("template"):
             size = round(self.oversampling * len(signal))
-            drawn = draw_template(generator, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
+            sampler = self._reweighted(generator, seen[self.region.sideband(seen.mass)], seeds, folder, say)
+            drawn = draw_template(sampler, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
             template = self.observables.of_template(drawn)
             fold = template_folds(len(template), self.folds, seed=seeds("folds"))
         with clock("classifier"):
@@ -140,7 +147,8 @@ class Search:
             generated = Sample(template.x, np.ones(len(template)), fold)
             fit = self._classify(data, generated, seeds, folder, say)
         with clock("validation"):
-            strips = self._strip_test(strip_generator, sideband, len(signal), seeds, folder, say)
+            strip_sampler = self._strip_sampler(strip_generator, seen, seeds, folder, say)
+            strips = self._strip_test(strip_sampler, sideband, len(signal), seeds, folder, say)
         with clock("evaluation"):
             say("evaluation", 0, 1)
             cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
@@ -163,6 +171,7 @@ class Search:
             sculpting=shape.tests,
             systematics=strips.systematics,
             trainings=summary_of_trainings({"template": generator, "validation": strip_generator}, clock.seconds),
+            reweightings=summary_of_reweightings({"template": sampler, "validation": strip_sampler}),
             truth=ranking.summary,
             inputs=events.sources,
             versions=versions(),
@@ -184,20 +193,24 @@ class Search:
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
         require(events, self)
-        self._seen(events)
+        seen = self._seen(events)
         folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
         say, seeds = progress or _silent, Seeds(self.seed)
         sideband = events[self.region.sideband(events.mass)]
         training = self._strip_training(sideband, seeds, folder)
         generator = train_generator(self.generator, **training, monitor=_epochs(say))
+        sampler = self._strip_sampler(generator, seen, seeds, folder, say)
         limit = int(self.region.signal(events.mass).sum())
-        return self._strip_test(generator, sideband, limit, seeds, folder, say)
+        return self._strip_test(sampler, sideband, limit, seeds, folder, say)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
         for name in ("generator", "mass_model", "observables", "classifier"):
             plain[name] = specification(plain[name])
+        # Left out where there is none: searches from before there was any keep their fingerprint.
+        if plain.pop("reweighting") is not None:
+            plain["reweighting"] = specification(self.reweighting)
         plain["region"] = asdict(self.region)
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
@@ -250,6 +263,41 @@ class Search:
             "folder": folder.at("validation/generator"),
         }
 
+    def _reweighted(
+        self,
+        generator: Sampler,
+        sideband: Events,
+        seeds: Seeds,
+        folder: RunFolder,
+        say: Progress,
+        *,
+        name: str = "reweighting",
+        place: str = REWEIGHTING,
+    ) -> Sampler:
+        """The generator with weights from the sideband data that it was trained on, as the classifier sees them."""
+        if self.reweighting is None:
+            return generator
+        drawing, fitting = seeds.many(name, 2)
+        return fit_reweighted(
+            self.reweighting,
+            generator,
+            self.observables,
+            sideband,
+            seeds=(drawing, fitting),
+            folder=folder.at(place),
+            progress=_fraction(say, name),
+        )
+
+    def _strip_sampler(
+        self, generator: Sampler | None, seen: Events, seeds: Seeds, folder: RunFolder, say: Progress
+    ) -> Sampler | None:
+        """The generator that has not seen the strips, with weights that have not seen them either."""
+        if generator is None:
+            return None
+        outside = without_strips(seen, self.region, self._strips)
+        names = {"name": "strip reweighting", "place": f"validation/{REWEIGHTING}"}
+        return self._reweighted(generator, outside, seeds, folder, say, **names)
+
     def _classify(self, data: Sample, template: Sample, seeds: Seeds, folder: RunFolder, say: Progress) -> CrossFit:
         return cross_fit(
             self.classifier,
@@ -262,7 +310,7 @@ class Search:
 
     def _strip_test(
         self,
-        generator: ConditionalGenerator | None,
+        generator: Sampler | None,
         sideband: Events,
         limit: int,
         seeds: Seeds,

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of a worker for its parent.
 _WATCH = 0.5
+
+
+class Sampler(Protocol):
+    """All that a template needs of a trained generator."""
+
+    def sample(self, context: FloatArray, *, seed: int) -> FloatArray:
+        """One event per mass: (T, 1) GeV -> (T, *event)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +79,13 @@ def train_generator(
     return fresh  # type: ignore[no-any-return]
 
 
-def draw_template(
-    generator: ConditionalGenerator, mass_model: MassModel, *, events: int, seeds: tuple[int, int]
-) -> Template:
+def draw_template(generator: Sampler, mass_model: MassModel, *, events: int, seeds: tuple[int, int]) -> Template:
     """`events` background events in the signal region, masses from the mass model; one seed for masses, one for x."""
     mass = mass_model.sample(events, seed=seeds[0])
     return draw_at(generator, mass, seed=seeds[1])
 
 
-def draw_at(generator: ConditionalGenerator, mass: FloatArray, *, seed: int) -> Template:
+def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
     """One background event at each of the masses (T,)."""
     with one_thread():
         x = generator.sample(np.asarray(mass)[:, None], seed=seed)

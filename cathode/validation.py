@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,7 @@ from cathode.crossfit import CrossFit, Sample, cross_fit
 from cathode.observables import Observables
 from cathode.region import Interval, Region
 from cathode.result import Closure
-from cathode.templates import Template, draw_at, template_folds
-
-if TYPE_CHECKING:
-    from generators.protocols import ConditionalGenerator
+from cathode.templates import Sampler, Template, draw_at, template_folds
 
 #: A held-out classifier may tell template from data this well before the result carries a warning.
 TOLERANCE = 0.51
@@ -50,7 +47,7 @@ def without_strips(events: Events, region: Region, strips: Sequence[Interval]) -
 
 
 def strip_test(
-    generator: ConditionalGenerator,
+    generator: Sampler,
     classifier: WeakClassifier,
     events: Events,
     strips: Sequence[Interval],
@@ -104,7 +101,7 @@ class Trial:
 
 
 def draw_strips(
-    generator: ConditionalGenerator,
+    generator: Sampler,
     events: Events,
     strips: Sequence[Interval],
     *,

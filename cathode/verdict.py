@@ -8,7 +8,8 @@ from typing import Any
 from analysis.events import Events
 from cathode.contexts import MassModel
 from cathode.region import Region
-from cathode.result import MassModelSummary, SearchResult, Training
+from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
+from cathode.reweighted import Reweighted
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
 _BAD_FIT = 0.01
@@ -50,6 +51,31 @@ def summary_of_trainings(generators: Mapping[str, Any], seconds: Mapping[str, fl
     )
 
 
+def summary_of_reweightings(samplers: Mapping[str, Any]) -> tuple[ReweightingSummary, ...]:
+    """Diagnostics of every generator that was reweighted."""
+    return tuple(_reweighting(stage, each) for stage, each in samplers.items() if isinstance(each, Reweighted))
+
+
+def _reweighting(stage: str, sampler: Reweighted) -> ReweightingSummary:
+    found = sampler.reweighting.diagnostics_
+    return ReweightingSummary(
+        stage=stage,
+        auc_before=found.closure_before.value,
+        auc_before_error=found.closure_before.error,
+        auc_after=found.closure_after.value,
+        auc_after_error=found.closure_after.error,
+        unreached=found.unreached,
+        events=found.weights.events,
+        effective_sample_size=found.weights.effective_sample_size,
+        largest=found.weights.largest,
+        clipped=found.weights.clipped,
+        drawn=sampler.drawn,
+        proposed=sampler.proposed,
+        exhausted=sampler.exhausted,
+        warnings=sampler.warnings(),
+    )
+
+
 def warnings_of(result: SearchResult) -> tuple[str, ...]:
     """Everything that weakens the numbers, in plain words, the gravest first."""
     return tuple(_warnings(result))
@@ -68,6 +94,10 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "The template was not tested in sideband strips, so its systematic uncertainty is unknown and not in the "
             "p-values. Switch the closure test on."
         )
+    for reweighting in result.reweightings:
+        which = "template" if reweighting.stage == "template" else "template of the strip test"
+        for words in reweighting.warnings:
+            yield f"Reweighting of the {which}: {words}"
     # By the efficiency that the test itself names: a cut too tight to be tested has none.
     for test in result.sculpting:
         if not test.passed:

@@ -133,4 +133,6 @@ def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
     return int(key)
 
 
-_COMPONENT = re.compile(r"mass_model|template\.generator|classifier|selection\.generators\.\d+")
+_COMPONENT = re.compile(
+    r"mass_model|template\.generator|(template\.reweighting\.)?classifier|selection\.generators\.\d+"
+)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.events import Events
     from analysis.io.constituents import Constituents
     from cathode.progress import Progress
+    from cathode.reweighting import Reweighting
     from cathode.search import Search
 
 EMBEDDED = "embedded:"
@@ -173,11 +174,28 @@ class RegionConfig(Section):
         return self
 
 
+class ReweightingConfig(Section):
+    """How the template is corrected by what a classifier still finds in the sidebands."""
+
+    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
+    folds: int = Field(default=5, ge=2, description="parts of the sidebands; no event weights itself")
+    clip: float = Field(
+        default=10, gt=1, allow_inf_nan=False, description="bound of the density ratio, and draws per template event"
+    )
+
+    def build(self) -> Reweighting:
+        """What `cathode.Search` takes."""
+        from cathode.reweighting import Reweighting
+
+        return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip)
+
+
 class TemplateConfig(Section):
     """How the background template is made."""
 
     generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig())
     oversampling: float = Field(default=4, gt=0, description="template events per event of the signal region")
+    reweighting: ReweightingConfig | None = Field(default=None, description="null leaves the template as it is drawn")
 
 
 class ValidationConfig(Section):
@@ -278,6 +296,7 @@ class AnalysisConfig(Section):
             region=Region(low, high, *outer),
             mass_model=self.mass_model.build(),
             generator=self.template.generator.build(),
+            reweighting=None if self.template.reweighting is None else self.template.reweighting.build(),
             observables=self.observables.build(),
             classifier=self.classifier.build(),
             folds=self.folds,
@@ -303,9 +322,11 @@ class AnalysisConfig(Section):
 
     def components(self) -> Mapping[str, Component]:
         """Path in the file -> exchangeable part."""
+        reweighting = self.template.reweighting
         return {
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
+            **({} if reweighting is None else {"template.reweighting.classifier": reweighting.classifier}),
             "observables": self.observables,
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},

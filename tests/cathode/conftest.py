@@ -11,6 +11,7 @@ from cathode.result import (
     CutResult,
     MassModelSummary,
     RegionSummary,
+    ReweightingSummary,
     Sculpting,
     SearchResult,
     Training,
@@ -57,6 +58,14 @@ def result(cut: CutResult) -> SearchResult:
         sculpting=(Sculpting(1e-2, 29.1, 30.0, 0.51, True),),
         systematics={1e-2: 0.03, 1e-3: 0.1},
         trainings=(Training("template", 2, (1.5, 1.4), (1.6, 1.45), (2,), 3.25),),
+        reweightings=(
+            ReweightingSummary(
+                "template", 0.55, 0.003, 0.502, 0.004, 1e-3, 800_000, 7e5, 8.5, 12, 235_080, 2_400_000, 2, ("Beware.",)
+            ),
+            ReweightingSummary(
+                "validation", 0.56, 0.004, 0.5, 0.005, 2e-3, 600_000, 5e5, 9.5, 13, 140_000, 1_300_000, 3
+            ),
+        ),
         truth=dataclasses.replace(truth, idealised=truth),
         warnings=("Only 12 template events pass the tightest cut.",),
         inputs=(SourceFile("qcd.root", "Events", 10, 9, "uuid", "00ff"),),

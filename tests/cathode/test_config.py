@@ -5,10 +5,13 @@ import pytest
 
 from analysis import Constituents
 from analysis.selection import compile_expression
+from cathode.classifiers import BoostedTrees
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
 from cathode.errors import ConfigError
 from cathode.region import Region
+from cathode.reweighting import Reweighting
 from cathode.search import Search
+from cathode.specification import specification
 
 MINIMAL = """\
 data:
@@ -124,6 +127,47 @@ def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None
     for path in ("selection.generators.2.hidden", "selection.generators.one", "selection.generators.-1"):
         with pytest.raises(ConfigError, match="is no place in a list of 2"):
             parse_config(text, overrides={path: 3})
+
+
+REWEIGHTING = "template: {reweighting: {classifier: {kind: boosted_trees, members: 10}, folds: 4, clip: 8}}"
+
+
+def test_reweighting_is_built_as_the_file_says_and_off_without_a_word() -> None:
+    assert parse_config(MINIMAL).search().reweighting is None
+    config = parse_config(MINIMAL + REWEIGHTING)
+    found = config.search().reweighting
+    assert found is not None
+    assert isinstance(found.classifier, BoostedTrees)
+    assert (found.classifier.members, found.folds, found.clip) == (10, 4, 8.0)
+    assert parse_config(config.to_yaml()) == config
+    assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
+    changed = parse_config(MINIMAL, overrides=["template.reweighting.classifier=mlp", "template.reweighting.clip=3"])
+    short = parse_config(changed.to_yaml(), overrides=["template.reweighting.classifier.epochs=7"]).search().reweighting
+    assert short is not None
+    assert specification(short)["classifier"]["epochs"] == 7
+    text = MINIMAL + "template: {reweighting: {classifier: mlp}}"
+    assert parse_config(text, overrides=["template.reweighting.classifier.epochs=7"]).search().reweighting
+    assert parse_config(config.to_yaml(), overrides={"template.reweighting": None}).search().reweighting is None
+
+
+def test_the_defaults_of_reweighting_are_those_of_python() -> None:
+    found = parse_config(MINIMAL, overrides={"template.reweighting": {}}).search().reweighting
+    assert specification(found) == specification(Reweighting())
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{clips: 3}", "template.reweighting.clips: unknown key (value 3). Nearest: 'clip'"),
+        ("{clip: 1}", "template.reweighting.clip: Input should be greater than 1"),
+        ("{clip: .inf}", "template.reweighting.clip: Input should be a finite number"),
+        ("{folds: 1}", "template.reweighting.folds: Input should be greater than or equal to 2"),
+        ("{classifier: mpl}", "template.reweighting.classifier.kind: no classifier of kind 'mpl'. Nearest: 'mlp'"),
+        ("{classifier: {kind: mlp, epoch: 3}}", "template.reweighting.classifier.epoch: unknown key (value 3)"),
+    ],
+)
+def test_wrong_reweighting_is_named_with_its_path(section: str, said: str) -> None:
+    assert said in problem(f"{MINIMAL}template:\n  reweighting: {section}")
 
 
 def test_constituents_take_the_place_of_features() -> None:

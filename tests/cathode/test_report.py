@@ -16,6 +16,7 @@ from cathode.report.diagnostics import Diagnostics, RankingCurve, SculptingCurve
 from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.report.page import render, write_report
 from cathode.result import CutResult, SearchResult
+from cathode.verdict import warnings_of
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 
@@ -112,6 +113,21 @@ def test_the_verdict_comes_first_and_is_complete(result: SearchResult) -> None:
         for number in (words.number(cut.observed), words.number(cut.expected), words.p_value(cut.p_value)):
             assert number in seen[: seen.index("Mass spectrum")]
     assert seen.index(result.warnings[0]) < seen.index("Mass spectrum")
+
+
+def test_reweighting_has_a_table_where_there_was_one(result: SearchResult) -> None:
+    seen = reader_sees(render(result))
+    table = seen[seen.index("Sideband reweighting") : seen.index("Mass sculpting")]
+    assert "the search 0.5500 ± 0.0030 0.5020 ± 0.0040 88 % of 800,000 0.1 % 10.2 2" in table
+    assert "the strip test 0.5600 ± 0.0040" in table
+    assert "Sideband reweighting" not in render(replace(result, reweightings=()))
+
+
+def test_warnings_of_reweighting_name_the_template(result: SearchResult) -> None:
+    strips = replace(result.reweightings[0], stage="validation")
+    found = warnings_of(replace(result, reweightings=(result.reweightings[0], strips)))
+    assert "Reweighting of the template: Beware." in found
+    assert "Reweighting of the template of the strip test: Beware." in found
 
 
 def test_failed_closure_is_said_in_the_headline_and_before_the_numbers(result: SearchResult) -> None:

@@ -34,6 +34,12 @@ def test_numpy_scalars_are_written_as_numbers(result: SearchResult, cut: CutResu
     assert SearchResult.from_json(result.to_json()).cuts[0].observed == 3.0
 
 
+def test_a_result_from_before_there_was_reweighting_is_read(result: SearchResult) -> None:
+    body = json.loads(result.to_json())
+    del body["reweightings"]
+    assert SearchResult.from_json(json.dumps(body)) == replace(result, reweightings=())
+
+
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_schema_version_is_refused_by_number(result: SearchResult, version: object) -> None:
     body = json.loads(result.to_json())

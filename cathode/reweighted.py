@@ -1,0 +1,143 @@
+"""A generator and its sideband reweighting as one: draws are kept as often as the density ratio says."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import Events, FloatArray
+from cathode.errors import TemplateError
+from cathode.observables import Observables
+from cathode.reweighting import Reweighting
+from cathode.templates import Sampler, Template, draw_at
+
+#: Template events per event of the sidebands from which weights are learned.
+_COPIES = 2
+#: Tries that an event gets, over those that it needs on average where the generator is right.
+_PATIENCE = 10
+#: Fractions of events that no try may leave without a warning, and without an error.
+_WARNED, _HOPELESS = 0.01, 0.1
+
+
+@dataclass(kw_only=True, eq=False)
+class Reweighted:
+    """Draws from p(x | m) ∝ q(x | m) w(x, m), where q is a generator and w the density ratio of a fitted reweighting.
+
+    Rejection at a fixed mass: an event of the generator is kept with probability w/`clip`, else another one is drawn at
+    the same mass. So events have no weights, and the mass spectrum stays the one that was asked for. An event costs
+    about `clip` draws of the generator. One that is not kept in ten times as many stays what was drawn last;
+    `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind, over all calls.
+    """
+
+    generator: Sampler
+    reweighting: Reweighting
+    observables: Observables
+    drawn: int = field(default=0, init=False)
+    proposed: int = field(default=0, init=False)
+    exhausted: int = field(default=0, init=False)
+
+    @property
+    def tries(self) -> int:
+        """Draws that one event gets at most."""
+        return math.ceil(_PATIENCE * self.reweighting.clip)
+
+    def sample(self, context: FloatArray, *, seed: int) -> FloatArray:
+        """One event per mass: (T, 1) GeV -> (T, *event).
+
+        Raises
+        ------
+        TemplateError
+            If a tenth of the events is never kept.
+        """
+        seeds = (np.random.SeedSequence(seed).generate_state(2 * self.tries) >> 1).reshape(-1, 2).tolist()
+        left = np.arange(len(context))
+        x = np.empty(0, np.float32)
+        for proposing, keeping in seeds:
+            proposal = np.asarray(self.generator.sample(context[left], seed=proposing), np.float32)
+            if len(left) == len(context):
+                x = proposal.copy()
+            x[left] = proposal
+            self.proposed += len(left)
+            chance = self._chance(proposal, context[left, 0])
+            left = left[np.random.default_rng(keeping).random(len(left)) >= chance]
+            if not len(left):
+                break
+        self.drawn += len(context)
+        self.exhausted += len(left)
+        self._refuse(len(left) / max(len(context), 1))
+        return x
+
+    def warnings(self) -> tuple[str, ...]:
+        """What the reweighting and the drawing so far have to say, in plain words."""
+        found = self.reweighting.diagnostics_.warnings
+        if self.exhausted > _WARNED * self.drawn:
+            found += (
+                f"{self.exhausted:,} of {self.drawn:,} events were drawn {self.tries} times and never kept, because "
+                "the template is far too dense where they lie; they stay as drawn last. Train the generator longer, or "
+                "use another one.",
+            )
+        return found
+
+    def _chance(self, x: FloatArray, mass: FloatArray) -> NDArray[np.float64]:
+        """Probability (T,) to be kept; events with NaN or infinity are left to `draw_at`, which counts them."""
+        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+        chance = np.ones(len(x))
+        if finite.any():
+            seen = self.observables.of_template(Template(x[finite], mass[finite]))
+            chance[finite] = self.reweighting.ratios(seen) / self.reweighting.clip
+        return chance
+
+    def _refuse(self, left: float) -> None:
+        if left > _HOPELESS:
+            raise TemplateError(
+                f"Reweighting is hopeless: {left:.0%} of the events are not kept in {self.tries} tries, because the "
+                "template hardly goes where the data lie. Train the generator longer, use another one, or search "
+                "without reweighting."
+            )
+
+
+def fit_reweighted(
+    reweighting: Reweighting,
+    generator: Sampler,
+    observables: Observables,
+    sideband: Events,
+    *,
+    seeds: tuple[int, int],
+    folder: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Reweighted:
+    """Learn a copy of `reweighting` for a trained `generator` from the sideband data that this was trained on.
+
+    `sideband` has its observables as features. One seed is for the template that is drawn at its masses, one for the
+    fit; `folder` and `progress` are those of `Reweighting.fit`.
+
+    Raises
+    ------
+    TooFewEventsError
+        As `Reweighting.fit`.
+    TemplateError
+        If a tenth of the events would never be kept, as far as the sidebands tell.
+    """
+    drawn = observables.of_template(draw_at(generator, _masses(sideband), seed=seeds[0]))
+    fitted = copy.deepcopy(reweighting).fit(sideband, drawn, seed=seeds[1], folder=folder, progress=progress)
+    found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
+    # A convex function: no fewer are left than with the same chance everywhere.
+    found._refuse((1 - fitted.diagnostics_.weights.mean / fitted.clip) ** found.tries)
+    return found
+
+
+def _masses(events: Events) -> FloatArray:
+    """Masses of a template that is distributed as the weighted events: each is repeated in proportion to its weight.
+
+    Negative weights can not be repeated, and count as nothing; `Reweighting.fit` warns where that makes a difference.
+    """
+    share = events.weights.clip(min=0)
+    total = np.round(np.cumsum(share) * (_COPIES * len(events) / share.sum()))
+    masses: FloatArray = np.repeat(events.mass, np.diff(total, prepend=0).astype(np.int64))
+    return masses

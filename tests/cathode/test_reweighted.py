@@ -1,0 +1,362 @@
+"""Reweighting as a step of the search: what is kept, what that does to closure, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import chisquare, norm
+
+from analysis.events import Events
+from cathode.classifiers import BoostedTrees, register
+from cathode.classifiers.storage import load_folder, save_folder
+from cathode.crossfit import CrossFit
+from cathode.errors import RunFolderError, TemplateError, TooFewEventsError
+from cathode.observables import AsRead
+from cathode.report.diagnostics import Diagnostics
+from cathode.result import SearchResult
+from cathode.reweighted import Reweighted, fit_reweighted
+from cathode.reweighting import Reweighting
+from cathode.search import Search
+from cathode.templates import Template, draw_at
+from cathode.validation import without_strips
+
+from .toys import REGION, TrueGenerator, decisive, toy_events, toy_search
+
+Array = NDArray[np.float64]
+
+STRIPS = REGION.strips(fraction=0.5)
+
+
+class Normal:
+    """Draws x (N, 1) from the standard normal distribution, whatever the mass."""
+
+    def sample(self, context: Any, *, seed: int) -> Any:
+        return np.random.default_rng(seed).standard_normal((len(context), 1))
+
+
+@dataclasses.dataclass
+class Known:
+    """Knows the density ratio exp(δx − δ²/2) of N(δ, 1) and N(0, 1), with δ > 0 above 3.5 TeV and −δ below."""
+
+    kind: ClassVar[str] = "known"
+    delta: float = 1.0
+
+    def ratio(self, x: Any, mass: Any) -> Array:
+        shift = np.where(mass > 3500, self.delta, -self.delta)
+        return np.asarray(np.exp(shift * x - self.delta**2 / 2))
+
+    def score(self, x: Any) -> Array:
+        w = self.ratio(x[:, 0], x[:, 1])
+        return np.asarray(w / (1 + w))
+
+
+class Thin(Known):
+    """Takes the template for far too dense below 3.5 TeV, and for right above."""
+
+    def ratio(self, x: Any, mass: Any) -> Array:
+        return np.where(mass > 3500, 1.0, 1e-6)
+
+
+def known(classifier: Any, clip: float) -> Reweighted:
+    reweighting = Reweighting(clip=clip)
+    reweighting.cross_fit_ = CrossFit((classifier,), np.empty(0), np.empty(0))
+    return Reweighted(generator=Normal(), reweighting=reweighting, observables=AsRead())
+
+
+@pytest.mark.parametrize("clip", [2.0, 20.0])
+def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float) -> None:
+    """At each mass by itself; the masses are those that were asked for."""
+    sampler, classifier = known(Known(), clip), Known()
+    mass = np.tile([3400.0, 3600.0], 10_000)
+    drawn = draw_at(sampler, mass, seed=1)
+    np.testing.assert_array_equal(drawn.mass, mass)
+    edges = np.linspace(-2.5, 2.5, 21)
+    fine = np.linspace(-6, 6, 24_001)
+    for at in (3400.0, 3600.0):
+        density = norm.pdf(fine) * classifier.ratio(fine, at).clip(1 / clip, clip)
+        cumulative = np.concatenate([[0.0], np.cumsum(density)]) / density.sum()
+        share = np.diff(np.interp(edges, fine, cumulative[1:]))
+        counts = np.histogram(drawn.x[mass == at, 0], edges)[0]
+        assert chisquare(counts, share / share.sum() * counts.sum()).pvalue > 1e-3
+    # The ratio without cut has a mean of one: an event costs `clip` draws.
+    mean = float(np.sum(norm.pdf(fine) * classifier.ratio(fine, 3600.0).clip(1 / clip, clip)) * (fine[1] - fine[0]))
+    assert sampler.proposed / sampler.drawn == pytest.approx(clip / mean, rel=0.03)
+    assert (sampler.drawn, sampler.exhausted) == (20_000, 0)
+
+
+def test_a_draw_repeats_and_another_seed_is_another_one() -> None:
+    mass = np.linspace(3300, 3700, 500)
+    one, again, other = (draw_at(known(Known(), 5.0), mass, seed=seed).x for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.any(one == other)
+
+
+def test_events_that_are_never_kept_are_counted_told_and_too_many_refused() -> None:
+    """Kept with 1/clip² in each of 10 clip draws: a share of (1 − 1/100)^100 is left at clip 10."""
+    sampler = known(Thin(), 10.0)
+    sampler.reweighting.diagnostics_ = dataclasses.replace(  # type: ignore[type-var]
+        fit(TrueGenerator()).reweighting.diagnostics_, warnings=("of the fit",)
+    )
+    mass = np.where(np.arange(20_000) % 10 == 0, 3400.0, 3600.0)
+    assert len(draw_at(sampler, mass, seed=3)) == 20_000
+    assert sampler.exhausted == pytest.approx(2000 * 0.99**100, rel=0.1)
+    assert sampler.warnings()[0] == "of the fit"
+    assert "of 20,000 events were drawn 100 times and never kept" in sampler.warnings()[1]
+    with pytest.raises(TemplateError, match=r"hopeless: 3.% of the events are not kept in 100 tries"):
+        known(Thin(), 10.0).sample(np.full((200, 1), 3400.0), seed=4)
+
+
+def test_broken_events_of_the_generator_are_not_hidden() -> None:
+    class Broken(Normal):
+        def sample(self, context: Any, *, seed: int) -> Any:
+            return np.where(np.arange(len(context))[:, None] % 50 == 0, np.nan, super().sample(context, seed=seed))
+
+    sampler = known(Known(), 2.0)
+    sampler.generator = Broken()
+    with pytest.raises(TemplateError, match="NaN"):
+        draw_at(sampler, np.full(1000, 3400.0), seed=5)
+    assert sampler.sample(np.empty((0, 1)), seed=5).shape[0] == 0
+
+
+@register
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Logistic:
+    """Logistic regression by three steps of Newton: exact where the density ratio is the exponential of a plane."""
+
+    kind: ClassVar[str] = "toy_logistic"
+
+    ridge: float = 1e-6
+
+    def fit(self, x: Any, y: Any, *, weights: Any = None, seed: int, monitor: Any = None) -> Self:
+        balance = np.where(y == 1, weights / weights[y == 1].sum(), weights / weights[y == 0].sum())
+        rows, self.plane_ = self._rows(x), np.zeros(x.shape[1] + 1)
+        for _ in range(3):
+            p = self.score(x)
+            curvature = (rows * (balance * p * (1 - p))[:, None]).T @ rows
+            self.plane_ += np.linalg.solve(
+                curvature + self.ridge * np.eye(len(curvature)), rows.T @ (balance * (y - p))
+            )
+        self.seed_ = seed
+        return self
+
+    def score(self, x: Any) -> Array:
+        return np.asarray(1 / (1 + np.exp(-self._rows(x) @ self.plane_)))
+
+    def hyperparameters(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def save(self, folder: Any) -> Path:
+        return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, {"plane": self.plane_})
+
+    @classmethod
+    def load(cls, folder: Any) -> Self:
+        card, arrays = load_folder(folder, cls.kind)
+        loaded = cls(**card.hyperparameters)
+        loaded.plane_, loaded.seed_ = arrays["plane"], card.seed
+        return loaded
+
+    @staticmethod
+    def _rows(x: Any) -> Array:
+        """Features and mass, which stands last, in TeV from the middle, and a one."""
+        x = np.asarray(x, np.float64)
+        return np.column_stack([x[:, :-1], (x[:, -1] - 3500) / 1000, np.ones(len(x))])
+
+
+def trees(members: int = 1, **more: Any) -> BoostedTrees:
+    return BoostedTrees(members=members, max_iter=30, jobs=1, **more)
+
+
+def fit(generator: Any, events: Events | None = None, **more: Any) -> Reweighted:
+    events = toy_events(3_000, seed=61) if events is None else events
+    sideband = events[REGION.sideband(events.mass)]
+    return fit_reweighted(Reweighting(classifier=trees(), folds=2), generator, AsRead(), sideband, seeds=(1, 2), **more)
+
+
+class TestFit:
+    def test_template_lies_at_the_masses_of_the_weighted_data(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[tuple[Events, Template]] = []
+        original = Reweighting.fit
+
+        def spy(self: Any, data: Any, template: Any, **more: Any) -> Any:
+            seen.append((data, template))
+            return original(self, data, template, **more)
+
+        monkeypatch.setattr(Reweighting, "fit", spy)
+        events = toy_events(3_000, seed=62)
+        fit(TrueGenerator(), events)
+        heavy = events.mass > 4000
+        fit(TrueGenerator(), dataclasses.replace(events, weights=np.where(heavy, 3.0, 1.0)))
+        data, template = seen[0]
+        np.testing.assert_array_equal(template.mass, np.repeat(data.mass, 2))
+        data, template = seen[1]
+        assert len(template) == pytest.approx(2 * len(data), abs=1)
+        above = data.weights[data.mass > 4000].sum() / data.weights.sum()
+        assert (template.mass > 4000).mean() == pytest.approx(above, abs=2e-3)
+
+    def test_a_generator_elsewhere_is_refused_before_anything_is_drawn_with_it(self) -> None:
+        generator = TrueGenerator(shift=9.0)
+        with pytest.raises(TemplateError, match="hopeless"):
+            fit(generator)
+
+
+def reweighted_search(**changes: Any) -> Search:
+    defaults: dict[str, Any] = {"reweighting": Reweighting(classifier=Logistic(), folds=2), "folds": 2}
+    return toy_search(**{**defaults, **changes})
+
+
+SHIFT = 0.5
+
+
+@pytest.fixture(scope="module")
+def events() -> Events:
+    return toy_events(20_000, seed=63)
+
+
+@pytest.fixture(scope="module")
+def runs(events: Events, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A search with a generator that is wrong, without and with reweighting."""
+    folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
+    generator = TrueGenerator(shift=SHIFT)
+    reweighted_search(generator=generator, reweighting=None).run(events, output=folders[0])
+    reweighted_search(generator=generator).run(events, output=folders[1])
+    return folders
+
+
+class TestSearch:
+    def test_a_wrong_generator_closes_with_reweighting_and_not_without(self, runs: tuple[Path, Path]) -> None:
+        without, reweighted = (SearchResult.read(folder / "result.json") for folder in runs)
+        for strip in without.closures:
+            assert strip.auc - 0.5 > 10 * strip.auc_error
+        for strip in reweighted.closures:
+            assert abs(strip.auc - 0.5) < 3 * strip.auc_error
+        assert (without.validated, reweighted.validated) == (False, True)
+        assert without.primary.observed > 2 * without.primary.expected
+        assert reweighted.primary.observed == pytest.approx(reweighted.primary.expected, rel=0.5)
+
+    def test_template_in_the_window_is_right_at_the_masses_of_the_mass_model(self, runs: tuple[Path, Path]) -> None:
+        without, reweighted = (Diagnostics.load(folder / "diagnostics.npz") for folder in runs)
+        np.testing.assert_array_equal(reweighted.template_mass, without.template_mass)
+        assert without.template_x is not None
+        assert reweighted.template_x is not None
+        assert without.template_x[:, 0].mean() == pytest.approx(SHIFT, abs=0.08)
+        assert reweighted.template_x[:, 0].mean() == pytest.approx(0, abs=0.08)
+
+    def test_result_says_what_it_did(self, runs: tuple[Path, Path]) -> None:
+        without, result = (SearchResult.read(folder / "result.json") for folder in runs)
+        assert without.reweightings == ()
+        assert [each.stage for each in result.reweightings] == ["template", "validation"]
+        for each in result.reweightings:
+            assert each.auc_before - 0.5 > 10 * each.auc_before_error
+            assert abs(each.auc_after - 0.5) < 0.2 * (each.auc_before - 0.5)
+            assert each.proposed / each.drawn == pytest.approx(10, rel=0.1)
+            assert each.effective_sample_size < each.events
+        assert result.reweightings[0].drawn == result.counts.template
+        assert SearchResult.from_json(result.to_json()) == result
+
+    def test_weights_of_the_strip_test_have_not_seen_the_strips(
+        self, events: Events, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        masses: list[Array] = []
+
+        def spy(self: Any, data: Events, template: Any, **more: Any) -> Any:
+            masses.append(data.mass)
+            raise InterruptionError
+
+        monkeypatch.setattr(Reweighting, "fit", spy)
+        for verb in ("run", "validate"):
+            with pytest.raises(InterruptionError):
+                getattr(reweighted_search(), verb)(events)
+        np.testing.assert_array_equal(masses[0], events.mass[REGION.sideband(events.mass)])
+        np.testing.assert_array_equal(masses[1], without_strips(events, REGION, STRIPS).mass)
+
+    def test_validation_alone_is_that_of_the_search(self, events: Events, runs: tuple[Path, Path]) -> None:
+        generator = TrueGenerator(shift=SHIFT)
+        strips = reweighted_search(generator=generator).validate(events)
+        assert strips.closures == SearchResult.read(runs[1] / "result.json").closures
+
+    def test_too_few_events_are_refused_before_a_training(self) -> None:
+        generator = TrueGenerator()
+        search = reweighted_search(generator=generator, reweighting=Reweighting(folds=40))
+        with pytest.raises(TooFewEventsError, match="folds = 40 of the reweighting"):
+            search.run(toy_events(5_000, seed=64))
+        assert generator.calls == []
+
+    def test_it_decides_the_fingerprint_only_where_there_is_one(self, events: Events, runs: tuple[Path, Path]) -> None:
+        plain, one = reweighted_search(reweighting=None), reweighted_search()
+        assert "reweighting" not in plain.settings()
+        other = reweighted_search(reweighting=Reweighting(classifier=Logistic(), folds=2, clip=6.0))
+        trained = reweighted_search(reweighting=Reweighting(classifier=Logistic(ridge=1e-5), folds=2))
+        assert len({search.fingerprint(events) for search in (plain, one, other, trained)}) == 4
+        with pytest.raises(RunFolderError, match=r"reweighting was .*'clip': 10\.0"):
+            reweighted_search(generator=TrueGenerator(shift=SHIFT), reweighting=None).run(events, output=runs[1])
+
+
+class InterruptionError(Exception):
+    pass
+
+
+class Counting(BoostedTrees):
+    """Boosted trees that count their trainings."""
+
+    fits: ClassVar[Counter[str]] = Counter()
+
+    def fit(self, *arguments: Any, **more: Any) -> Self:
+        self.fits["done"] += 1
+        return super().fit(*arguments, **more)
+
+
+@pytest.mark.parametrize(
+    ("stage", "call", "after"),
+    [
+        # One weight of two, and closures of 4 trainings each, before and after.
+        ("reweighting", 2, 1 + 8 + 10),
+        ("reweighting", 13, 4 + 10),
+        ("strip reweighting", 1, 10),
+        ("validation", 1, 0),
+    ],
+)
+def test_an_interrupted_search_ends_as_if_nothing_had_happened(
+    tmp_path: Path, whole: SearchResult, stage: str, call: int, after: int
+) -> None:
+    calls: Counter[str] = Counter()
+
+    def stop(name: str, done: float, total: float, note: str = "") -> None:
+        calls[name] += 1
+        if (name, calls[name]) == (stage, call):
+            raise InterruptionError
+
+    events = toy_events(4_000, seed=65)
+    with pytest.raises(InterruptionError):
+        small().run(events, output=tmp_path, progress=stop)
+    Counting.fits.clear()
+    again = small().run(events, output=tmp_path)
+    assert Counting.fits["done"] == after
+    assert decisive(again) == decisive(whole)
+
+
+def small() -> Search:
+    classifier = Counting(members=1, max_iter=5, jobs=1)
+    return reweighted_search(
+        generator=TrueGenerator(shift=SHIFT),
+        reweighting=Reweighting(classifier=classifier, folds=2, clip=3.0),
+        background_efficiencies=(0.1,),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole() -> SearchResult:
+    """The result of the small search, without a folder."""
+    return small().run(toy_events(4_000, seed=65))
+
+
+def test_a_damaged_closure_is_named(tmp_path: Path) -> None:
+    fit(TrueGenerator(), folder=tmp_path)
+    (tmp_path / "closure_after.json").write_text("{")
+    with pytest.raises(RunFolderError, match=r"closure_after\.json: unreadable"):
+        fit(TrueGenerator(), folder=tmp_path)
