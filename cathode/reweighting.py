@@ -17,9 +17,9 @@ from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from analysis.metrics.ranking import Measured, auc
-from cathode.classifiers import WeakClassifier
+from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.crossfit import MINIMUM, Sample, cross_fit
+from cathode.crossfit import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
 from cathode.specification import specification
 from cathode.templates import Template, template_folds
@@ -163,6 +163,25 @@ class Reweighting:
     def weights_with_diagnostics(self, template: Template) -> tuple[NDArray[np.float64], WeightDiagnostics]:
         """As `weights`, and what they do to these events."""
         return self._weights(self._ratios(template))
+
+    @classmethod
+    def load(cls, folder: Path, *, folds: int, clip: float) -> Self:
+        """What a finished `fit` with this folder left there, to weight further templates; without diagnostics.
+
+        Raises
+        ------
+        RunFolderError
+            If `fit` was not finished.
+        ClassifierFolderError
+            If a classifier was altered after it was written.
+        """
+        places = [folder / f"fold_{fold}" for fold in range(folds)]
+        if not all(place.exists() for place in places):
+            raise RunFolderError(f"{folder}: no finished reweighting. Repeat the command that began it.")
+        classifiers = tuple(load_classifier(place) for place in places)
+        found = cls(classifier=classifiers[0], folds=folds, clip=clip)
+        found.cross_fit_ = CrossFit(classifiers, np.empty(0), np.empty(0))
+        return found
 
     def ratios(self, template: Template) -> NDArray[np.float64]:
         """Cut density ratios (T,) between 1/`clip` and `clip`: the weights before they are scaled to a mean of one."""

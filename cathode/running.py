@@ -17,7 +17,7 @@ from cathode.result import SearchResult
 
 if TYPE_CHECKING:
     from cathode.judgements import Selection
-    from cathode.templates import Template
+    from cathode.templates import Sampler, Template
     from cathode.validation import StripTest
 
 CONFIG = "config.yaml"
@@ -105,7 +105,7 @@ def select_analysis(
 
 
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:
-    """Fit mass model and generator to the sidebands and save both in `output`; returns it.
+    """Fit mass model, generator and perhaps reweighting to the sidebands and save them in `output`; returns it.
 
     An interrupted training is continued by the same call; a finished one is not repeated, and a search that is run
     into the same folder takes it over.
@@ -116,6 +116,8 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
         If the folder belongs to another search.
     """
     from cathode.folder import RunFolder
+    from cathode.reweighted import fit_reweighted
+    from cathode.search import REWEIGHTING
     from cathode.seeds import Seeds
     from cathode.templates import train_generator
 
@@ -126,28 +128,42 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
         search.region.check(events.mass)
         RunFolder.claim(folder, search.fingerprint(events), search.settings())
         sideband = events[search.region.sideband(events.mass)]
+        if search.reweighting is not None:
+            search.reweighting.require(sideband)
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
-        train_generator(
+        seeds = Seeds(config.seed)
+        generator = train_generator(
             search.generator,
             sideband,
-            seed=Seeds(config.seed)("generator"),
+            seed=seeds("generator"),
             folder=folder / TEMPLATE,
             monitor=_monitor(progress),
         )
+        if search.reweighting is not None:
+            drawing, fitting = seeds.many(REWEIGHTING, 2)
+            fit_reweighted(
+                search.reweighting,
+                generator,
+                search.observables,
+                search.observables.of_events(sideband),
+                seeds=(drawing, fitting),
+                folder=folder / REWEIGHTING,
+                progress=None if progress is None else lambda done: progress(REWEIGHTING, done, 1.0),
+            )
     return folder
 
 
 def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Template, tuple[str, ...]]:
     """Draw background events in the signal region from a saved template; also returns the names of the features.
 
-    `folder` is what `train_template` or a search wrote.
+    They are reweighted if the search reweights its own. `folder` is what `train_template` or a search wrote.
 
     Raises
     ------
     RunFolderError
-        If it holds no mass model or no template.
+        If it holds no mass model, no template, or no finished reweighting where there should be one.
     """
     from cathode.contexts import mass_model_from_dict
     from cathode.seeds import Seeds
@@ -161,8 +177,26 @@ def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Temp
     generator: Any = load(place / TEMPLATE)
     mass_model = mass_model_from_dict(json.loads((place / MASS_MODEL).read_text(encoding="utf-8")))
     seeds = Seeds(seed)
-    template = draw_template(generator, mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
+    sampler = _reweighted(generator, place)
+    template = draw_template(sampler, mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
     return template, tuple(generator.columns_)
+
+
+def _reweighted(generator: Sampler, folder: Path) -> Sampler:
+    """The generator as the search in this folder draws from it."""
+    from cathode.folder import IDENTITY
+    from cathode.observables import create
+    from cathode.reweighted import Reweighted
+    from cathode.reweighting import Reweighting
+    from cathode.search import REWEIGHTING
+
+    identity = folder / IDENTITY
+    settings = json.loads(identity.read_text(encoding="utf-8"))["settings"] if identity.exists() else {}
+    chosen = settings.get("reweighting")
+    if chosen is None:
+        return generator
+    fitted = Reweighting.load(folder / REWEIGHTING, folds=chosen["folds"], clip=chosen["clip"])
+    return Reweighted(generator=generator, reweighting=fitted, observables=create(settings["observables"]))
 
 
 @dataclass(frozen=True)

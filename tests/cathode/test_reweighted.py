@@ -26,7 +26,7 @@ from cathode.search import Search
 from cathode.templates import Template, draw_at
 from cathode.validation import without_strips
 
-from .toys import REGION, TrueGenerator, decisive, toy_events, toy_search
+from .toys import REGION, TrueGenerator, decisive, small_flow_matching, toy_events, toy_search
 
 Array = NDArray[np.float64]
 
@@ -353,6 +353,14 @@ def small() -> Search:
 def whole() -> SearchResult:
     """The result of the small search, without a folder."""
     return small().run(toy_events(4_000, seed=65))
+
+
+def test_number_of_workers_decides_nothing() -> None:
+    """With two, the generators are trained in two processes, and both reweightings in the first."""
+    events, generator = toy_events(5_000, seed=66), small_flow_matching()
+    results = [reweighted_search(generator=generator, workers=workers).run(events) for workers in (1, 2)]
+    assert decisive(results[0]) == decisive(results[1])
+    assert len(results[0].reweightings) == len(results[0].trainings) == 2
 
 
 def test_a_damaged_closure_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every verb of the command line, once, on a small ntuple."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -189,6 +190,27 @@ def test_training_alone_is_the_training_of_the_search(made: SimpleNamespace) -> 
     cathode("train", made.folder / "analysis.yaml", "-o", made.folder / "template")
     cards = [json.loads((f / "template" / "card.json").read_text()) for f in (made.run, made.folder / "template")]
     assert cards[0]["weights_hash"] == cards[1]["weights_hash"]
+
+
+def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: SimpleNamespace) -> None:
+    classifier = "{kind: boosted_trees, members: 1, max_iter: 10, jobs: 1}"
+    changes = (f"template.reweighting={{classifier: {classifier}, folds: 2, clip: 3}}", "validation.closure=false")
+    options = [o for change in changes for o in ("--set", change)]
+    folder = made.folder / "reweighted"
+    cathode("train", made.folder / "analysis.yaml", "-o", folder, *options)
+    reweighted, plain = (sample_template(place, 400, seed=4)[0] for place in (folder, made.run))
+    np.testing.assert_array_equal(reweighted.mass, plain.mass)
+    assert not np.any(reweighted.x == plain.x)
+    card = folder / "reweighting" / "fold_1" / "card.json"
+    before = card.stat().st_mtime_ns
+    cathode("run", made.folder / "analysis.yaml", "-o", folder, "--no-report", *options)
+    assert card.stat().st_mtime_ns == before
+    result = SearchResult.read(folder / "result.json")
+    assert [each.stage for each in result.reweightings] == ["template"]
+    np.testing.assert_array_equal(sample_template(folder, 400, seed=4)[0].x, reweighted.x)
+    shutil.rmtree(card.parent)
+    with pytest.raises(RunFolderError, match="no finished reweighting"):
+        sample_template(folder, 3, seed=1)
 
 
 def test_generators_are_compared_and_the_comparison_continues(made: SimpleNamespace) -> None:
