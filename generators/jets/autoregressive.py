@@ -27,7 +27,7 @@ class AutoregressiveCloud(CloudDensityGenerator):
     width: int = 96
     layers: int = 1
     components: int = 8
-    anchors: int = 8
+    anchors: int = 12
     bijection: str | dict[str, Any] = "standardise"
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(

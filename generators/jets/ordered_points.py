@@ -18,6 +18,8 @@ from generators.networks.normal_mixture import NormalMixture
 _POSITION = 2
 #: A bound for points that have none, and how far behind the preprocessing a network looks.
 _NO_BOUND, _FARTHEST = 1e4, 8.0
+#: Numbers in which a point and one before it meet.
+_PAIR = 32
 #: Clouds of a part when learning and when drawing: every point is a step, which costs few clouds as much as many.
 _LEARNED, _DRAWN = 512, 2048
 
@@ -56,19 +58,23 @@ class OrderedPoints(CloudDensity):
         self.mixture = NormalMixture(features - 1, components + anchors, farthest=_FARTHEST)
         self.body = nn.Linear(width, 2 * width)
         self.beside = nn.Linear(3, 2 * width, bias=False)
-        self.of_others = nn.Linear(2 * width, (components + anchors) * self.mixture.parameters_of_one)
+        self.of_free = nn.Linear(2 * width, components * self.mixture.parameters_of_one)
+        self.here, self.there = nn.Linear(2 * width, _PAIR), nn.Linear(features, _PAIR)
+        self.of_pair = nn.Linear(_PAIR, self.mixture.parameters_of_one)
         self._start(components)
 
     def _start(self, components: int) -> None:
         """Components at different places and of different widths, so that no two learn the same."""
+        widths = slice(self.features, 2 * self.features - 1)
         with torch.no_grad():
             self.of_pt.bias.view(components, -1)[:, 1] = torch.linspace(-1.5, 1.5, components)
-            self.of_others.weight.zero_()
-            start = torch.zeros(components + self.anchors, self.mixture.parameters_of_one)
-            log_widths = torch.linspace(-4.0, 0.5, components)
-            start[:components, self.features : 2 * self.features - 1] = -log_widths[:, None]
-            start[components:, self.features : 2 * self.features - 1] = 3.0
-            self.of_others.bias.copy_(start.flatten())
+            self.of_free.weight.zero_()
+            start = torch.zeros(components, self.mixture.parameters_of_one)
+            start[:, widths] = -torch.linspace(-4.0, 0.5, components)[:, None]
+            self.of_free.bias.copy_(start.flatten())
+            self.of_pair.weight.mul_(0.1)
+            self.of_pair.bias.zero_()
+            self.of_pair.bias[widths] = 3.0
 
     @property
     def noise_features(self) -> int:
@@ -101,9 +107,8 @@ class OrderedPoints(CloudDensity):
         h = self.norms[1](before + remembered)
         pt = z[..., PT]
         bound = functional.pad(pt[:, :-1], (1, 0), value=_NO_BOUND)
-        others = self._others(h, pt, bound)
         each = truncated_logistic.log_prob(pt, bound, self.of_pt(h)) + self.mixture.log_prob(
-            z[..., self.others], *self._around(others, self._anchors(z), torch.arange(length, device=z.device))
+            z[..., self.others], *self._others(h, pt, bound, self._anchors(z), torch.arange(length, device=z.device))
         )
         return (each * prefix_mask(counts, length)).sum(dim=1)
 
@@ -120,7 +125,7 @@ class OrderedPoints(CloudDensity):
             h = self.norms[1](before + remembered[:, 0])
             own = noise[:, index]
             pt = truncated_logistic.draw(own[:, :2], bound, self.of_pt(h))
-            share, *rest = self._around(self._others(h, pt, bound)[:, None], self._anchors(z), at)
+            share, *rest = self._others(h[:, None], pt[:, None], bound[:, None], self._anchors(z), at)
             chosen = torch.special.ndtr(own[:, 2:3])
             drawn = self.mixture.draw(chosen, own[:, 3:], share[:, 0], *(part[:, 0] for part in rest))
             z[:, index, self.others], z[:, index, PT] = drawn, pt
@@ -136,28 +141,31 @@ class OrderedPoints(CloudDensity):
         known: Tensor = cloud + self.place[at] + self.left(torch.stack([left / self.points, 1 / left], dim=-1))
         return known
 
-    def _others(self, h: Tensor, pt: Tensor, bound: Tensor) -> Tensor:
-        """Parameters of the mixture of the other features, given ln pT and its bound."""
-        pt, bound = (at.clamp(-_FARTHEST, _FARTHEST) for at in (pt, bound))
-        given = torch.stack([pt, pt.square() / _FARTHEST, bound], dim=-1)
-        parameters: Tensor = self.of_others(functional.silu(self.body(h) + self.beside(given)))
-        return parameters
-
     def _anchors(self, z: Tensor) -> Tensor:
-        """Positions of the hardest points (N, anchors, 2), of which there may be fewer."""
-        first = z[:, : self.anchors, :_POSITION]
+        """The hardest points (N, anchors, F), of which there may be fewer."""
+        first = z[:, : self.anchors]
         return functional.pad(first, (0, 0, 0, self.anchors - first.shape[1]))
 
-    def _around(self, parameters: Tensor, anchors: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The mixture (N, L, K, …) of points at places (L,), whose last components lie around points before them."""
-        log_share, mean, log_scale, below = self.mixture.split(parameters)
+    def _others(
+        self, h: Tensor, pt: Tensor, bound: Tensor, anchors: Tensor, at: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The mixture (N, L, K, …) of the other features of points at places (L,), given ln pT and its bound (N, L).
+
+        Its last components lie around points before them.
+        """
+        pt, bound = (value.clamp(-_FARTHEST, _FARTHEST) for value in (pt, bound))
+        given = torch.stack([pt, pt.square() / _FARTHEST, bound], dim=-1)
+        state = functional.silu(self.body(h) + self.beside(given))
+        known = self.there(anchors.clamp(-_FARTHEST, _FARTHEST))
+        pairs = self.of_pair(functional.silu(self.here(state)[:, :, None] + known[:, None]))
+        share, mean, log_scale, below = self.mixture.split(torch.cat([self.of_free(state), pairs.flatten(2)], dim=2))
         free = mean.shape[2] - self.anchors
-        there = torch.arange(-free, self.anchors, device=at.device) < at[:, None]
-        log_share = log_share.masked_fill(~there, -math.inf).log_softmax(dim=-1)
-        around = functional.pad(anchors, (0, self.features - 1 - _POSITION, free, 0))[:, None]
+        exists = torch.arange(-free, self.anchors, device=at.device) < at[:, None]
+        share = share.masked_fill(~exists, -math.inf).log_softmax(dim=-1)
+        around = functional.pad(anchors[..., :_POSITION], (0, self.features - 1 - _POSITION, free, 0))[:, None]
         # In units of the width: components are much narrower than the distance of points.
         below = below * log_scale.exp()[..., self.mixture.columns]
-        return log_share, mean + around, log_scale, below
+        return share, mean + around, log_scale, below
 
 
 def ordered(z: Tensor, counts: Tensor) -> Tensor:

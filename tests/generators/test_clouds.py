@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.jets.frame import PT
 from generators.jets.lengths import prefix_mask
+from generators.networks import truncated_logistic
 from generators.protocols import DensityGenerator
 from generators.registry import create
 from tests.generators.contracts import EventContract, quick
@@ -311,3 +312,43 @@ def test_numbers_in_the_context_must_be_true() -> None:
     generator.multiplicity = 2
     with pytest.raises(HyperparameterError, match="2 columns"):
         generator.fit(x, c, seed=1)
+
+
+def test_drawing_and_judging_ask_an_autoregressive_network_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mixtures of every point, one after the other and all at once."""
+    generator = create({"kind": "autoregressive_cloud", "width": 8, "components": 3, "anchors": 3, "layers": 2})
+    generator.points_ = 6
+    torch.manual_seed(3)
+    network = generator.build(4, 1).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    asked: dict[str, list[torch.Tensor]] = {"drawn": [], "judged": []}
+    for module, when in (("draw", "drawn"), ("log_prob", "judged")):
+        _record(monkeypatch, truncated_logistic, module, asked[when])
+        _record(monkeypatch, network.mixture, module, asked[when])
+    counts, c = torch.full((5,), 6), torch.rand(5, 1).double()
+    with torch.no_grad():
+        z = network.transport(torch.randn(5, 6, network.noise_features).double(), counts, c)
+        log_p = network.log_density(counts, z, c)
+    for kind in (0, 1):
+        drawn = torch.stack(asked["drawn"][kind::2], dim=1)
+        torch.testing.assert_close(drawn, asked["judged"][kind], rtol=1e-10, atol=1e-10)
+    # One order of 6! is that by falling pT.
+    in_order = network._in_order(counts, z, c)
+    torch.testing.assert_close(log_p, in_order - math.log(720), rtol=1e-10, atol=1e-10)
+
+
+def _record(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, found: list[torch.Tensor]) -> None:
+    """Keep the parameters of every call: the last argument, or those of mixtures of normal distributions by share."""
+    original = getattr(where, name)
+
+    def told(*arguments: Any) -> Any:
+        *_, share, mean, log_scale, below = (None, None, *arguments)
+        if where is truncated_logistic:
+            found.append(below)
+        else:
+            each = torch.cat([mean, log_scale, below], dim=-1)
+            found.append(torch.cat([share[..., None], each.masked_fill(share[..., None] == -math.inf, 0)], dim=-1))
+        return original(*arguments)
+
+    monkeypatch.setattr(where, name, told)
