@@ -272,7 +272,7 @@ def main() -> None:
     parser.add_argument("--leading", type=int, default=30, help="constituents of each jet")
     parser.add_argument("--injections", type=int, nargs="+", default=[500, 1000, 2000], help="signal in the window")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=2500, help="of the training of the generator of constituents")
+    parser.add_argument("--steps", type=int, default=5000, help="of the training of the generator of constituents")
     parser.add_argument("--epochs", type=int, default=6, help="of the transformer")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
