@@ -25,7 +25,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -189,14 +189,12 @@ def over_floors(metrics: JetMetrics) -> dict[str, Any]:
     return out
 
 
-def quality(train: Jets, truth: Jets, steps: int, batch: int) -> list[dict[str, Any]]:
+def quality(train: Jets, truth: Jets, steps: int, batch: int) -> Iterator[dict[str, Any]]:
     """After growing trainings, each with a schedule of its own."""
-    out = []
     for kind in TRAINING:
         for budget in (steps, 2 * steps, 4 * steps):
             generator, seconds = fitted(specification(budget, batch, kind), train)
-            out.append({"kind": kind, "steps": budget, "training_s": seconds, **judged(generator, truth)})
-    return out
+            yield {"kind": kind, "steps": budget, "training_s": seconds, **judged(generator, truth)}
 
 
 def solvers(train: Jets, truth: Jets, steps: int, batch: int, most: int) -> dict[str, Any]:
@@ -263,8 +261,9 @@ def main() -> None:
             train, truth = train[:500], truth[:400]
         say(f"{len(train)} top jets to learn from, {len(truth)} to compare with")
     if "quality" in wanted:
-        result["quality"] = quality(train, truth, options.steps, options.batch)
-        for row in result["quality"]:
+        result["quality"] = []
+        for row in quality(train, truth, options.steps, options.batch):
+            result["quality"].append(row)
             say(f"{row['kind']:21}{row['steps']:6d} steps {row['training_s']:8.1f} CPU s  {describe(row)}")
         for name in METRICS:
             # Rows of a kind come with growing budgets: the last is what the key of that kind says.
