@@ -83,9 +83,8 @@ def mass_spectrum(
         main.plot([], [], color=REFERENCE, linestyle="--", label="Expected background")
     main.set_yscale("log")
     lowest = min(_lowest(layer, width) for layer in (before, *after))
-    # Above the points there has to be room for the legend.
-    main.set_ylim(0.5 * lowest, 20.0 * float((before.content / width).max()))
-    headroom(main, 0.06)
+    main.set_ylim(0.5 * lowest, 2.0 * float((before.content / width).max()))
+    headroom(main, 0.22)
     main.set_ylabel("Events / GeV")
     main.set_title(title)
     main.set_xlim(edges[0], edges[-1])
