@@ -57,10 +57,10 @@ class Reweighted:
         """
         seeds = (np.random.SeedSequence(seed).generate_state(2 * self.tries) >> 1).reshape(-1, 2).tolist()
         left = np.arange(len(context))
-        x = np.empty(0, np.float32)
+        x: FloatArray | None = None
         for proposing, keeping in seeds:
             proposal = np.asarray(self.generator.sample(context[left], seed=proposing), np.float32)
-            if len(left) == len(context):
+            if x is None:
                 x = proposal.copy()
             x[left] = proposal
             self.proposed += len(left)
@@ -71,6 +71,7 @@ class Reweighted:
         self.drawn += len(context)
         self.exhausted += len(left)
         self._refuse(len(left) / max(len(context), 1))
+        assert x is not None
         return x
 
     def warnings(self) -> tuple[str, ...]:
