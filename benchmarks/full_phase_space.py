@@ -104,11 +104,12 @@ def searches(arguments: argparse.Namespace, seed: int):
 def closure(search, sideband, held, trees) -> tuple[dict[str, dict[str, float]], float]:
     """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
+    from cathode.closure import told_apart
     from cathode.crossfit import cross_fit
     from cathode.observables import AsRead, DijetSubstructure
     from cathode.seeds import Seeds
     from cathode.templates import train_generator
-    from cathode.validation import draw_strips, samples, told_apart, without_strips
+    from cathode.validation import draw_strips, samples, without_strips
 
     seeds, start = Seeds(search.seed), cpu()
     strips = search.region.strips(fraction=search.strip_fraction)

@@ -16,6 +16,7 @@ from analysis.events import Events, FloatArray
 from analysis.metrics.distances import distance_floor, sliced_distances
 from analysis.metrics.ranking import Measured
 from cathode.classifiers import WeakClassifier
+from cathode.closure import told_apart
 from cathode.crossfit import cross_fit
 from cathode.judgements import Distance, Judgement
 from cathode.observables import Observables
@@ -24,7 +25,7 @@ from cathode.region import Interval, Region
 from cathode.seeds import Seeds
 from cathode.specification import specification
 from cathode.templates import Template, one_thread, train_generator
-from cathode.validation import closure, draw_strips, samples, told_apart, without_strips
+from cathode.validation import closure, draw_strips, samples, without_strips
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator

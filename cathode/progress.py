@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -11,3 +12,8 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
         """`done` of `total` units of `stage` are finished; `note` is a short figure to show, such as a loss."""
         ...
+
+
+def part(progress: Callable[[float], None] | None, start: float, length: float) -> Callable[[float], None] | None:
+    """Translate the finished fraction of a part to that of the whole."""
+    return None if progress is None else lambda done: progress(start + length * done)

@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
-from analysis.metrics.ranking import Measured, auc
+from analysis.metrics.ranking import Measured
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
+from cathode.closure import closure_in_folds, told_apart
 from cathode.crossfit import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
+from cathode.progress import part
+from cathode.seeds import spawned
 from cathode.specification import specification
 from cathode.templates import Template, template_folds
 
@@ -50,9 +53,9 @@ class WeightDiagnostics:
 class ReweightingDiagnostics:
     """How far data and template were apart in the sidebands, and how far they are after reweighting.
 
-    `closure_before` and `closure_after` are AUCs of data against template as in `closure`; 1/2 is perfect. `unreached`
-    is the fraction of the data where the density ratio is above the clip: no weight can put template where there is
-    none. `weights` are those of the template in the sidebands, held out too.
+    `closure_before` and `closure_after` are AUCs of data against template as in `closure_in_folds`; 1/2 is perfect.
+    `unreached` is the fraction of the data where the density ratio is above the clip: no weight can put template where
+    there is none. `weights` are those of the template in the sidebands, held out too.
     """
 
     closure_before: Measured
@@ -128,9 +131,9 @@ class Reweighting:
             self.classifier,
             of_data,
             of_template,
-            seeds=_seeds(streams[1], self.folds),
+            seeds=spawned(streams[1], self.folds),
             folder=folder,
-            progress=_scaled(progress, 0.0, 0.6),
+            progress=part(progress, 0.0, 0.6),
         )
         weights, of_weights = self._weights(_odds(found.template))
         before, after = (
@@ -140,12 +143,12 @@ class Reweighting:
                 _halves(data),
                 seed=streams[2],
                 stored=None if folder is None else folder / f"closure_{name}.json",
-                progress=_scaled(progress, start, 0.2),
+                progress=part(progress, start, 0.2),
             )
             for name, w, start in (("before", of_template.weights, 0.6), ("after", weights, 0.8))
         )
         unreached = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
-        mass = _distance(data.mass, template.mass, data.weights, np.ones(len(template)))
+        mass = told_apart(data.mass, template.mass, data.weights)
         self.cross_fit_, self.template_weights_ = found, weights
         self.diagnostics_ = ReweightingDiagnostics(
             closure_before=before,
@@ -213,12 +216,14 @@ class Reweighting:
         stored: Path | None,
         progress: Callable[[float], None] | None,
     ) -> Measured:
-        """As `closure`, or what is stored of it from before."""
+        """As `closure_in_folds`, or what is stored of it from before."""
         if stored is not None and stored.exists():
             if progress is not None:
                 progress(1.0)
             return _read_closure(stored)
-        found = closure(self.classifier, data, template, half_of_data=half_of_data, seed=seed, progress=progress)
+        found = closure_in_folds(
+            self.classifier, data, template, half_of_data=half_of_data, seed=seed, progress=progress
+        )
         if stored is not None:
             write_text(stored, json.dumps(dataclasses.asdict(found)))
         return found
@@ -241,41 +246,6 @@ class Reweighting:
             largest=float(weights.max(initial=0.0)),
             clipped=int(np.count_nonzero(cut != odds)),
         )
-
-
-def closure(
-    classifier: WeakClassifier,
-    data: Sample,
-    template: Sample,
-    *,
-    half_of_data: NDArray[np.int64],
-    seed: int,
-    progress: Callable[[float], None] | None = None,
-) -> Measured:
-    """AUC of data against weighted template inside of each fold: half of it trains, the other is judged, and back.
-
-    Weights of a fold were made without it. Trained on several folds, a classifier would see weights that were made with
-    the events it judges, which pushes them below 1/2: by 0.04 for trees and two folds of 5,000 equal events.
-    """
-    found = []
-    folds = int(data.fold.max()) + 1
-    for fold, each in enumerate(_seeds(seed, folds)):
-        mine, drawn = data.fold == fold, template.fold == fold
-        halves = template_folds(int(drawn.sum()), 2, seed=each)
-        inside = (
-            Sample(data.x[mine], data.weights[mine], half_of_data[mine]),
-            Sample(template.x[drawn], template.weights[drawn], halves),
-        )
-        fit = cross_fit(classifier, *inside, seeds=_seeds(each, 2), progress=_scaled(progress, fold / folds, 1 / folds))
-        for half in range(2):
-            judged, against = inside[0].fold == half, inside[1].fold == half
-            found.append(
-                _distance(
-                    fit.data[judged], fit.template[against], inside[0].weights[judged], inside[1].weights[against]
-                )
-            )
-    value, error = np.mean([each.value for each in found]), np.linalg.norm([each.error for each in found]) / len(found)
-    return Measured(float(value), float(error))
 
 
 def effective_sample_size(weights: FloatArray) -> float:
@@ -314,18 +284,6 @@ def _odds(probability: FloatArray) -> NDArray[np.float64]:
     return odds
 
 
-def _distance(
-    data: FloatArray, template: FloatArray, data_weights: FloatArray, template_weights: FloatArray
-) -> Measured:
-    """AUC of numbers of the data (N,) against those of the template (T,)."""
-    truth = np.arange(len(data) + len(template)) < len(data)
-    return auc(np.concatenate([data, template]), truth, np.concatenate([data_weights, template_weights]))
-
-
-def _seeds(seed: int, n: int) -> tuple[int, ...]:
-    return tuple(np.random.SeedSequence(seed).generate_state(n, np.uint64).tolist())
-
-
 def _warnings(
     after: Measured, unreached: float, weights: WeightDiagnostics, mass: Measured, clip: float
 ) -> tuple[str, ...]:
@@ -352,10 +310,3 @@ def _warnings(
             "template at the masses of the data."
         )
     return tuple(found)
-
-
-def _scaled(progress: Callable[[float], None] | None, start: float, length: float) -> Callable[[float], None] | None:
-    """Translate the progress of a part to that of the whole."""
-    if progress is None:
-        return None
-    return lambda done: progress(start + length * done)

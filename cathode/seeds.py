@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Seeds:
@@ -24,3 +26,8 @@ class Seeds:
     def many(self, purpose: str, count: int) -> tuple[int, ...]:
         """Several seeds for one purpose."""
         return tuple(self(f"{purpose}/{index}") for index in range(count))
+
+
+def spawned(seed: int, count: int) -> tuple[int, ...]:
+    """Independent 64-bit seeds from one."""
+    return tuple(np.random.SeedSequence(seed).generate_state(count, np.uint64).tolist())

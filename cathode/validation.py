@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.events import Events, FloatArray
+from analysis.events import Events
 from analysis.folds import fold_of
-from analysis.metrics.ranking import Measured, auc
 from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closure_shift
 from cathode.background import Count, count, make_cut
 from cathode.classifiers import WeakClassifier
+from cathode.closure import told_apart
 from cathode.crossfit import CrossFit, Sample, cross_fit
 from cathode.observables import Observables
+from cathode.progress import part
 from cathode.region import Interval, Region
 from cathode.result import Closure
 from cathode.templates import Sampler, Template, draw_at, template_folds
@@ -80,8 +81,8 @@ def strip_test(
         data, template = observables.of_events(data), observables.of_template(template)
         sample, generated = samples(data, template, folds, seed=drawn[2])
         place = folder if folder is None or number == 0 else folder.with_name(f"{folder.name}_{number}")
-        part = _part(progress, number, len(seeds))
-        fit = cross_fit(classifier, sample, generated, seeds=tuple(drawn[3:]), folder=place, progress=part)
+        told = part(progress, number / len(seeds), 1 / len(seeds))
+        fit = cross_fit(classifier, sample, generated, seeds=tuple(drawn[3:]), folder=place, progress=told)
         trials.append(Trial(data, template, sample, generated, fit))
     return StripTest(
         tuple(_mean_closure([closure(strip, t.data, t.template, t.fit) for t in trials]) for strip in strips),
@@ -138,13 +139,6 @@ def closure(strip: Interval, data: Events, template: Template, fit: CrossFit) ->
     return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(generated.sum()), passed)
 
 
-def told_apart(data: FloatArray, template: FloatArray, weights: FloatArray) -> Measured:
-    """AUC of held-out scores of data (N,) with weights (N,) against those of the template (T,); 0.5 is closure."""
-    labels = np.arange(len(data) + len(template)) < len(data)
-    w = np.concatenate([weights, np.ones(len(template))])
-    return auc(np.concatenate([data, template]), labels, weights=None if np.ptp(w) == 0 else w)
-
-
 def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> ClosureShift:
     """Relative difference of counted and predicted events, mean over trials with the same data, and its error.
 
@@ -183,8 +177,3 @@ def _mean_closure(closures: Sequence[Closure]) -> Closure:
 
 def _passes(value: float, error: float) -> bool:
     return value - 2 * error < TOLERANCE
-
-
-def _part(progress: Callable[[float], None] | None, number: int, total: int) -> Callable[[float], None] | None:
-    """Translate the progress of one repetition to that of all."""
-    return None if progress is None else lambda fraction: progress((number + fraction) / total)

@@ -1,0 +1,57 @@
+"""How well data and template are told apart by a classifier that has not seen them: an AUC of 1/2 is closure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import FloatArray
+from analysis.metrics.ranking import Measured, auc
+from cathode.classifiers import WeakClassifier
+from cathode.crossfit import Sample, cross_fit
+from cathode.progress import part
+from cathode.seeds import spawned
+from cathode.templates import template_folds
+
+
+def told_apart(
+    data: FloatArray, template: FloatArray, weights: FloatArray, template_weights: FloatArray | None = None
+) -> Measured:
+    """AUC of held-out scores of data (N,) with weights (N,) against those of the template (T,); 0.5 is closure."""
+    labels = np.arange(len(data) + len(template)) < len(data)
+    w = np.concatenate([weights, np.ones(len(template)) if template_weights is None else template_weights])
+    return auc(np.concatenate([data, template]), labels, weights=None if np.ptp(w) == 0 else w)
+
+
+def closure_in_folds(
+    classifier: WeakClassifier,
+    data: Sample,
+    template: Sample,
+    *,
+    half_of_data: NDArray[np.int64],
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+) -> Measured:
+    """AUC of data against weighted template inside of each fold: half of it trains, the other is judged, and back.
+
+    Weights of a fold were made without it. Trained on several folds, a classifier would see weights that were made with
+    the events it judges, which pushes them below 1/2: by 0.04 for trees and two folds of 5,000 equal events.
+    """
+    found = []
+    folds = int(data.fold.max()) + 1
+    for fold, each in enumerate(spawned(seed, folds)):
+        mine, drawn = data.fold == fold, template.fold == fold
+        halves = template_folds(int(drawn.sum()), 2, seed=each)
+        inside = (
+            Sample(data.x[mine], data.weights[mine], half_of_data[mine]),
+            Sample(template.x[drawn], template.weights[drawn], halves),
+        )
+        fit = cross_fit(classifier, *inside, seeds=spawned(each, 2), progress=part(progress, fold / folds, 1 / folds))
+        for half in range(2):
+            judged, against = inside[0].fold == half, inside[1].fold == half
+            weights = inside[0].weights[judged], inside[1].weights[against]
+            found.append(told_apart(fit.data[judged], fit.template[against], *weights))
+    value, error = np.mean([each.value for each in found]), np.linalg.norm([each.error for each in found]) / len(found)
+    return Measured(float(value), float(error))
