@@ -8,8 +8,9 @@ those of `--config`, with the budgets `--steps` and `--epochs`. Per seed, a rand
 the other half is held out, and no search sees it.
 
 * closure: a generator of constituents is trained on the sidebands of the data without the strips beside the window, and
-  without signal. AUC in both strips together, of QCD of both halves against its template at the masses of these events,
-  by trees on `dijet_substructure` and by the transformer, each trained on the other folds.
+  without signal, and reweighted as the configuration says. AUC in both strips together, of QCD of both halves against
+  its template at the masses of these events, by trees on `dijet_substructure` and by the transformer, each trained on
+  the other folds.
 * constituents: the search of the configuration, a transformer on all constituents against the generated template.
 * features: the search with mj_light, delta_mj and tau21 of both jets, computed from the same constituents, with the
   autoregressive spline flow as template and boosted trees.
@@ -45,9 +46,9 @@ CUT = 1e-2
 #: Signal events of the window that are injected nowhere: 2 % on the efficiency of a cut that half of them pass.
 EVALUATED = 1000
 #: What `--quick` sets, and how many events of each kind it reads.
-QUICK = {"steps": 40, "epochs": 1, "seeds": 1, "injections": [300]}
+QUICK = {"steps": 100, "epochs": 1, "seeds": [1], "injections": [300]}
 QUICK_EVENTS = 8000
-QUICK_SPLINE = {"kind": "autoregressive_spline", "training": {"steps": 60}}
+QUICK_SPLINE = {"kind": "autoregressive_spline", "training": {"steps": 200}}
 QUICK_JETS = QUICK_SPLINE | {"bijection": {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}}
 
 
@@ -93,20 +94,33 @@ def searches(arguments: argparse.Namespace, seed: int):
     settings["template.generator.constituents.training.steps"] = arguments.steps
     if arguments.quick:
         settings["template.generator.jets"] = QUICK_JETS
+        settings["classifier.pretraining.steps"] = arguments.steps
     spline = create(QUICK_SPLINE if arguments.quick else {"kind": "autoregressive_spline"})
     trees = BoostedTrees(members=5 if arguments.quick else 50)
     search = load_config(arguments.config, settings).search()
     # Cuts of the search itself are not read here; this one exists in small samples too.
     search = dataclasses.replace(search, closure=False, background_efficiencies=(0.1,), workers=1, seed=seed)
-    return search, dataclasses.replace(search, generator=spline, classifier=trees, observables=AsRead())
+    return search, dataclasses.replace(
+        search, generator=spline, classifier=trees, observables=AsRead(), reweighting=None
+    )
 
 
-def closure(search, sideband, held, trees) -> tuple[dict[str, dict[str, float]], float]:
+def taught(search, sideband):
+    """The classifier of a search after its pretraining in the sidebands, the strips of the closure test left out."""
+    from cathode.seeds import Seeds
+    from cathode.validation import without_strips
+
+    outside = without_strips(sideband, search.region, search.region.strips(fraction=search.strip_fraction))
+    return search.classifier.pretrained(outside.x, seed=Seeds(search.seed)("pretraining"))
+
+
+def closure(search, sideband, held, trees, transformer) -> tuple[dict[str, dict[str, float]], float]:
     """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
     from cathode.closure import told_apart
     from cathode.crossfit import cross_fit
     from cathode.observables import AsRead, DijetSubstructure
+    from cathode.reweighted import fit_reweighted
     from cathode.seeds import Seeds
     from cathode.templates import train_generator
     from cathode.validation import draw_strips, samples, without_strips
@@ -115,11 +129,14 @@ def closure(search, sideband, held, trees) -> tuple[dict[str, dict[str, float]],
     strips = search.region.strips(fraction=search.strip_fraction)
     outside = without_strips(sideband, search.region, strips)
     generator = train_generator(search.generator, outside, seed=seeds("closure generator"))
+    if search.reweighting is not None:
+        learning = seeds.many("closure reweighting", 2)
+        generator = fit_reweighted(search.reweighting, generator, search.observables, outside, seeds=learning)
     drawing = {"oversampling": search.oversampling, "seeds": (seeds("closure data"), seeds("closure template"))}
     data, template = draw_strips(generator, Events.concatenate([sideband, held]), strips, **drawing)
     generator_seconds = cpu() - start
     out = {}
-    classifiers = {"trees": (DijetSubstructure(), trees), "transformer": (AsRead(), search.classifier)}
+    classifiers = {"trees": (DijetSubstructure(), trees), "transformer": (AsRead(), transformer)}
     for name, (observables, classifier) in classifiers.items():
         start = cpu()
         seen, generated = observables.of_events(data), observables.of_template(template)
@@ -144,7 +161,7 @@ def searched(search, data, test) -> tuple[np.ndarray, dict[str, float]]:
     return scorer(test).score, {stage: share * seconds for stage, seconds in result.seconds.items()}
 
 
-def idealised(search, data, reference, test) -> tuple[np.ndarray, dict[str, float]]:
+def idealised(search, classifier, data, reference, test) -> tuple[np.ndarray, dict[str, float]]:
     """Scores of the test events by the classifier of a search with true background as template; each by fold."""
     from analysis.folds import fold_of
     from cathode.crossfit import Sample, cross_fit
@@ -157,7 +174,7 @@ def idealised(search, data, reference, test) -> tuple[np.ndarray, dict[str, floa
     start = cpu()
     window = data[search.region.signal(data.mass)]
     seeds = Seeds(search.seed).many("idealised", search.folds)
-    fit = cross_fit(search.classifier, sample(window), sample(reference), seeds=seeds)
+    fit = cross_fit(classifier, sample(window), sample(reference), seeds=seeds)
     asked = sample(test)
     return fit.score(asked.x, asked.fold), {"classifier": cpu() - start}
 
@@ -178,18 +195,21 @@ def measure(arguments: argparse.Namespace, constituents, features, seed: int) ->
     region, qcd = search.region, constituents[0]
     own, other, injections, unused = split(*constituents, region, arguments.injections, seed)
     data, held = (e[region.sideband(e.mass)] for e in (qcd[own], qcd[other]))
-    closures, generator_seconds = closure(search, data, held, of_features.classifier)
-    found: dict[str, Any] = {"seed": seed, "background": int(region.signal(qcd.mass[own]).sum())}
-    found |= {"closure": closures, "closure_generator_cpu_seconds": generator_seconds, "injections": {}}
-    kinds = {"constituents": (search, constituents), "features": (of_features, features)}
+    start = cpu()
+    transformer, trees = taught(search, data), of_features.classifier
+    found: dict[str, Any] = {"seed": seed, "background": int(region.signal(qcd.mass[own]).sum()), "injections": {}}
+    found["pretraining_cpu_seconds"] = cpu() - start
+    if not arguments.no_closure:
+        found["closure"], found["closure_generator_cpu_seconds"] = closure(search, data, held, trees, transformer)
+    kinds = {"constituents": (search, constituents, transformer), "features": (of_features, features, trees)}
     for number, injected in injections.items():
         sics: dict[str, Any] = {}
-        for name, (how, (background, signal)) in kinds.items():
+        for name, (how, (background, signal), classifier) in kinds.items():
             hidden = Events.concatenate([background[own], signal[injected]])
             reference, rest = (e[region.signal(e.mass)] for e in (background[other], signal[unused]))
             test = Events.concatenate([reference, rest])
             sics[name] = judged(test.truth, *searched(how, hidden, test))
-            sics[f"{name}, idealised"] = judged(test.truth, *idealised(how, hidden, reference, test))
+            sics[f"{name}, idealised"] = judged(test.truth, *idealised(how, classifier, hidden, reference, test))
         found["injections"][number] = {
             "sideband_signal": int(region.sideband(constituents[1].mass[injected]).sum()),
             "evaluated": (len(reference), len(rest)),
@@ -211,7 +231,7 @@ def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
         points = [run["injections"][number]["sic"][name][point] for run in runs]
         return float(np.median([p["value"] for p in points])) if all(p["above_floor"] for p in points) else None
 
-    names = runs[0]["closure"]
+    names = runs[0].get("closure", {})
     out: dict[str, Any] = {"closure_auc": {n: float(np.median([r["closure"][n]["auc"] for r in runs])) for n in names}}
     for key, point in (("max_sic", "max"), (f"sic_at_{CUT:g}", "at_cut")):
         every = runs[0]["injections"].items()
@@ -225,12 +245,16 @@ def report(runs: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     budgets = f"{arguments.steps} steps, {arguments.epochs} epochs, {arguments.leading} constituents per jet"
     background = np.median([run["background"] for run in runs])
     print(f"medians [16-84 %] of {len(runs)} seed(s); {budgets}; B = {background:.0f} in the window\n")
-    print(f"{'closure in strips held out':26}{'AUC':>22}{'error':>7}{'CPU s':>9}")
-    for name in runs[0]["closure"]:
+    print(f"{'pretraining':55}{np.median([run['pretraining_cpu_seconds'] for run in runs]):9.0f}")
+    closures = runs[0].get("closure", {})
+    if closures:
+        print(f"{'closure in strips held out':26}{'AUC':>22}{'error':>7}{'CPU s':>9}")
+    for name in closures:
         found = [run["closure"][name] for run in runs]
         error, seconds = (np.median([f[key] for f in found]) for key in ("auc_error", "cpu_seconds"))
         print(f"{name:26}{band([f['auc'] for f in found], 3):>22}{error:7.3f}{seconds:9.0f}")
-    print(f"{'generator and template':55}{np.median([run['closure_generator_cpu_seconds'] for run in runs]):9.0f}")
+    if closures:
+        print(f"{'generator and template':55}{np.median([run['closure_generator_cpu_seconds'] for run in runs]):9.0f}")
     for number, first in runs[0]["injections"].items():
         evaluated = "evaluated on {} background and {} signal events".format(*first["evaluated"])
         strength = f"S/sqrt(B) = {number / background**0.5:.1f}, {first['sideband_signal']} more in the sidebands"
@@ -272,7 +296,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--leading", type=int, default=30, help="constituents of each jet")
     parser.add_argument("--injections", type=int, nargs="+", default=[500, 1000, 2000], help="signal in the window")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--no-closure", action="store_true", help="only the searches")
     parser.add_argument("--steps", type=int, default=5000, help="of the training of the generator of constituents")
     parser.add_argument("--epochs", type=int, default=6, help="of the transformer")
     parser.add_argument("--config", type=Path, default=CONFIG)
@@ -287,7 +312,7 @@ def main() -> None:
     possible = int(region.signal(constituents[1].mass).sum()) - EVALUATED
     if not 0 < min(arguments.injections) <= max(arguments.injections) <= possible:
         raise SystemExit(f"--injections must be from 1 to {possible}: {EVALUATED} signal events are kept to evaluate.")
-    runs = [measure(arguments, constituents, features, seed) for seed in range(1, arguments.seeds + 1)]
+    runs = [measure(arguments, constituents, features, seed) for seed in arguments.seeds]
     if arguments.json:
         found = {"setting": setting(), "arguments": vars(arguments), "medians": medians(runs), "runs": runs}
         print(json.dumps(found, default=str))

@@ -115,8 +115,8 @@ def fit_reweighted(
 ) -> Reweighted:
     """Learn a copy of `reweighting` for a trained `generator` from the sideband data that this was trained on.
 
-    `sideband` has its observables as features. One seed is for the template that is drawn at its masses, one for the
-    fit; `folder` and `progress` are those of `Reweighting.fit`.
+    `observables` are those of the search, for a reweighting that has none of its own. One seed is for the template that
+    is drawn at the masses of the data, one for the fit; `folder` and `progress` are those of `Reweighting.fit`.
 
     Raises
     ------
@@ -125,8 +125,10 @@ def fit_reweighted(
     TemplateError
         If a tenth of the events would never be kept, as far as the sidebands tell.
     """
+    observables = reweighting.observables or observables
     drawn = observables.of_template(draw_at(generator, _masses(sideband), seed=seeds[0]))
-    fitted = copy.deepcopy(reweighting).fit(sideband, drawn, seed=seeds[1], folder=folder, progress=progress)
+    seen = observables.of_events(sideband)
+    fitted = copy.deepcopy(reweighting).fit(seen, drawn, seed=seeds[1], folder=folder, progress=progress)
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
     found._refuse((1 - fitted.diagnostics_.weights.mean / fitted.clip) ** found.tries)

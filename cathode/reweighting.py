@@ -22,6 +22,7 @@ from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.closure import closure_in_folds, told_apart
 from cathode.crossfit import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
+from cathode.observables import Observables
 from cathode.progress import part
 from cathode.seeds import spawned
 from cathode.specification import specification
@@ -82,12 +83,16 @@ class Reweighting:
     Draw the sideband template at masses that are distributed as those of the data, such as the masses of the data
     themselves, or w corrects the mass spectrum too; `fit` warns where the two differ.
 
+    A search computes `observables` for this classifier; by default it sees what that of the search does. They may be
+    coarser: trees on substructure correct a template of constituents in seconds where a transformer needs minutes.
+
     After `fit`: `cross_fit_`, `template_weights_` (T,) of the sideband template, `diagnostics_`.
     """
 
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
     folds: int = 5
     clip: float = 10.0
+    observables: Observables | None = None
 
     def __post_init__(self) -> None:
         if not self.folds >= 2:
@@ -197,7 +202,9 @@ class Reweighting:
 
     def hyperparameters(self) -> dict[str, Any]:
         """All that decides the weights, beside events and seed, in JSON types."""
-        return {"classifier": specification(self.classifier), "folds": self.folds, "clip": self.clip}
+        found = {"classifier": specification(self.classifier), "folds": self.folds, "clip": self.clip}
+        # Left out where there are none: searches from before there were any keep their fingerprint.
+        return found if self.observables is None else {**found, "observables": specification(self.observables)}
 
     def _refuse_few(self, name: str, events: int) -> None:
         if events < MINIMUM:

@@ -147,7 +147,7 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
                 search.reweighting,
                 generator,
                 search.observables,
-                search.observables.of_events(sideband),
+                sideband,
                 seeds=(drawing, fitting),
                 folder=folder / REWEIGHTING,
                 progress=None if progress is None else lambda done: progress(REWEIGHTING, done, 1.0),
@@ -196,7 +196,8 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
     if chosen is None:
         return generator
     fitted = Reweighting.load(folder / REWEIGHTING, folds=chosen["folds"], clip=chosen["clip"])
-    return Reweighted(generator=generator, reweighting=fitted, observables=create(settings["observables"]))
+    seen = chosen.get("observables") or settings["observables"]
+    return Reweighted(generator=generator, reweighting=fitted, observables=create(seen))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from analysis.folds import fold_of
 from cathode.background import Cut, background_only, count, make_cut
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
+from cathode.classifiers.protocol import Pretrainable
 from cathode.contexts import DijetFitMass, MassModel
 from cathode.crossfit import CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Search", "score"]
 
 REWEIGHTING = "reweighting"
+PRETRAINING = "pretraining"
 
 
 def _default_generator() -> Any:
@@ -138,17 +140,18 @@ class Search:
             generator, strip_generator = self._train(sideband, seeds, folder, say)
         with clock("template"):
             size = round(self.oversampling * len(signal))
-            sampler = self._reweighted(generator, seen[self.region.sideband(seen.mass)], seeds, folder, say)
+            sampler = self._reweighted(generator, sideband, seeds, folder, say)
             drawn = draw_template(sampler, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
             template = self.observables.of_template(drawn)
             fold = template_folds(len(template), self.folds, seed=seeds("folds"))
         with clock("classifier"):
             data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
             generated = Sample(template.x, np.ones(len(template)), fold)
-            fit = self._classify(data, generated, seeds, folder, say)
+            classifier = self._pretrained(seen, seeds, folder, say)
+            fit = self._classify(classifier, data, generated, seeds, folder, say)
         with clock("validation"):
-            strip_sampler = self._strip_sampler(strip_generator, seen, seeds, folder, say)
-            strips = self._strip_test(strip_sampler, sideband, len(signal), seeds, folder, say)
+            strip_sampler = self._strip_sampler(strip_generator, sideband, seeds, folder, say)
+            strips = self._strip_test(classifier, strip_sampler, sideband, len(signal), seeds, folder, say)
         with clock("evaluation"):
             say("evaluation", 0, 1)
             cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
@@ -158,7 +161,7 @@ class Search:
             if reference is not None:
                 reference = self.observables.of_events(reference[self.region.signal(reference.mass)])
             idealised = seeds.many("idealised", self.folds)
-            ranking = evaluate(signal, fit.data, self.classifier, data, reference, idealised, cuts)
+            ranking = evaluate(signal, fit.data, classifier, data, reference, idealised, cuts)
             say("evaluation", 1, 1)
         result = SearchResult(
             region=RegionSummary(**asdict(self.region)),
@@ -199,9 +202,10 @@ class Search:
         sideband = events[self.region.sideband(events.mass)]
         training = self._strip_training(sideband, seeds, folder)
         generator = train_generator(self.generator, **training, monitor=_epochs(say))
-        sampler = self._strip_sampler(generator, seen, seeds, folder, say)
+        sampler = self._strip_sampler(generator, sideband, seeds, folder, say)
+        classifier = self._pretrained(seen, seeds, folder, say)
         limit = int(self.region.signal(events.mass).sum())
-        return self._strip_test(sampler, sideband, limit, seeds, folder, say)
+        return self._strip_test(classifier, sampler, sideband, limit, seeds, folder, say)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
@@ -216,7 +220,7 @@ class Search:
         return plain
 
     def fingerprint(self, events: Events) -> str:
-        """Hash of settings, events and package version: equal fingerprints give equal results."""
+        """Hash of settings, files they name, events and package version: equal fingerprints give equal results."""
         from generators.artifact import fingerprint
 
         arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
@@ -274,7 +278,7 @@ class Search:
         name: str = "reweighting",
         place: str = REWEIGHTING,
     ) -> Sampler:
-        """The generator with weights from the sideband data that it was trained on, as the classifier sees them."""
+        """The generator with weights from the sideband data that it was trained on."""
         if self.reweighting is None:
             return generator
         drawing, fitting = seeds.many(name, 2)
@@ -289,18 +293,38 @@ class Search:
         )
 
     def _strip_sampler(
-        self, generator: Sampler | None, seen: Events, seeds: Seeds, folder: RunFolder, say: Progress
+        self, generator: Sampler | None, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress
     ) -> Sampler | None:
         """The generator that has not seen the strips, with weights that have not seen them either."""
         if generator is None:
             return None
-        outside = without_strips(seen, self.region, self._strips)
+        outside = without_strips(sideband, self.region, self._strips)
         names = {"name": "strip reweighting", "place": f"validation/{REWEIGHTING}"}
         return self._reweighted(generator, outside, seeds, folder, say, **names)
 
-    def _classify(self, data: Sample, template: Sample, seeds: Seeds, folder: RunFolder, say: Progress) -> CrossFit:
+    def _pretrained(self, seen: Events, seeds: Seeds, folder: RunFolder, say: Progress) -> WeakClassifier:
+        """The classifier after what it can learn from sideband events that it is not asked about, here or in strips."""
+        if not isinstance(self.classifier, Pretrainable):
+            return self.classifier
+        outside = without_strips(seen, self.region, self._strips)
+        return self.classifier.pretrained(
+            outside.x,
+            seed=seeds(PRETRAINING),
+            folder=folder.at(PRETRAINING),
+            monitor=lambda done, total: say(PRETRAINING, done, total),
+        )
+
+    def _classify(
+        self,
+        classifier: WeakClassifier,
+        data: Sample,
+        template: Sample,
+        seeds: Seeds,
+        folder: RunFolder,
+        say: Progress,
+    ) -> CrossFit:
         return cross_fit(
-            self.classifier,
+            classifier,
             data,
             template,
             seeds=seeds.many("classifier", self.folds),
@@ -310,6 +334,7 @@ class Search:
 
     def _strip_test(
         self,
+        classifier: WeakClassifier,
         generator: Sampler | None,
         sideband: Events,
         limit: int,
@@ -321,7 +346,7 @@ class Search:
             return StripTest((), {})
         return strip_test(
             generator,
-            with_members(self.classifier, self.closure_members),
+            with_members(classifier, self.closure_members),
             sideband,
             self._strips,
             observables=self.observables,

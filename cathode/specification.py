@@ -8,17 +8,23 @@ from typing import Any
 
 
 def specification(part: Any) -> dict[str, Any]:
-    """Kind and hyperparameters of a generator, a classifier or a mass model."""
+    """Kind and hyperparameters of a generator, a classifier or a mass model.
+
+    A part that reads files which its hyperparameters name has a method `files` that gives their SHA-256 by name: a path
+    alone does not decide a result.
+    """
     kind = getattr(part, "kind", f"{type(part).__module__}.{type(part).__qualname__}")
+    files = part.files() if hasattr(part, "files") else {}
+    found = {"kind": kind, **({"files": files} if files else {})}
     if hasattr(part, "hyperparameters"):
-        return {"kind": kind, **part.hyperparameters()}
-    return {"kind": kind, **(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+        return {**found, **part.hyperparameters()}
+    return {**found, **(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
 
 
 def label(part: Any) -> str:
     """The kind, and in brackets what differs from its defaults: "flow_matching (training.steps 1200)"."""
     mine = specification(part)
-    kind = mine.pop("kind")
+    kind, _ = mine.pop("kind"), mine.pop("files", None)
     try:
         defaults = specification(type(part)())
     except TypeError:  # something has no default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,9 @@ def with_members(classifier: WeakClassifier, members: int) -> WeakClassifier:
     """The classifier with at most so many members, if it is an ensemble: a test needs less than a search."""
     ensemble: Any = classifier
     if getattr(ensemble, "members", 0) > members:
-        ensemble = dataclasses.replace(ensemble, members=members)
+        # Not dataclasses.replace, which would forget what it has learned in the sidebands.
+        ensemble = copy.copy(ensemble)
+        object.__setattr__(ensemble, "members", members)
     return ensemble  # type: ignore[no-any-return]
 
 

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from cathode.classifiers.backbones import BACKBONE
 from cathode.classifiers.constituents import finite_constituents
 from cathode.classifiers.network_ensemble import NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM
 from cathode.classifiers.storage import save_folder
-from cathode.classifiers.transformer import BACKBONE, Transformer
+from cathode.classifiers.transformer import Transformer
 from cathode.errors import ClassifierInputError, TooFewEventsError
 from generators.training.batches import TrainingData
 

@@ -72,6 +72,25 @@ class WeakClassifier(Protocol):
         ...
 
 
+@runtime_checkable
+class Pretrainable(WeakClassifier, Protocol):
+    """Can learn from unlabelled events before it is asked about data and template; a search gives it its sidebands."""
+
+    def pretrained(
+        self,
+        x: Array,
+        *,
+        seed: int,
+        folder: str | os.PathLike[str] | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """A copy that has learned from x (N, *event), from where its fits start; itself, if it is not told to.
+
+        With a `folder` what was learned is saved there, and not learned again if it is there.
+        """
+        ...
+
+
 def register(cls: _C) -> _C:
     """Class decorator: make a classifier of one's own known under its `kind`."""
     kind = getattr(cls, "kind", None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from cathode.classifiers.backbones import BACKBONE, SubstructureRegression, bodies, read_bodies
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
 from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.particle_transformer import ParticleTransformer
@@ -26,11 +28,6 @@ from generators.training.stopping import State
 
 #: Hyperparameters that a network and the backbone it starts from have in common.
 ARCHITECTURE = ("width", "blocks", "jet_blocks", "heads", "expansion")
-#: The kind of folder that `pretrain` writes.
-BACKBONE = "transformer_backbone"
-
-#: Layers that answer one question only; everything else is the backbone.
-_HEAD = "head."
 #: Events that go through a network at once when scoring.
 _CHUNK = 1024
 
@@ -49,9 +46,12 @@ class Transformer:
     whose jets are alike in (pT, η, φ, m, N).
 
     With a `backbone`, a folder that `save` or `pretrain` wrote with the same architecture, members start from its
-    networks, with its standardisation and a new head, instead of from random numbers.
+    networks, with its standardisation and a new head, instead of from random numbers. With `pretraining` they start
+    from a network that has learned to compute substructure, see `SubstructureRegression`: from the events that
+    `pretrained` was given, as a search does with its sidebands, else from those of `fit`, whose labels it is not told.
 
-    After `fit`: `ensemble_`, `jets_`, `seed_`, and as a view of the first `validation_losses_`.
+    After `pretrained`: `start_`. After `fit`: `ensemble_`, `jets_`, `seed_`, and as a view of the first
+    `validation_losses_`.
     """
 
     kind: ClassVar[str] = "transformer"
@@ -71,6 +71,7 @@ class Transformer:
     best_epochs: int = 3
     validation_fraction: float = 0.2
     backbone: str | None = None
+    pretraining: SubstructureRegression | None = None
 
     def __post_init__(self) -> None:
         for name in ("members", *ARCHITECTURE, "epochs", "batch_size", "best_epochs"):
@@ -89,6 +90,39 @@ class Transformer:
                 raise ConfigError(f"transformer: {name} = {value} must lie between 0 and 1.")
         if self.backbone is not None:
             self.backbone = os.fspath(self.backbone)
+        if self.pretraining is not None:
+            self.pretraining = SubstructureRegression.of(self.pretraining)
+            if self.backbone is not None:
+                raise ConfigError("transformer: give a backbone or pretraining, not both: each is where members start.")
+
+    def pretrained(
+        self,
+        x: ArrayLike,
+        *,
+        seed: int,
+        folder: str | os.PathLike[str] | None = None,
+        monitor: Monitor | None = None,
+    ) -> Self:
+        """A copy that has done its `pretraining` on unlabelled events x (N, J, P, 3), or the same if there is none.
+
+        With a `folder` what was learned is saved there, and not learned again if it is there.
+
+        Raises
+        ------
+        ClassifierInputError, NonFiniteError, TooFewEventsError
+            As `finite_constituents` and `SubstructureRegression.learned`.
+        ClassifierFolderError, ConfigError
+            If what is in the folder can not be read, or belongs to another architecture.
+        """
+        if self.pretraining is None:
+            return self
+        if folder is not None and Path(folder).exists():
+            return copy.deepcopy(self)._starting(*read_bodies(folder, self.kind, self.architecture()))
+        trained = self._pretrain(finite_constituents(x), seed, monitor)
+        if folder is not None:
+            one = self.hyperparameters() | {"members": 1}
+            save_folder(folder, BACKBONE, one, seed, trained.to_arrays())
+        return copy.deepcopy(self)._starting(*bodies(trained))
 
     def fit(
         self,
@@ -113,7 +147,7 @@ class Transformer:
         rows = weighted_rows(finite_constituents(x), y, weights, coordinates=jet_coordinates)
         events = torch.as_tensor(rows.x)
         w = torch.as_tensor(balanced(rows.y, rows.weights), dtype=torch.float32)
-        starts = [self._standardised(events, w)] if self.backbone is None else self._backbones(self.backbone)
+        starts = self._starts(events, w, seed)
 
         def network(member: int, of_member: int) -> ParticleTransformer:
             fresh = self.network(seed=of_member)
@@ -153,9 +187,7 @@ class Transformer:
         """A network at its random start."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return ParticleTransformer(
-                **{name: getattr(self, name) for name in ARCHITECTURE}, dropout=self.dropout, outputs=outputs
-            )
+            return ParticleTransformer(**self.architecture(), dropout=self.dropout, outputs=outputs)
 
     def settings(self) -> TrainingSettings:
         """Budget, optimiser and choice of epochs, as the training loop wants them."""
@@ -174,6 +206,16 @@ class Transformer:
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return dataclasses.asdict(self)
+
+    def files(self) -> dict[str, str]:
+        """SHA-256 of the weights of the backbone, if there is one.
+
+        Raises
+        ------
+        ClassifierFolderError
+            If it can not be read.
+        """
+        return {} if self.backbone is None else {"backbone": read_card(self.backbone).weights_sha256}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the networks to a folder, which appears or is replaced as a whole."""
@@ -199,26 +241,41 @@ class Transformer:
             raise ClassifierFolderError(f"{folder}: no network can be read from it ({error!r}).") from error
         return loaded
 
+    def architecture(self) -> dict[str, Any]:
+        """What a network and its backbone have in common."""
+        return {name: getattr(self, name) for name in ARCHITECTURE}
+
+    def _starts(self, events: torch.Tensor, weights: torch.Tensor, seed: int) -> list[State]:
+        """Where members start, in turn; what is missing from a state is random."""
+        if self.backbone is not None:
+            return read_bodies(self.backbone, self.kind, self.architecture())
+        if self.pretraining is None:
+            return [self._standardised(events, weights)]
+        if not hasattr(self, "start_"):
+            return bodies(self._pretrain(events.numpy(), seed, None))
+        return [self.start_]
+
+    def _starting(self, start: State) -> Self:
+        self.start_ = start
+        return self
+
+    def _pretrain(self, events: NDArray[np.float32], seed: int, monitor: Monitor | None) -> NetworkEnsemble:
+        assert self.pretraining is not None
+        standard = self._standardised(torch.as_tensor(events), torch.ones(len(events)))
+
+        def network(outputs: int, of_member: int) -> ParticleTransformer:
+            fresh = self.network(seed=of_member, outputs=outputs)
+            fresh.load_state_dict(standard, strict=False)
+            return fresh
+
+        budget = replace(self.settings(), epochs=None, steps=self.pretraining.steps, best_states=1)
+        return self.pretraining.learned(network, events, budget, seed=seed, monitor=monitor)
+
     def _standardised(self, events: torch.Tensor, weights: torch.Tensor) -> State:
         """Mean and width of all quantities, as the part of a state that is not trained."""
         network = self.network(seed=0)
         network.standardise(events, weights)
         return dict(network.named_buffers())
-
-    def _backbones(self, folder: str) -> list[State]:
-        """The best state of every member in a folder, without its head."""
-        kind = read_card(folder).kind
-        if kind not in (self.kind, BACKBONE):
-            raise ClassifierFolderError(f"{folder} holds a classifier of kind '{kind}'; a backbone is a '{self.kind}'.")
-        card, arrays = load_folder(folder, kind)
-        for name in ARCHITECTURE:
-            if card.hyperparameters.get(name) != getattr(self, name):
-                raise ConfigError(
-                    f"transformer: {name} = {getattr(self, name)}, but the backbone in {folder} has "
-                    f"{card.hyperparameters.get(name)}. Use that, or another backbone."
-                )
-        kept = NetworkEnsemble.from_arrays(arrays, int(card.hyperparameters.get("members", 1)))
-        return [{key: value for key, value in states[0].items() if not key.startswith(_HEAD)} for states in kept.states]
 
     def _require_fit(self) -> None:
         if not hasattr(self, "ensemble_"):

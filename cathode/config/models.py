@@ -182,12 +182,14 @@ class ReweightingConfig(Section):
     clip: float = Field(
         default=10, gt=1, allow_inf_nan=False, description="bound of the density ratio, and draws per template event"
     )
+    observables: ObservablesConfig | None = Field(default=None, description="null sees what the search sees")
 
     def build(self) -> Reweighting:
         """What `cathode.Search` takes."""
         from cathode.reweighting import Reweighting
 
-        return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip)
+        seen = None if self.observables is None else self.observables.build()
+        return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=seen)
 
 
 class TemplateConfig(Section):

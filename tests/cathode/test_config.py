@@ -8,6 +8,7 @@ from analysis.selection import compile_expression
 from cathode.classifiers import BoostedTrees
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
 from cathode.errors import ConfigError
+from cathode.observables import DijetSubstructure
 from cathode.region import Region
 from cathode.reweighting import Reweighting
 from cathode.search import Search
@@ -141,6 +142,9 @@ def test_reweighting_is_built_as_the_file_says_and_off_without_a_word() -> None:
     assert (found.classifier.members, found.folds, found.clip) == (10, 4, 8.0)
     assert parse_config(config.to_yaml()) == config
     assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
+    coarse = parse_config(MINIMAL, overrides={"template.reweighting": {"observables": "dijet_substructure"}})
+    assert coarse.search().reweighting.observables == DijetSubstructure()  # type: ignore[union-attr]
+    assert parse_config(coarse.to_yaml()).search().settings() == coarse.search().settings()
     changed = parse_config(MINIMAL, overrides=["template.reweighting.classifier=mlp", "template.reweighting.clip=3"])
     short = parse_config(changed.to_yaml(), overrides=["template.reweighting.classifier.epochs=7"]).search().reweighting
     assert short is not None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare, norm
 
 from analysis.events import Events
+from cathode import observables
 from cathode.classifiers import BoostedTrees, register
 from cathode.classifiers.storage import load_folder, save_folder
 from cathode.crossfit import CrossFit
@@ -26,7 +27,7 @@ from cathode.search import Search
 from cathode.templates import Template, draw_at
 from cathode.validation import without_strips
 
-from .toys import REGION, TrueGenerator, decisive, small_flow_matching, toy_events, toy_search
+from .toys import REGION, TrueGenerator, background_features, decisive, small_flow_matching, toy_events, toy_search
 
 Array = NDArray[np.float64]
 
@@ -124,6 +125,20 @@ def test_broken_events_of_the_generator_are_not_hidden() -> None:
     assert sampler.sample(np.empty((0, 1)), seed=5).shape[0] == 0
 
 
+@observables.register
+@dataclasses.dataclass(frozen=True)
+class First(observables.Observables):
+    """The first feature and no other."""
+
+    kind: ClassVar[str] = "first"
+
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return columns[:1]
+
+    def compute(self, x: Any) -> Any:
+        return x[:, :1]
+
+
 @register
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Logistic:
@@ -198,6 +213,21 @@ class TestFit:
         assert len(template) == pytest.approx(2 * len(data), abs=1)
         above = data.weights[data.mass > 4000].sum() / data.weights.sum()
         assert (template.mass > 4000).mean() == pytest.approx(above, abs=2e-3)
+
+    def test_it_may_look_at_less_than_the_search(self) -> None:
+        """The first feature alone is wrong, and right again when events are kept by that one alone."""
+        sideband = toy_events(10_000, seed=62)
+        sideband = sideband[REGION.sideband(sideband.mass)]
+        generator = TrueGenerator(shift=SHIFT)
+        reweighting = Reweighting(classifier=Logistic(), folds=2, observables=First())
+        sampler = fit_reweighted(reweighting, generator, AsRead(), sideband, seeds=(1, 2))
+        mass = np.full(20_000, 3500.0)
+        before, after = (draw_at(each, mass, seed=3).x for each in (generator, sampler))
+        truth = background_features(mass, np.random.default_rng(4))
+        assert before[:, 0].mean() - truth[:, 0].mean() > SHIFT - 0.05
+        assert abs(after[:, 0].mean() - truth[:, 0].mean()) < 0.05
+        assert after.shape == (20_000, 3)
+        assert reweighted_search(reweighting=reweighting).settings()["reweighting"]["observables"] == {"kind": "first"}
 
     def test_a_generator_elsewhere_is_refused_before_anything_is_drawn_with_it(self) -> None:
         generator = TrueGenerator(shift=9.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from cathode.classifiers import Mlp, Transformer, load_classifier, pretrain
 from cathode.classifiers.constituents import JET, quantities
 from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.errors import ClassifierFolderError, ClassifierInputError, ConfigError, TooFewEventsError
+from cathode.search import Search
 from generators.jets import lengths as lengths_of_clouds
+
+from .toys import REGION, prongs, toy_events
 
 Array = NDArray[np.float64]
 
@@ -166,16 +170,6 @@ def test_training_does_not_see_padding_either() -> None:
 # What is found
 
 
-def prongs(n: int, distance: float, seed: int, *, constituents: int = 6, spread: float = 0.1) -> Array:
-    """Single jets of equal constituents, half of them around each of two axes `distance` apart."""
-    rng = np.random.default_rng(seed)
-    angle = rng.uniform(0, 2 * math.pi, (n, 1, 1))
-    side = rng.choice([-0.5, 0.5], (n, 1, constituents))
-    at = spread * rng.normal(size=(2, n, 1, constituents))
-    eta, phi = at[0] + side * distance * np.cos(angle), at[1] + side * distance * np.sin(angle)
-    return np.stack([np.full_like(eta, 50.0), eta, phi], axis=-1)
-
-
 def log_likelihood_ratio(x: Array, distance: float, spread: float = 0.1) -> Array:
     """ln p(two prongs)/p(one prong) of single jets, with an integral over the direction of the two axes."""
     angle = np.linspace(0, math.pi, 60, endpoint=False)
@@ -300,6 +294,20 @@ def test_a_backbone_must_be_one(fitted: Transformer, tmp_path: Path) -> None:
     other = Mlp(epochs=1).fit(x[:, 0, :, 0] + np.arange(8), y, seed=37).save(tmp_path / "mlp")
     with pytest.raises(ClassifierFolderError, match="'mlp'"):
         Transformer(**TINY, backbone=str(other)).fit(x, y, seed=36)
+
+
+def test_another_backbone_in_the_same_folder_is_another_search(tmp_path: Path) -> None:
+    """A path alone would let a run continue with classifiers of two kinds."""
+    folder = tmp_path / "backbone"
+    events, x = toy_events(200, seed=40), dijets(40, 8, seed=41)
+    found = []
+    for seed in (42, 42, 43):
+        pretrain(Transformer(**TINY), x, np.arange(40) % 2, folder, seed=seed)
+        found.append(Search(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events))
+    assert found[0] == found[1] != found[2]
+    shutil.rmtree(folder)
+    with pytest.raises(ClassifierFolderError, match="backbone"):
+        Search(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events)
 
 
 def test_pretraining_refuses_labels_that_count_no_classes(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -156,6 +157,16 @@ def fingerprints(x: Any) -> NDArray[np.uint64]:
     """One number per row, (N, D) -> (N,)."""
     rows = np.ascontiguousarray(x, dtype=np.float32)
     return np.array([int.from_bytes(hashlib.blake2b(r.tobytes(), digest_size=8).digest()) for r in rows], np.uint64)
+
+
+def prongs(n: int, distance: Any, seed: int, *, constituents: int = 6, spread: float = 0.1) -> Array:
+    """Single jets of equal constituents, half of them around each of two axes `distance` apart."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * math.pi, (n, 1, 1))
+    side = rng.choice([-0.5, 0.5], (n, 1, constituents))
+    at = spread * rng.normal(size=(2, n, 1, constituents))
+    eta, phi = at[0] + side * distance * np.cos(angle), at[1] + side * distance * np.sin(angle)
+    return np.stack([np.full_like(eta, 50.0), eta, phi], axis=-1)
 
 
 @register
