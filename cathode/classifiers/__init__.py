@@ -11,9 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cathode.classifiers.backbones import SubstructureRegression as SubstructureRegression
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
     from cathode.classifiers.mlp import Mlp as Mlp
     from cathode.classifiers.pretraining import pretrain as pretrain
+    from cathode.classifiers.protocol import Pretrainable as Pretrainable
     from cathode.classifiers.protocol import WeakClassifier as WeakClassifier
     from cathode.classifiers.protocol import classifier_class as classifier_class
     from cathode.classifiers.protocol import create as create
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _WHERE = {
     "BoostedTrees": "boosted_trees",
     "Mlp": "mlp",
+    "Pretrainable": "protocol",
+    "SubstructureRegression": "backbones",
     "Transformer": "transformer",
     "WeakClassifier": "protocol",
     "classifier_class": "protocol",

@@ -16,8 +16,7 @@ from analysis.errors import NonFiniteError
 from analysis.events import FloatArray
 from analysis.metrics.ranking import auc
 from cathode import observables
-from cathode.classifiers import Transformer, load_classifier, register
-from cathode.classifiers.protocol import Pretrainable
+from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
 from cathode.validation import without_strips
 
@@ -125,7 +124,7 @@ def test_without_a_search_it_learns_from_the_events_of_the_fit(tmp_path: Path) -
     np.testing.assert_array_equal(alone.score(x), both.score(x))
     saved = load_classifier(both.save(tmp_path / "classifier"))
     np.testing.assert_array_equal(saved.score(x), both.score(x))
-    assert saved.pretraining == both.pretraining
+    assert saved.pretraining == both.pretraining == SubstructureRegression(observables="toy_elongation", steps=3)
 
 
 def test_what_was_learned_is_kept_in_a_folder(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from analysis.metrics.copies import copied_share
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.jets.frame import PT
 from generators.jets.lengths import prefix_mask
@@ -131,6 +132,13 @@ class CloudContract(EventContract):
         known = {row.tobytes() for row in x[x[..., PT] > 0].astype(np.float32)}
         drawn = fitted.sample(c, seed=9)
         assert not known & {row.tobytes() for row in drawn[drawn[..., PT] > 0]}
+
+    def test_nothing_is_learned_by_heart(self, fitted: Any) -> None:
+        x, c = clouds(5_000, seed=10)
+        others, _ = clouds(5_000, seed=39)
+        by_pt = (np.take_along_axis(a, np.argsort(-a[..., PT])[..., None], axis=1) for a in (x, others))
+        found = copied_share(fitted.sample(c, seed=12), *by_pt, seed=1)
+        assert found.value - 0.5 < 4 * found.error
 
     def test_wrong_input_is_named_and_changes_nothing(self, fitted: Any) -> None:
         x, c = clouds(300, seed=13)
