@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cathode.errors import RunFolderError
-from cathode.running import TEMPLATE
+from cathode.folder import TEMPLATE
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,12 @@ from analysis.atomic import write_text
 from cathode.errors import RunFolderError
 
 IDENTITY = "search.json"
+MASS_MODEL = "mass_model.json"
+TEMPLATE = "template"
+REWEIGHTING = "reweighting"
+PRETRAINING = "pretraining"
+CLASSIFIERS = "classifiers"
+RESULT = "result.json"
 
 #: Names that `tempfile` makes out of ours, and the folder in which `generators.artifact` writes.
 _UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?|\..+\.writing")

@@ -15,6 +15,7 @@ from analysis.io.scores import write_scores
 from cathode.contexts import MassModel
 from cathode.crossfit import CrossFit
 from cathode.evaluation import Ranking, Shape
+from cathode.folder import MASS_MODEL
 from cathode.report.diagnostics import Diagnostics
 from cathode.scoring import Scorer, Scores, columns
 from cathode.templates import Template
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from analysis.events import FloatArray
 
 SCORES = "scores.root"
-MASS_MODEL = "mass_model.json"
 DIAGNOSTICS = "diagnostics.npz"
 
 _CURVE_POINTS = 400

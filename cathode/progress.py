@@ -14,6 +14,10 @@ class Progress(Protocol):
         ...
 
 
+def silent(stage: str, done: float, total: float, note: str = "") -> None:
+    """A `Progress` that says nothing."""
+
+
 def part(progress: Callable[[float], None] | None, start: float, length: float) -> Callable[[float], None] | None:
     """Translate the finished fraction of a part to that of the whole."""
     return None if progress is None else lambda done: progress(start + length * done)

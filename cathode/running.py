@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.atomic import write_text
 from cathode.config import AnalysisConfig, load_config
 from cathode.errors import ConfigError, RunFolderError
+from cathode.folder import IDENTITY, MASS_MODEL, REWEIGHTING, TEMPLATE, RunFolder
 from cathode.progress import Progress
 from cathode.result import SearchResult
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from cathode.validation import StripTest
 
 CONFIG = "config.yaml"
-MASS_MODEL = "mass_model.json"
-TEMPLATE = "template"
 
 
 def run_analysis(
@@ -115,43 +114,23 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     RunFolderError
         If the folder belongs to another search.
     """
-    from cathode.folder import RunFolder
-    from cathode.reweighted import fit_reweighted
-    from cathode.search import REWEIGHTING
-    from cathode.seeds import Seeds
-    from cathode.templates import train_generator
+    from cathode.progress import silent
+    from cathode.stages import Stages
 
     folder = Path(output)
     search = config.search()
     with _threads(config.threads):
         events = config.read_events(progress)
         search.region.check(events.mass)
-        RunFolder.claim(folder, search.fingerprint(events), search.settings())
+        run_folder = RunFolder.claim(folder, search.fingerprint(events), search.settings())
         sideband = events[search.region.sideband(events.mass)]
         if search.reweighting is not None:
             search.reweighting.require(sideband)
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
-        seeds = Seeds(config.seed)
-        generator = train_generator(
-            search.generator,
-            sideband,
-            seed=seeds("generator"),
-            folder=folder / TEMPLATE,
-            monitor=_monitor(progress),
-        )
-        if search.reweighting is not None:
-            drawing, fitting = seeds.many(REWEIGHTING, 2)
-            fit_reweighted(
-                search.reweighting,
-                generator,
-                search.observables,
-                sideband,
-                seeds=(drawing, fitting),
-                folder=folder / REWEIGHTING,
-                progress=None if progress is None else lambda done: progress(REWEIGHTING, done, 1.0),
-            )
+        stages = Stages(search, run_folder, progress or silent)
+        stages.reweighted(stages.generator(sideband), sideband)
     return folder
 
 
@@ -184,11 +163,9 @@ def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Temp
 
 def _reweighted(generator: Sampler, folder: Path) -> Sampler:
     """The generator as the search in this folder draws from it."""
-    from cathode.folder import IDENTITY
     from cathode.observables import create
     from cathode.reweighted import Reweighted
     from cathode.reweighting import Reweighting
-    from cathode.search import REWEIGHTING
 
     identity = folder / IDENTITY
     settings = json.loads(identity.read_text(encoding="utf-8"))["settings"] if identity.exists() else {}
@@ -237,12 +214,6 @@ def score_files(
     write_scores(output, events, columns(events, scores, scorer.region, scorer.cuts))
     passing = {cut.background_efficiency: int(p.sum()) for cut, p in zip(scorer.cuts, scores.passes, strict=True)}
     return Scored(Path(output), len(events), passing)
-
-
-def _monitor(progress: Progress | None) -> Callable[[Any], None] | None:
-    if progress is None:
-        return None
-    return lambda at: progress("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
 
 
 @contextmanager

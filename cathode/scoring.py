@@ -15,12 +15,10 @@ from cathode.background import Cut
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.crossfit import held_out_scores
 from cathode.errors import RunFolderError
+from cathode.folder import CLASSIFIERS, RESULT
 from cathode.observables import Observables, create
 from cathode.region import Region
 from cathode.result import SearchResult
-
-RESULT = "result.json"
-CLASSIFIERS = "classifiers"
 
 
 @dataclass(frozen=True, eq=False)

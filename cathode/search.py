@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,34 +20,30 @@ from analysis.folds import fold_of
 from cathode.background import Cut, background_only, count, make_cut
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.classifiers.protocol import Pretrainable
 from cathode.contexts import DijetFitMass, MassModel
-from cathode.crossfit import CrossFit, Sample, cross_fit
+from cathode.crossfit import CrossFit, Sample
 from cathode.errors import ConfigError
 from cathode.evaluation import evaluate, sculpting
-from cathode.folder import RunFolder, versions
+from cathode.folder import RESULT, RunFolder, versions
 from cathode.observables import AsRead, Observables
 from cathode.products import write_products
-from cathode.progress import Progress
-from cathode.region import Interval, Region
+from cathode.progress import Progress, silent
+from cathode.region import Region
 from cathode.requirements import require, require_spread
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
-from cathode.reweighted import fit_reweighted
 from cathode.reweighting import Reweighting
-from cathode.scoring import CLASSIFIERS, RESULT, Scorer, score
+from cathode.scoring import Scorer, score
 from cathode.seeds import Seeds
 from cathode.specification import specification
-from cathode.templates import Sampler, beside, cores, draw_template, template_folds, train_generator
-from cathode.validation import StripTest, strip_test, with_members, without_strips
+from cathode.stages import Stages
+from cathode.templates import draw_template, template_folds
+from cathode.validation import StripTest
 from cathode.verdict import summary_of_mass_model, summary_of_reweightings, summary_of_trainings, warnings_of
 
 if TYPE_CHECKING:
-    from generators.protocols import ConditionalGenerator, Monitor
+    from generators.protocols import ConditionalGenerator
 
 __all__ = ["Search", "score"]
-
-REWEIGHTING = "reweighting"
-PRETRAINING = "pretraining"
 
 
 def _default_generator() -> Any:
@@ -126,32 +122,33 @@ class Search:
             If `output` belongs to another search.
         """
         require(events, self)
-        say, clock, seeds = progress or _silent, _Clock(), Seeds(self.seed)
+        say, clock, seeds = progress or silent, _Clock(), Seeds(self.seed)
         sideband = events[self.region.sideband(events.mass)]
         with clock("observables"):
             seen = self._seen(events)
             signal = seen[self.region.signal(seen.mass)]
         fingerprint = self.fingerprint(events)
         folder = RunFolder.claim(output, fingerprint, self.settings())
+        stages = Stages(self, folder, say)
 
         with clock("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
         with clock("generator"):
-            generator, strip_generator = self._train(sideband, seeds, folder, say)
+            generator, strip_generator = stages.generators(sideband)
         with clock("template"):
             size = round(self.oversampling * len(signal))
-            sampler = self._reweighted(generator, sideband, seeds, folder, say)
+            sampler = stages.reweighted(generator, sideband)
             drawn = draw_template(sampler, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
             template = self.observables.of_template(drawn)
             fold = template_folds(len(template), self.folds, seed=seeds("folds"))
         with clock("classifier"):
             data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
             generated = Sample(template.x, np.ones(len(template)), fold)
-            classifier = self._pretrained(seen, seeds, folder, say)
-            fit = self._classify(classifier, data, generated, seeds, folder, say)
+            classifier = stages.pretrained(seen)
+            fit = stages.classified(classifier, data, generated)
         with clock("validation"):
-            strip_sampler = self._strip_sampler(strip_generator, sideband, seeds, folder, say)
-            strips = self._strip_test(classifier, strip_sampler, sideband, len(signal), seeds, folder, say)
+            strip_sampler = stages.strip_sampler(strip_generator, sideband)
+            strips = stages.strip_test(classifier, strip_sampler, sideband, len(signal))
         with clock("evaluation"):
             say("evaluation", 0, 1)
             cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
@@ -197,15 +194,11 @@ class Search:
         """
         require(events, self)
         seen = self._seen(events)
-        folder = RunFolder.claim(output, self.fingerprint(events), self.settings())
-        say, seeds = progress or _silent, Seeds(self.seed)
+        stages = Stages(self, RunFolder.claim(output, self.fingerprint(events), self.settings()), progress or silent)
         sideband = events[self.region.sideband(events.mass)]
-        training = self._strip_training(sideband, seeds, folder)
-        generator = train_generator(self.generator, **training, monitor=_epochs(say))
-        sampler = self._strip_sampler(generator, sideband, seeds, folder, say)
-        classifier = self._pretrained(seen, seeds, folder, say)
+        sampler = stages.strip_sampler(stages.strip_generator(sideband), sideband)
         limit = int(self.region.signal(events.mass).sum())
-        return self._strip_test(classifier, sampler, sideband, limit, seeds, folder, say)
+        return stages.strip_test(stages.pretrained(seen), sampler, sideband, limit)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
@@ -234,134 +227,6 @@ class Search:
         require_spread(seen, self.region)
         return seen
 
-    @property
-    def _strips(self) -> tuple[Interval, Interval]:
-        return self.region.strips(fraction=self.strip_fraction)
-
-    @property
-    def _workers(self) -> int:
-        return cores() if self.workers is None else self.workers
-
-    def _train(
-        self, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress
-    ) -> tuple[ConditionalGenerator, ConditionalGenerator | None]:
-        """The generator of the search and, beside it in a second process, the one of the strip test."""
-
-        def train() -> ConditionalGenerator:
-            seed, place = seeds("generator"), folder.at("template")
-            return train_generator(self.generator, sideband, seed=seed, folder=place, monitor=_epochs(say))
-
-        if not self.closure:
-            return train(), None
-        # A generator of one's own stays in this process: another one may not be able to import it.
-        workers = self._workers if type(self.generator).__module__.startswith("generators.") else 1
-        strip_training = self._strip_training(sideband, seeds, folder)
-        with beside(workers, train_generator, self.generator, **strip_training) as strip_generator:
-            return train(), strip_generator.result()
-
-    def _strip_training(self, sideband: Events, seeds: Seeds, folder: RunFolder) -> dict[str, Any]:
-        """What the generator that must not see the strips is trained with."""
-        return {
-            "sideband": without_strips(sideband, self.region, self._strips),
-            "seed": seeds("strip generator"),
-            "folder": folder.at("validation/generator"),
-        }
-
-    def _reweighted(
-        self,
-        generator: Sampler,
-        sideband: Events,
-        seeds: Seeds,
-        folder: RunFolder,
-        say: Progress,
-        *,
-        name: str = "reweighting",
-        place: str = REWEIGHTING,
-    ) -> Sampler:
-        """The generator with weights from the sideband data that it was trained on."""
-        if self.reweighting is None:
-            return generator
-        drawing, fitting = seeds.many(name, 2)
-        return fit_reweighted(
-            self.reweighting,
-            generator,
-            self.observables,
-            sideband,
-            seeds=(drawing, fitting),
-            folder=folder.at(place),
-            progress=_fraction(say, name),
-        )
-
-    def _strip_sampler(
-        self, generator: Sampler | None, sideband: Events, seeds: Seeds, folder: RunFolder, say: Progress
-    ) -> Sampler | None:
-        """The generator that has not seen the strips, with weights that have not seen them either."""
-        if generator is None:
-            return None
-        outside = without_strips(sideband, self.region, self._strips)
-        names = {"name": "strip reweighting", "place": f"validation/{REWEIGHTING}"}
-        return self._reweighted(generator, outside, seeds, folder, say, **names)
-
-    def _pretrained(self, seen: Events, seeds: Seeds, folder: RunFolder, say: Progress) -> WeakClassifier:
-        """The classifier after what it can learn from sideband events that it is not asked about, here or in strips."""
-        if not isinstance(self.classifier, Pretrainable):
-            return self.classifier
-        outside = without_strips(seen, self.region, self._strips)
-        return self.classifier.pretrained(
-            outside.x,
-            seed=seeds(PRETRAINING),
-            folder=folder.at(PRETRAINING),
-            monitor=lambda done, total: say(PRETRAINING, done, total),
-        )
-
-    def _classify(
-        self,
-        classifier: WeakClassifier,
-        data: Sample,
-        template: Sample,
-        seeds: Seeds,
-        folder: RunFolder,
-        say: Progress,
-    ) -> CrossFit:
-        return cross_fit(
-            classifier,
-            data,
-            template,
-            seeds=seeds.many("classifier", self.folds),
-            folder=folder.at(CLASSIFIERS),
-            progress=_fraction(say, "classifier"),
-        )
-
-    def _strip_test(
-        self,
-        classifier: WeakClassifier,
-        generator: Sampler | None,
-        sideband: Events,
-        limit: int,
-        seeds: Seeds,
-        folder: RunFolder,
-        say: Progress,
-    ) -> StripTest:
-        if generator is None:
-            return StripTest((), {})
-        return strip_test(
-            generator,
-            with_members(classifier, self.closure_members),
-            sideband,
-            self._strips,
-            observables=self.observables,
-            folds=self.folds,
-            oversampling=self.oversampling,
-            background_efficiencies=self.background_efficiencies,
-            limit=limit,
-            seeds=[
-                seeds.many("strip test" if number == 0 else f"strip test, repetition {number}", 3 + self.folds)
-                for number in range(self.closure_repeats)
-            ],
-            folder=folder.at("validation/classifiers"),
-            progress=_fraction(say, "validation"),
-        )
-
 
 def _test(cut: Cut, signal: Events, data: Sample, template: Sample, fit: CrossFit, strips: StripTest) -> CutResult:
     """What passes one cut, and how unlikely that is without a signal."""
@@ -381,19 +246,6 @@ def _counts(region: Region, events: Events, template: int) -> Counts:
         sideband_above=int(region.upper(events.mass).sum()),
         template=template,
     )
-
-
-def _epochs(say: Progress) -> Monitor:
-    """Translate the progress of a training."""
-    return lambda at: say("generator", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
-
-
-def _fraction(say: Progress, stage: str) -> Callable[[float], None]:
-    return lambda fraction: say(stage, fraction, 1.0)
-
-
-def _silent(stage: str, done: float, total: float, note: str = "") -> None:
-    """Say nothing."""
 
 
 class _Clock:

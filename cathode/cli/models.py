@@ -21,7 +21,8 @@ def train(
 ) -> None:
     """Fit mass model and generator to the sidebands; nothing looks at the signal region."""
     from cathode.config import load_config
-    from cathode.running import TEMPLATE, train_template
+    from cathode.folder import TEMPLATE
+    from cathode.running import train_template
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
