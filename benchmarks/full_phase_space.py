@@ -2,6 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets
     OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets --injections 500 2000 6000 --json
+    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets --store fps --seeds 2
+
+With a `--store` an interrupted benchmark goes on where it was, processes can share the seeds, and the last one to be
+run, with all seeds and injections, prints the medians.
 
 The folder holds `qcd_constituents.root` and `wprime_constituents.root`. Networks, region, folds and oversampling are
 those of `--config`, with the budgets `--steps` and `--epochs`. Per seed, a random half of the QCD events is the data;
@@ -30,10 +34,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import platform
+import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,6 +50,8 @@ import numpy as np
 FEATURES = ("mj_light", "delta_mj", "tau21_light", "tau21_heavy")
 CONFIG = Path(__file__).parents[1] / "configs" / "full_phase_space.yaml"
 CUT = 1e-2
+#: Classifiers of the closure test.
+JUDGES = ("trees", "transformer")
 #: Signal events of the window that are injected nowhere: 2 % on the efficiency of a cut that half of them pass.
 EVALUATED = 1000
 #: What `--quick` sets, and how many events of each kind it reads.
@@ -74,14 +83,18 @@ def load(folder: Path, leading: int, quick: bool):
 
 
 def split(qcd, signal, region, injections: list[int], seed: int):
-    """Rows of QCD in the data and held out; of signal by its number in the window, and of what is injected nowhere."""
+    """Rows of QCD in the data and held out; of signal by its number in the window, and of what is injected nowhere.
+
+    What is held out of the signal does not depend on the injections.
+    """
     rng = np.random.default_rng(seed)
     order, half = rng.permutation(len(qcd)), len(qcd) // 2
     signal_order = rng.permutation(len(signal))
     inside = np.cumsum(region.signal(signal.mass[signal_order]))
     ends = {n: int(np.searchsorted(inside, n)) + 1 for n in injections}
     injected = {n: np.sort(signal_order[:end]) for n, end in ends.items()}
-    return np.sort(order[:half]), np.sort(order[half:]), injected, np.sort(signal_order[max(ends.values()) :])
+    unused = signal_order[int(np.searchsorted(inside, inside[-1] - EVALUATED)) + 1 :]
+    return np.sort(order[:half]), np.sort(order[half:]), injected, np.sort(unused)
 
 
 def searches(arguments: argparse.Namespace, seed: int):
@@ -114,7 +127,7 @@ def taught(search, sideband):
     return search.classifier.pretrained(outside.x, seed=Seeds(search.seed)("pretraining"))
 
 
-def closure(search, sideband, held, trees, transformer) -> tuple[dict[str, dict[str, float]], float]:
+def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
     """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
     from cathode.closure import told_apart
@@ -134,17 +147,16 @@ def closure(search, sideband, held, trees, transformer) -> tuple[dict[str, dict[
         generator = fit_reweighted(search.reweighting, generator, search.observables, outside, seeds=learning)
     drawing = {"oversampling": search.oversampling, "seeds": (seeds("closure data"), seeds("closure template"))}
     data, template = draw_strips(generator, Events.concatenate([sideband, held]), strips, **drawing)
-    generator_seconds = cpu() - start
-    out = {}
-    classifiers = {"trees": (DijetSubstructure(), trees), "transformer": (AsRead(), transformer)}
-    for name, (observables, classifier) in classifiers.items():
+    out: dict[str, Any] = {"generator_cpu_seconds": cpu() - start}
+    judges = (DijetSubstructure(), trees), (AsRead(), transformer)
+    for name, (observables, classifier) in zip(JUDGES, judges, strict=True):
         start = cpu()
         seen, generated = observables.of_events(data), observables.of_template(template)
         pair = samples(seen, generated, search.folds, seed=seeds("closure folds"))
         fit = cross_fit(classifier, *pair, seeds=seeds.many(f"closure {name}", search.folds))
         found = told_apart(fit.data, fit.template, seen.weights)
         out[name] = {"auc": found.value, "auc_error": found.error, "cpu_seconds": cpu() - start}
-    return out, generator_seconds
+    return out
 
 
 def searched(search, data, test) -> tuple[np.ndarray, dict[str, float]]:
@@ -188,34 +200,73 @@ def judged(truth: np.ndarray, scores: np.ndarray, seconds: dict[str, float]) -> 
 
 
 def measure(arguments: argparse.Namespace, constituents, features, seed: int) -> dict[str, Any]:
-    """Everything of one seed."""
-    from analysis import Events
-
+    """Everything of one seed; what is in the store is not measured again."""
     search, of_features = searches(arguments, seed)
     region, qcd = search.region, constituents[0]
     own, other, injections, unused = split(*constituents, region, arguments.injections, seed)
     data, held = (e[region.sideband(e.mass)] for e in (qcd[own], qcd[other]))
-    start = cpu()
-    transformer, trees = taught(search, data), of_features.classifier
-    found: dict[str, Any] = {"seed": seed, "background": int(region.signal(qcd.mass[own]).sum()), "injections": {}}
-    found["pretraining_cpu_seconds"] = cpu() - start
+    transformer, trees = functools.cache(lambda: taught(search, data)), of_features.classifier
+
+    def of_closure() -> dict[str, Any]:
+        return closure(search, data, held, trees, transformer())
+
+    def of_injection(injected) -> dict[str, Any]:
+        kinds = {"constituents": (search, constituents, transformer()), "features": (of_features, features, trees)}
+        return injection(kinds, region, own, other, injected, unused)
+
+    found: dict[str, Any] = {"seed": seed, "background": int(region.signal(qcd.mass[own]).sum())}
     if not arguments.no_closure:
-        found["closure"], found["closure_generator_cpu_seconds"] = closure(search, data, held, trees, transformer)
-    kinds = {"constituents": (search, constituents, transformer), "features": (of_features, features, trees)}
-    for number, injected in injections.items():
-        sics: dict[str, Any] = {}
-        for name, (how, (background, signal), classifier) in kinds.items():
-            hidden = Events.concatenate([background[own], signal[injected]])
-            reference, rest = (e[region.signal(e.mass)] for e in (background[other], signal[unused]))
-            test = Events.concatenate([reference, rest])
-            sics[name] = judged(test.truth, *searched(how, hidden, test))
-            sics[f"{name}, idealised"] = judged(test.truth, *idealised(how, classifier, hidden, reference, test))
-        found["injections"][number] = {
-            "sideband_signal": int(region.sideband(constituents[1].mass[injected]).sum()),
-            "evaluated": (len(reference), len(rest)),
-            "sic": sics,
-        }
+        found["closure"] = kept(arguments, f"seed_{seed}_closure", of_closure)
+    found["injections"] = {
+        number: kept(arguments, f"seed_{seed}_{number}", functools.partial(of_injection, injected))
+        for number, injected in injections.items()
+    }
     return found
+
+
+def injection(kinds, region, own, other, injected, unused) -> dict[str, Any]:
+    """Significance improvements by all searches with these rows of signal in the data."""
+    from analysis import Events
+
+    sics: dict[str, Any] = {}
+    for name, (how, (background, signal), classifier) in kinds.items():
+        hidden = Events.concatenate([background[own], signal[injected]])
+        reference, rest = (e[region.signal(e.mass)] for e in (background[other], signal[unused]))
+        test = Events.concatenate([reference, rest])
+        sics[name] = judged(test.truth, *searched(how, hidden, test))
+        sics[f"{name}, idealised"] = judged(test.truth, *idealised(how, classifier, hidden, reference, test))
+        outside = int(region.sideband(signal.mass[injected]).sum())
+    return {"sideband_signal": outside, "evaluated": (len(reference), len(rest)), "sic": sics}
+
+
+def kept(arguments: argparse.Namespace, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the store has under this name, or what `make` gives, which is then put there."""
+    from analysis.atomic import write_text
+
+    place = None if arguments.store is None else arguments.store / f"{name}.json"
+    if place is not None and place.exists():
+        stored: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        return stored
+    found = make()
+    text = json.dumps(found, default=lambda number: number.item())
+    if place is not None:
+        write_text(place, text)
+    print(f"{name}: {text}", file=sys.stderr, flush=True)
+    return found
+
+
+def claim(arguments: argparse.Namespace) -> None:
+    """Refuse a store in which something else was measured."""
+    from analysis.atomic import write_text
+
+    if arguments.store is None:
+        return
+    deciding = {name: str(getattr(arguments, name)) for name in ("folder", "leading", "steps", "epochs", "quick")}
+    text = json.dumps({**deciding, "config": arguments.config.read_text(encoding="utf-8")}, indent=2)
+    place = arguments.store / "measured.json"
+    if place.exists() and place.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{place}: other settings or another configuration were measured there; name another --store.")
+    write_text(place, text)
 
 
 def band(values: list[float], digits: int = 2) -> str:
@@ -231,7 +282,7 @@ def medians(runs: list[dict[str, Any]]) -> dict[str, Any]:
         points = [run["injections"][number]["sic"][name][point] for run in runs]
         return float(np.median([p["value"] for p in points])) if all(p["above_floor"] for p in points) else None
 
-    names = runs[0].get("closure", {})
+    names = [name for name in runs[0].get("closure", {}) if name in JUDGES]
     out: dict[str, Any] = {"closure_auc": {n: float(np.median([r["closure"][n]["auc"] for r in runs])) for n in names}}
     for key, point in (("max_sic", "max"), (f"sic_at_{CUT:g}", "at_cut")):
         every = runs[0]["injections"].items()
@@ -245,16 +296,16 @@ def report(runs: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     budgets = f"{arguments.steps} steps, {arguments.epochs} epochs, {arguments.leading} constituents per jet"
     background = np.median([run["background"] for run in runs])
     print(f"medians [16-84 %] of {len(runs)} seed(s); {budgets}; B = {background:.0f} in the window\n")
-    print(f"{'pretraining':55}{np.median([run['pretraining_cpu_seconds'] for run in runs]):9.0f}")
-    closures = runs[0].get("closure", {})
-    if closures:
+    closed = "closure" in runs[0]
+    if closed:
         print(f"{'closure in strips held out':26}{'AUC':>22}{'error':>7}{'CPU s':>9}")
-    for name in closures:
+    for name in JUDGES if closed else ():
         found = [run["closure"][name] for run in runs]
         error, seconds = (np.median([f[key] for f in found]) for key in ("auc_error", "cpu_seconds"))
         print(f"{name:26}{band([f['auc'] for f in found], 3):>22}{error:7.3f}{seconds:9.0f}")
-    if closures:
-        print(f"{'generator and template':55}{np.median([run['closure_generator_cpu_seconds'] for run in runs]):9.0f}")
+    if closed:
+        seconds = np.median([run["closure"]["generator_cpu_seconds"] for run in runs])
+        print(f"{'generator and template':55}{seconds:9.0f}")
     for number, first in runs[0]["injections"].items():
         evaluated = "evaluated on {} background and {} signal events".format(*first["evaluated"])
         strength = f"S/sqrt(B) = {number / background**0.5:.1f}, {first['sideband_signal']} more in the sidebands"
@@ -300,6 +351,7 @@ def main() -> None:
     parser.add_argument("--no-closure", action="store_true", help="only the searches")
     parser.add_argument("--steps", type=int, default=5000, help="of the training of the generator of constituents")
     parser.add_argument("--epochs", type=int, default=6, help="of the transformer")
+    parser.add_argument("--store", type=Path, help="keep every measurement here, and continue with what is there")
     parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--quick", action="store_true", help="does every part work? Tiny sizes, one seed")
@@ -312,6 +364,7 @@ def main() -> None:
     possible = int(region.signal(constituents[1].mass).sum()) - EVALUATED
     if not 0 < min(arguments.injections) <= max(arguments.injections) <= possible:
         raise SystemExit(f"--injections must be from 1 to {possible}: {EVALUATED} signal events are kept to evaluate.")
+    claim(arguments)
     runs = [measure(arguments, constituents, features, seed) for seed in arguments.seeds]
     if arguments.json:
         found = {"setting": setting(), "arguments": vars(arguments), "medians": medians(runs), "runs": runs}
