@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ class SubstructureRegression:
     ) -> NetworkEnsemble:
         """Train `network(outputs, seed)` on events x (N, J, P, 3), of which it knows mean and width already.
 
+        More events than the steps can look at are left out at random.
+
         Raises
         ------
         TooFewEventsError
@@ -89,6 +92,9 @@ class SubstructureRegression:
         """
         if len(x) < MINIMUM:
             raise TooFewEventsError(f"{len(x)} events; pretraining needs at least {MINIMUM}.")
+        most = math.ceil(self.steps * settings.batch_size / (1 - settings.validation_fraction))
+        if len(x) > most:
+            x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:most])]
         observables = self._observables()
         values = np.asarray(observables.compute(x), np.float64).reshape(len(x), -1)
         for name, column in zip(observables.names(()), values.T, strict=True):

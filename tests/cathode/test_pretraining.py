@@ -144,6 +144,16 @@ def test_what_was_learned_is_kept_in_a_folder(tmp_path: Path) -> None:
         small().pretrained(x, seed=84, folder=folder)
 
 
+def test_no_more_is_computed_than_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    compute = Elongation.compute
+    monkeypatch.setattr(Elongation, "compute", lambda self, x: seen.append(len(x)) or compute(self, x))
+    for events in (500, 100):
+        small().pretrained(prongs(events, 0.3, seed=90), seed=91)
+    # Three steps of 32, and a fifth beside them for validation.
+    assert seen == [120, 100]
+
+
 def test_bad_lessons_are_refused() -> None:
     with pytest.raises(ConfigError, match="not both"):
         small(backbone="somewhere")
