@@ -24,6 +24,9 @@ DIJET_SUBSTRUCTURE: tuple[str, ...] = (
     "splitting_heavy",
 )
 
+#: Of a single jet, in the order of the pairs above.
+JET_SUBSTRUCTURE = ("mass", "tau21", "tau32", "n", "splitting")
+
 
 def dijet_substructure(x: FloatArray) -> NDArray[np.float32]:
     """The observables `DIJET_SUBSTRUCTURE` (N, D) of pairs of jets of constituents (N, 2, P, 3) = (pT, η, φ).
@@ -36,16 +39,22 @@ def dijet_substructure(x: FloatArray) -> NDArray[np.float32]:
     ConstituentError
         If x is not (N, 2, P, 3).
     """
-    mass, found, n = jet_momenta(_pairs(x)).mass, subjets(x), multiplicity(x)
-    first, second = found.tau[..., 0], found.tau[..., 1]
-    per_jet = (mass, tau_ratio(second, first), tau_ratio(found.tau[..., 2], second), n, found.splitting)
+    found = jet_substructure(_pairs(x))
+    mass = found[..., JET_SUBSTRUCTURE.index("mass")]
     light = np.where(mass[:, 0] <= mass[:, 1], 0, 1)[:, None]
-    ordered = [
-        (np.take_along_axis(v, light, axis=1)[:, 0], np.take_along_axis(v, 1 - light, axis=1)[:, 0]) for v in per_jet
-    ]
-    (mass_light, mass_heavy), *others = ordered
-    columns = (mass_light, mass_heavy - mass_light, *(values for pair in others for values in pair))
+    lighter, heavier = (np.take_along_axis(found, side[..., None], axis=1)[:, 0].T for side in (light, 1 - light))
+    (mass_light, *light_others), (mass_heavy, *heavy_others) = lighter, heavier
+    pairs = zip(light_others, heavy_others, strict=True)
+    columns = (mass_light, mass_heavy - mass_light, *(values for pair in pairs for values in pair))
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def jet_substructure(x: FloatArray) -> Array:
+    """The observables `JET_SUBSTRUCTURE` (..., 5) of jets of constituents (..., P, 3) = (pT, η, φ); see above."""
+    found = subjets(x)
+    first, second, third = np.moveaxis(found.tau, -1, 0)
+    ratios = tau_ratio(second, first), tau_ratio(third, second)
+    return np.stack([jet_momenta(x).mass, *ratios, multiplicity(x), found.splitting], axis=-1)
 
 
 def dijet_mass(x: FloatArray) -> Array:
