@@ -33,7 +33,6 @@ from cathode.requirements import require, require_spread
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
 from cathode.reweighting import Reweighting
 from cathode.scoring import Scorer, score
-from cathode.seeds import Seeds
 from cathode.specification import specification
 from cathode.stages import Stages
 from cathode.templates import draw_template, template_folds
@@ -122,7 +121,7 @@ class Search:
             If `output` belongs to another search.
         """
         require(events, self)
-        say, clock, seeds = progress or silent, _Clock(), Seeds(self.seed)
+        say, clock = progress or silent, _Clock()
         sideband = events[self.region.sideband(events.mass)]
         with clock("observables"):
             seen = self._seen(events)
@@ -130,6 +129,7 @@ class Search:
         fingerprint = self.fingerprint(events)
         folder = RunFolder.claim(output, fingerprint, self.settings())
         stages = Stages(self, folder, say)
+        seeds = stages.seeds
 
         with clock("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
