@@ -118,13 +118,13 @@ def searches(arguments: argparse.Namespace, seed: int):
     )
 
 
-def taught(search, sideband):
-    """The classifier of a search after its pretraining in the sidebands, the strips of the closure test left out."""
-    from cathode.seeds import Seeds
-    from cathode.validation import without_strips
+def stages(search):
+    """Trainings of a search that leave nothing behind."""
+    from cathode.folder import RunFolder
+    from cathode.progress import silent
+    from cathode.stages import Stages
 
-    outside = without_strips(sideband, search.region, search.region.strips(fraction=search.strip_fraction))
-    return search.classifier.pretrained(outside.x, seed=Seeds(search.seed)("pretraining"))
+    return Stages(search, RunFolder(None), silent)
 
 
 def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
@@ -133,20 +133,12 @@ def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
     from cathode.closure import told_apart
     from cathode.crossfit import cross_fit
     from cathode.observables import AsRead, DijetSubstructure
-    from cathode.reweighted import fit_reweighted
-    from cathode.seeds import Seeds
-    from cathode.templates import train_generator
-    from cathode.validation import draw_strips, samples, without_strips
+    from cathode.validation import draw_strips, samples
 
-    seeds, start = Seeds(search.seed), cpu()
-    strips = search.region.strips(fraction=search.strip_fraction)
-    outside = without_strips(sideband, search.region, strips)
-    generator = train_generator(search.generator, outside, seed=seeds("closure generator"))
-    if search.reweighting is not None:
-        learning = seeds.many("closure reweighting", 2)
-        generator = fit_reweighted(search.reweighting, generator, search.observables, outside, seeds=learning)
+    made, start = stages(search), cpu()
+    seeds, sampler = made.seeds, made.strip_sampler(made.strip_generator(sideband), sideband)
     drawing = {"oversampling": search.oversampling, "seeds": (seeds("closure data"), seeds("closure template"))}
-    data, template = draw_strips(generator, Events.concatenate([sideband, held]), strips, **drawing)
+    data, template = draw_strips(sampler, Events.concatenate([sideband, held]), made.strips, **drawing)
     out: dict[str, Any] = {"generator_cpu_seconds": cpu() - start}
     judges = (DijetSubstructure(), trees), (AsRead(), transformer)
     for name, (observables, classifier) in zip(JUDGES, judges, strict=True):
@@ -205,7 +197,7 @@ def measure(arguments: argparse.Namespace, constituents, features, seed: int) ->
     region, qcd = search.region, constituents[0]
     own, other, injections, unused = split(*constituents, region, arguments.injections, seed)
     data, held = (e[region.sideband(e.mass)] for e in (qcd[own], qcd[other]))
-    transformer, trees = functools.cache(lambda: taught(search, data)), of_features.classifier
+    transformer, trees = functools.cache(lambda: stages(search).pretrained(data)), of_features.classifier
 
     def of_closure() -> dict[str, Any]:
         return closure(search, data, held, trees, transformer())
