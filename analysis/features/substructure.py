@@ -50,7 +50,11 @@ def dijet_substructure(x: FloatArray) -> NDArray[np.float32]:
 
 
 def jet_substructure(x: FloatArray) -> Array:
-    """The observables `JET_SUBSTRUCTURE` (..., 5) of jets of constituents (..., P, 3) = (pT, η, φ); see above."""
+    """The observables `JET_SUBSTRUCTURE` (..., 5) of jets of constituents (..., P, 3) = (pT, η, φ).
+
+    Mass and splitting scale √d₁₂ have the unit of pT, GeV in a search; τ21, τ32 and n, the number of constituents, have
+    none. A jet with NaN or infinity has NaN.
+    """
     found = subjets(x)
     first, second, third = np.moveaxis(found.tau, -1, 0)
     ratios = tau_ratio(second, first), tau_ratio(third, second)
