@@ -3,23 +3,42 @@
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import uproot
 from typer.testing import CliRunner
 
+from analysis.events import FloatArray
 from analysis.io.scores import read_scores
-from cathode.classifiers import protocol
+from cathode import observables
+from cathode.classifiers import load_classifier, protocol
 from cathode.cli.app import app
 from cathode.config import load_config
-from cathode.errors import ConfigError, RunFolderError
+from cathode.errors import ClassifierInputError, ConfigError, RunFolderError
 from cathode.judgements import Selection
 from cathode.result import SearchResult
 from cathode.running import sample_template, score_files
 from cathode.tables import write_table
+
+
+@observables.register
+@dataclass(frozen=True)
+class Magnitude(observables.Observables):
+    """The feature and its magnitude."""
+
+    kind: ClassVar[str] = "test_magnitude"
+
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return ("x", "|x|")
+
+    def compute(self, x: FloatArray) -> FloatArray:
+        return np.column_stack([x, np.abs(x)])
+
 
 ANALYSIS = """\
 data:
@@ -193,8 +212,10 @@ def test_training_alone_is_the_training_of_the_search(made: SimpleNamespace) -> 
 
 
 def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: SimpleNamespace) -> None:
+    # The weights are learned from two observables of the one that the search sees.
     classifier = "{kind: boosted_trees, members: 1, max_iter: 10, jobs: 1}"
-    changes = (f"template.reweighting={{classifier: {classifier}, folds: 2, clip: 3}}", "validation.closure=false")
+    reweighting = f"{{classifier: {classifier}, folds: 2, clip: 3, observables: test_magnitude}}"
+    changes = (f"template.reweighting={reweighting}", "validation.closure=false")
     options = [o for change in changes for o in ("--set", change)]
     folder = made.folder / "reweighted"
     cathode("train", made.folder / "analysis.yaml", "-o", folder, *options)
@@ -207,6 +228,9 @@ def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: Si
     assert card.stat().st_mtime_ns == before
     result = SearchResult.read(folder / "result.json")
     assert [each.stage for each in result.reweightings] == ["template"]
+    saved = load_classifier(card.parent)
+    with pytest.raises(ClassifierInputError, match="2 features; the classifier was trained with 3"):
+        saved.score(np.zeros((1, 2)))
     np.testing.assert_array_equal(sample_template(folder, 400, seed=4)[0].x, reweighted.x)
     shutil.rmtree(card.parent)
     with pytest.raises(RunFolderError, match="no finished reweighting"):
