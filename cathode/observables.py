@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from analysis.errors import nearest
 from analysis.events import Events, FloatArray
 from cathode.errors import ConfigError
+from cathode.specification import refuse_unknown
 from cathode.templates import Template
 
 _C = TypeVar("_C", bound=type)
@@ -113,7 +114,7 @@ def kinds() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-def observables_class(kind: str) -> type[Any]:
+def observables_class(kind: object) -> type[Any]:
     """The class of a kind.
 
     Raises
@@ -121,13 +122,22 @@ def observables_class(kind: str) -> type[Any]:
     ConfigError
         If there is none; names the nearest.
     """
-    if kind not in _CLASSES:
+    if not isinstance(kind, str) or kind not in _CLASSES:
         raise ConfigError(f"No observables of kind {kind!r}. {nearest(str(kind), _CLASSES)}")
     return _CLASSES[kind]
 
 
 def create(specification: Mapping[str, Any]) -> Observables:
-    """Observables from ``{"kind": …, **hyperparameters}``."""
+    """Observables from ``{"kind": …, **hyperparameters}``.
+
+    Raises
+    ------
+    ConfigError
+        If the kind, or a hyperparameter of it, is unknown or out of range.
+    """
     values = dict(specification)
-    made: Callable[..., Observables] = observables_class(values.pop("kind"))
-    return made(**values)
+    kind = values.pop("kind", None)
+    made = observables_class(kind)
+    refuse_unknown(made, values, str(kind))
+    created: Observables = made(**values)
+    return created

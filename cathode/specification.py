@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from analysis.errors import nearest
+from cathode.errors import ConfigError
+
 
 def specification(part: Any) -> dict[str, Any]:
     """Kind and hyperparameters of a generator, a classifier or a mass model.
@@ -19,6 +22,20 @@ def specification(part: Any) -> dict[str, Any]:
     if hasattr(part, "hyperparameters"):
         return {**found, **part.hyperparameters()}
     return {**found, **(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+
+
+def refuse_unknown(cls: type, values: Mapping[str, Any], name: str) -> None:
+    """Check that a dataclass takes hyperparameters of these names.
+
+    Raises
+    ------
+    ConfigError
+        If it does not; says which is nearest. `name` is what the dataclass is called in it.
+    """
+    known = [field.name for field in dataclasses.fields(cls) if field.init]
+    for value in values:
+        if value not in known:
+            raise ConfigError(f"{name} has no hyperparameter '{value}'. {nearest(str(value), known)}")
 
 
 def label(part: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
-from analysis.errors import nearest
 from cathode.classifiers.network_ensemble import NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM, refuse_non_finite
 from cathode.classifiers.storage import load_folder, read_card
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
+from cathode.specification import refuse_unknown
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
@@ -57,11 +58,8 @@ class SubstructureRegression:
         """
         if isinstance(given, SubstructureRegression):
             return given
-        values = dict(given)
-        for name in values:
-            if name not in ("observables", "steps"):
-                raise ConfigError(f"pretraining has no '{name}'. {nearest(name, ('observables', 'steps'))}")
-        return cls(**values)
+        refuse_unknown(cls, given, "pretraining")
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if not self.steps >= 1:
@@ -138,7 +136,7 @@ def bodies(trained: NetworkEnsemble) -> list[State]:
     return [{k: v for k, v in states[0].items() if not k.startswith(_HEAD)} for states in trained.states]
 
 
-def read_bodies(folder: str | os.PathLike[str], kind: str, architecture: Mapping[str, Any]) -> list[State]:
+def read_bodies(folder: str | os.PathLike[str], kind: str, hyperparameters: Mapping[str, Any]) -> list[State]:
     """The backbones in a folder that a classifier of this kind, or `pretrain`, wrote.
 
     Raises
@@ -146,13 +144,13 @@ def read_bodies(folder: str | os.PathLike[str], kind: str, architecture: Mapping
     ClassifierFolderError
         If it can not be read, or holds another kind.
     ConfigError
-        If it has another architecture.
+        If it has other hyperparameters than these.
     """
     there = read_card(folder).kind
     if there not in (kind, BACKBONE):
         raise ClassifierFolderError(f"{folder} holds a classifier of kind '{there}'; a backbone is a '{kind}'.")
     card, arrays = load_folder(folder, there)
-    for name, value in architecture.items():
+    for name, value in json.loads(json.dumps(hyperparameters)).items():
         if card.hyperparameters.get(name) != value:
             raise ConfigError(
                 f"{kind}: {name} = {value}, but the backbone in {folder} has {card.hyperparameters.get(name)}. "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import nearest
 from cathode.errors import ClassifierFolderError, ConfigError
+from cathode.specification import refuse_unknown
 
 Array = NDArray[np.floating[Any]]
 
@@ -138,10 +138,7 @@ def create(specification: Mapping[str, Any]) -> Any:
     if kind is None:
         raise ConfigError(f"A classifier needs a 'kind', one of {', '.join(kinds())}; given: {sorted(values)}.")
     cls = classifier_class(kind)
-    known = [field.name for field in dataclasses.fields(cls) if field.init]
-    for name in values:
-        if name not in known:
-            raise ConfigError(f"{kind} has no hyperparameter '{name}'. {nearest(str(name), known)}")
+    refuse_unknown(cls, values, kind)
     return cls(**values)
 
 

@@ -112,12 +112,13 @@ class Transformer:
         ClassifierInputError, NonFiniteError, TooFewEventsError
             As `finite_constituents` and `SubstructureRegression.learned`.
         ClassifierFolderError, ConfigError
-            If what is in the folder can not be read, or belongs to another architecture.
+            If what is in the folder can not be read, or belongs to another architecture or pretraining.
         """
         if self.pretraining is None:
             return self
         if folder is not None and Path(folder).exists():
-            return copy.deepcopy(self)._starting(*read_bodies(folder, self.kind, self.architecture()))
+            learned = self.architecture() | {"pretraining": dataclasses.asdict(self.pretraining)}
+            return copy.deepcopy(self)._starting(*read_bodies(folder, self.kind, learned))
         trained = self._pretrain(finite_constituents(x), seed, monitor)
         if folder is not None:
             one = self.hyperparameters() | {"members": 1}

@@ -140,6 +140,10 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
 def test_unknown_names_are_named() -> None:
     with pytest.raises(ConfigError, match="dijet_substructure"):
         create({"kind": "dijet_substructur"})
+    with pytest.raises(ConfigError, match=r"no hyperparameter 'column'.*columns"):
+        create({"kind": "dijet_substructure", "column": ["n_light"]})
+    with pytest.raises(ConfigError, match="No observables of kind None"):
+        create({"columns": ["n_light"]})
     with pytest.raises(ConfigError, match="tau21_light"):
         DijetSubstructure(columns=("tau21_ligt",))
     text = (

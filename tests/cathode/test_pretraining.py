@@ -139,6 +139,8 @@ def test_what_was_learned_is_kept_in_a_folder(tmp_path: Path) -> None:
     assert not any(name.startswith("head.") for name in first.start_)
     with pytest.raises(ConfigError, match=r"width = 8, but the backbone .* 16"):
         small(width=8).pretrained(x, seed=84, folder=folder)
+    with pytest.raises(ConfigError, match=r"pretraining = .*'steps': 4.* has .*'steps': 3"):
+        small(pretraining={"observables": ELONGATION, "steps": 4}).pretrained(x, seed=84, folder=folder)
     (folder / "weights.safetensors").write_bytes(b"")
     with pytest.raises(ClassifierFolderError):
         small().pretrained(x, seed=84, folder=folder)
@@ -161,7 +163,7 @@ def test_bad_lessons_are_refused() -> None:
         small(pretraining={"observables": "toy_elongated"})
     with pytest.raises(ConfigError, match="steps = 0"):
         small(pretraining={"steps": 0})
-    with pytest.raises(ConfigError, match="pretraining has no 'epochs'"):
+    with pytest.raises(ConfigError, match="pretraining has no hyperparameter 'epochs'"):
         small(pretraining={"epochs": 3})
     with pytest.raises(TooFewEventsError, match="9 events"):
         small().pretrained(prongs(9, 0.3, seed=85), seed=86)
