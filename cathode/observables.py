@@ -109,6 +109,13 @@ class DijetSubstructure(Observables):
         return dijet_substructure(x)[:, wanted]
 
 
+def drawable(x: FloatArray) -> Observables | None:
+    """What can be drawn of events x: feature vectors as they are, substructure of two jets, of other events nothing."""
+    if x.ndim == 2:
+        return AsRead()
+    return DijetSubstructure() if x.ndim == 4 and x.shape[1:2] == (2,) else None
+
+
 def kinds() -> tuple[str, ...]:
     """Every kind of observables that is known now."""
     return tuple(_CLASSES)

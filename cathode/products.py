@@ -16,6 +16,7 @@ from cathode.contexts import MassModel
 from cathode.crossfit import CrossFit
 from cathode.evaluation import Ranking, Shape
 from cathode.folder import MASS_MODEL
+from cathode.observables import drawable
 from cathode.report.diagnostics import Diagnostics
 from cathode.scoring import Scorer, Scores, columns
 from cathode.templates import Template
@@ -45,18 +46,18 @@ def write_products(
     write_scores(folder / SCORES, selected, columns(selected, scores, scorer.region, scorer.cuts))
     write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
     mass, density, error = _curve(mass_model, selected)
-    vectors = selected.x.ndim == 2
+    shown = drawable(selected.x)
     Diagnostics(
-        columns=selected.columns if vectors else (),
+        columns=() if shown is None else shown.names(selected.columns),
         mass=selected.mass,
         weights=selected.weights,
-        x=selected.x if vectors else None,
+        x=None if shown is None else shown.compute(selected.x),
         scores=scores.score,
         fold=scores.fold,
         truth=selected.truth,
         efficiencies=np.array([cut.background_efficiency for cut in scorer.cuts]),
         passes=scores.passes,
-        template_x=template.x if vectors else None,
+        template_x=None if shown is None else shown.compute(template.x),
         template_mass=template.mass,
         template_scores=fit.template,
         template_fold=template_fold,

@@ -46,7 +46,7 @@ class Diagnostics:
 
     Attributes
     ----------
-    columns : names of the D features.
+    columns : names of the D features that are drawn: those of the classifier, or substructure of its constituents.
     mass, weights : (N,) all selected events, mass in GeV.
     x : (N, D) their features.
     scores : (N,) held-out scores, NaN where an event has none.

@@ -16,7 +16,7 @@ from analysis.plots.spectrum import Curve, Layer, mass_spectrum
 from analysis.plots.training import losses
 from analysis.plots.validation import closure, sculpting
 from cathode.report.diagnostics import Array, Diagnostics, RankingCurve
-from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
+from cathode.report.histograms import FEATURE_BINS, feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.result import CutResult, SearchResult
 from cathode.validation import TOLERANCE
 
@@ -33,6 +33,10 @@ LABELS = {
     "tau21_heavy": (r"$\tau_{21}$ of the heavier jet", ""),
     "tau32_light": (r"$\tau_{32}$ of the lighter jet", ""),
     "tau32_heavy": (r"$\tau_{32}$ of the heavier jet", ""),
+    "n_light": ("Constituents of the lighter jet", ""),
+    "n_heavy": ("Constituents of the heavier jet", ""),
+    "splitting_light": (r"Splitting scale $\sqrt{d_{12}}$ of the lighter jet", "GeV"),
+    "splitting_heavy": (r"Splitting scale $\sqrt{d_{12}}$ of the heavier jet", "GeV"),
     "delta_r": (r"$\Delta R$ of the jets", ""),
     "delta_eta": (r"$\Delta\eta$ of the jets", ""),
     "classifier score": ("Classifier score", ""),
@@ -168,10 +172,9 @@ def _comparison(
     template_label: str = "Template",
     log: bool = False,
 ) -> Figure:
-    edges = feature_edges(data, template)
-    if scale is not None:
-        # Few events deserve few bins.
-        edges = np.linspace(edges[0], edges[-1], int(np.clip(np.sqrt(len(data)), 10, len(edges) - 1)) + 1)
+    # Few events deserve few bins.
+    bins = FEATURE_BINS if scale is None else int(np.clip(np.sqrt(len(data)), 10, FEATURE_BINS))
+    edges = feature_edges(data, template, bins=bins)
     observed = histogram(data, edges, weights)
     total = float(len(data) if weights is None else weights.sum())
     predicted = histogram(template, edges).scaled(total / len(template) if scale is None else scale)

@@ -47,13 +47,18 @@ def mass_edges(mass: Array, window: tuple[float, float]) -> Array:
     return low + width * np.arange(-below, max(above, parts) + 1)
 
 
-def feature_edges(*samples: Array) -> Array:
-    """Equal bins between the far quantiles of all samples together."""
+def feature_edges(*samples: Array, bins: int = FEATURE_BINS) -> Array:
+    """Equal bins between the far quantiles of all samples together; around whole numbers, where there are no others."""
     low = min(float(np.quantile(s, 0.001)) for s in samples if len(s))
     high = max(float(np.quantile(s, 0.999)) for s in samples if len(s))
+    if all((s == np.round(s)).all() for s in samples):
+        first, last = np.floor(low), np.ceil(high)
+        width = np.ceil((last - first + 1) / bins)
+        edges: Array = first - 0.5 + width * np.arange(np.ceil((last - first + 1) / width) + 1)
+        return edges
     if not high > low:
         low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, FEATURE_BINS + 1)
+    return np.linspace(low, high, bins + 1)
 
 
 def ratio_range(data: Histogram, template: Histogram) -> tuple[float, float]:

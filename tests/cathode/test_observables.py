@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from cathode.classifiers import load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.config import parse_config
 from cathode.errors import ConfigError
-from cathode.observables import AsRead, DijetSubstructure, Observables, create, kinds, register
+from cathode.observables import AsRead, DijetSubstructure, Observables, create, drawable, kinds, register
+from cathode.report.diagnostics import Diagnostics
 from cathode.scoring import Scorer
 from cathode.specification import specification
 from cathode.templates import Template
 
-from .toys import decisive, toy_events, toy_search
+from .toys import REGION, Discriminant, TrueGenerator, decisive, toy_events, toy_search
 
 
 def constituents(n: int, seed: int) -> FloatArray:
@@ -135,6 +137,40 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
         one, two = (load_classifier(folder) for folder in folders)
         np.testing.assert_array_equal(two.score(2 * other.x), one.score(other.x))
         assert (two.score(other.x) != one.score(other.x)).mean() > 0.5
+
+
+class Pairs(TrueGenerator):
+    """Pairs of jets that do not depend on the mass."""
+
+    def sample(self, context: Any, *, seed: int) -> Any:
+        return constituents(len(context), seed)
+
+
+class OfOneConstituent(Discriminant):
+    """Looks at the first constituent of the first jet."""
+
+    def fit(self, x: Any, y: Any, **settings: Any) -> Self:
+        return super().fit(x[:, 0, 0], y, **settings)
+
+    def score(self, x: Any) -> Any:
+        return super().score(x[:, 0, 0])
+
+
+def test_pairs_of_jets_are_drawn_as_their_substructure(tmp_path: Path) -> None:
+    events = toy_events(2_000, seed=73)
+    events = dataclasses.replace(events, x=constituents(len(events), 74), columns=("pt", "eta", "phi"))
+    search = toy_search(
+        generator=Pairs(), classifier=OfOneConstituent(), folds=2, background_efficiencies=(0.1,), closure=False
+    )
+    search.run(events, output=tmp_path)
+    drawn = Diagnostics.load(tmp_path / "diagnostics.npz")
+    assert drawn.columns == DIJET_SUBSTRUCTURE
+    selected = REGION.signal(events.mass) | REGION.sideband(events.mass)
+    np.testing.assert_array_equal(drawn.x, dijet_substructure(events.x[selected]))
+    assert drawn.template_x is not None
+    assert drawn.template_x.shape == (len(drawn.template_mass), len(DIJET_SUBSTRUCTURE))
+    # Single jets are neither: nothing is drawn of them.
+    assert drawable(events.x[:, :1]) is None
 
 
 def test_unknown_names_are_named() -> None:

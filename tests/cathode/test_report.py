@@ -300,6 +300,18 @@ def test_ratio_range_is_symmetric_for_closure_and_reaches_an_excess() -> None:
     assert ratio_range(flat.scaled(5.0), flat)[1] > 5
 
 
+@pytest.mark.parametrize("highest", [3, 30, 39, 40, 95])
+def test_whole_numbers_fall_into_bins_of_equally_many(highest: int) -> None:
+    numbers = np.arange(highest + 1.0)
+    edges = feature_edges(np.repeat(numbers, 9), numbers[2:])
+    content = np.histogram(numbers, edges)[0]
+    assert len(content) <= 40
+    # The last bin may reach beyond the highest number.
+    assert len(set(content[:-1])) == 1
+    assert content.sum() == highest + 1
+    assert content[0] == np.ceil((highest + 1) / 40)
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_chromium_shows_the_verdict_without_network_or_errors(page: Path, tmp_path: Path, result: SearchResult) -> None:
