@@ -18,6 +18,7 @@ from analysis.metrics.ranking import auc
 from cathode import observables
 from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
+from cathode.reweighting import Reweighting
 from cathode.validation import without_strips
 
 from .toys import REGION, Discriminant, TrueGenerator, decisive, fingerprints, prongs, toy_events, toy_search
@@ -42,6 +43,20 @@ class Elongation(observables.Observables):
         at = x[:, 0, :, 1] + 1j * x[:, 0, :, 2]
         found: FloatArray = np.abs(np.square(at - at.mean(axis=1, keepdims=True)).mean(axis=1, keepdims=True))
         return found
+
+
+@observables.register
+@dataclass(frozen=True)
+class Doubled(observables.Observables):
+    """Twice what was read."""
+
+    kind: ClassVar[str] = "toy_doubled"
+
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return columns
+
+    def compute(self, x: FloatArray) -> FloatArray:
+        return 2 * x
 
 
 @register
@@ -89,6 +104,30 @@ def test_a_search_gives_its_sidebands_without_the_strips() -> None:
     Learned.given.clear()
     search.validate(events)
     np.testing.assert_array_equal(Learned.given[0], given)
+
+
+class Undecided(Learned):
+    """Finds data and template equal."""
+
+    def score(self, x: Any) -> Array:
+        return np.full(len(x), 0.5)
+
+
+@pytest.mark.parametrize("closure", [False, True])
+def test_what_reweights_learns_from_the_same_events_once(closure: bool) -> None:
+    """By its own observables, for window and strips, and apart from the classifier of the search."""
+    events = toy_events(6_000, seed=92)
+    Learned.given.clear()
+    Learned.fitted.clear()
+    reweighting = Reweighting(classifier=Undecided(members=4), folds=2, observables=Doubled())
+    search = toy_search(reweighting=reweighting, classifier=Learned(members=3), folds=2, closure=closure)
+    search.run(events)
+    outside = without_strips(events, REGION, REGION.strips(fraction=0.5))
+    expected = [2 * outside.x, outside.x]
+    for given, x in zip(Learned.given, expected, strict=True):
+        np.testing.assert_array_equal(np.sort(fingerprints(given)), np.sort(fingerprints(x)))
+    # Weights of two folds, and two closures with two halves of each of them.
+    assert Learned.fitted.count(4) == 10 * (1 + closure)
 
 
 def test_a_classifier_without_pretraining_is_not_asked() -> None:
