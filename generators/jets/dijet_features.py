@@ -8,7 +8,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from generators.frame import under
 from generators.jets.four_momenta import FourMomenta, pair_mass, summed, width, wrapped
+from generators.jets.mass_quantiles import MassQuantiles
 
 #: Features of two jets, in this order.
 NAMES = (
@@ -16,7 +18,7 @@ NAMES = (
     "ln(m1/pT1)",
     "ln(m2/pT2)",
     "y1+y2",
-    "y1-y2",
+    "|y1-y2|",
     "phi2-phi1-pi",
     "ln(m12/mjj)",
     "n1",
@@ -26,43 +28,58 @@ NAMES = (
 #: Places of the numbers of constituents among them.
 COUNTS = (7, 8)
 
+#: Place of the difference of rapidities.
+_DIFFERENCE = 4
+
 #: A feature that varies less than this, relative to its size, is a constant.
 _CONSTANT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class DijetFeatures:
-    """Which of `NAMES` vary, and the values of those that do not.
+    """Which of `NAMES` vary, the values of those that do not, and how the difference of rapidities moves with the mass.
 
     All four-momenta scale with the mass, so the pair is known from ratios, angles and the ratio of its mass m12 to the
     m_jj of the ntuple, which is 1 unless constituents are missing. That fixes the pT of both: no event can disagree
-    with its mass. The azimuth of the pair carries nothing, and is drawn.
+    with its mass. The azimuth of the pair carries nothing, nor does the direction along the beam in which it looks:
+    both are drawn.
+
+    A threshold on pT ends the difference of rapidities where the mass says; it goes in as its normal score at its mass,
+    see `MassQuantiles`.
     """
 
     varying: Tensor
     constant: Tensor
+    difference: MassQuantiles
 
     @classmethod
-    def of(cls, jets: FourMomenta, counts: Tensor, mass: Tensor) -> Self:
-        """From training jets (N, 2), numbers of constituents (N, 2) and masses (N,)."""
+    def of(cls, jets: FourMomenta, counts: Tensor, mass: Tensor, weights: Tensor) -> Self:
+        """From training jets (N, 2), numbers of constituents (N, 2), masses (N,) and weights (N,)."""
         every = _every(jets, counts, mass)
         low, high = every.amin(dim=0), every.amax(dim=0)
         varying = (high - low) > _CONSTANT * torch.maximum(low.abs(), high.abs()).clamp_min(1)
-        return cls(varying, (low + high) / 2)
+        return cls(varying, (low + high) / 2, MassQuantiles.of(every[:, _DIFFERENCE], mass, weights))
 
     def columns(self, jets: FourMomenta, counts: Tensor, mass: Tensor) -> Tensor:
         """The features that vary, (N, D)."""
-        return _every(jets, counts, mass)[:, self.varying]
+        every = _every(jets, counts, mass)
+        if self.varying[_DIFFERENCE]:
+            every[:, _DIFFERENCE] = self.difference.scores(every[:, _DIFFERENCE], mass)
+        return every[:, self.varying]
 
-    def jets(self, columns: Tensor, mass: Tensor, turn: Tensor, points: int) -> tuple[FourMomenta, Tensor]:
+    def jets(self, columns: Tensor, mass: Tensor, laid: Tensor, points: int) -> tuple[FourMomenta, Tensor]:
         """Jets (N, 2) and numbers of constituents (N, 2) of at most `points`, at masses (N,).
 
-        `turn` (N,) in [0, 1) is the azimuth of the first jet over 2π.
+        `laid` (N, 2) in [0, 1) is the azimuth of the first jet over 2π, and whether the second jet has the larger
+        rapidity: where it is 1/2 or more.
         """
         every = self.constant.repeat(len(columns), 1)
         every[:, self.varying] = columns
+        if self.varying[_DIFFERENCE]:
+            every[:, _DIFFERENCE] = self.difference.values(every[:, _DIFFERENCE], mass)
+        every[:, _DIFFERENCE - 1 : _DIFFERENCE + 1] *= torch.where(laid[:, 1:] < 0.5, 1, -1)
         ratio, light1, light2, total, difference, opening, missing, *_ = every.unbind(1)
-        phi = wrapped(2 * torch.pi * turn)
+        phi = wrapped(2 * torch.pi * laid[:, 0])
         pt = torch.stack([torch.ones_like(ratio), ratio.exp()], dim=1)
         jets = FourMomenta(
             pt,
@@ -76,12 +93,13 @@ class DijetFeatures:
 
     def state(self) -> dict[str, Tensor]:
         """As named tensors."""
-        return {"varying": self.varying, "constant": self.constant}
+        moving = {f"difference.{key}": value for key, value in self.difference.state().items()}
+        return {"varying": self.varying, "constant": self.constant, **moving}
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> Self:
         """What `state` gave."""
-        return cls(state["varying"], state["constant"])
+        return cls(state["varying"], state["constant"], MassQuantiles(**under("difference.", state)))
 
 
 def jets_of(events: Tensor) -> tuple[FourMomenta, Tensor]:
@@ -102,12 +120,13 @@ def constituents_context(jets: FourMomenta, counts: Tensor, mass: Tensor) -> Ten
 def _every(jets: FourMomenta, counts: Tensor, mass: Tensor) -> Tensor:
     light = width(jets).log()
     n = counts.to(light.dtype)
+    difference = jets.y[:, 0] - jets.y[:, 1]
     parts = [
         (jets.pt[:, 1] / jets.pt[:, 0]).log(),
         light[:, 0],
         light[:, 1],
-        jets.y.sum(dim=1),
-        jets.y[:, 0] - jets.y[:, 1],
+        jets.y.sum(dim=1) * torch.where(difference < 0, -1, 1),
+        difference.abs(),
         wrapped(jets.phi[:, 1] - jets.phi[:, 0] - torch.pi),
         (pair_mass(*_pair(jets)) / mass).log(),
         n[:, 0],

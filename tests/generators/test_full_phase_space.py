@@ -158,13 +158,21 @@ def test_jets_come_back_from_their_features() -> None:
     x, c = dijets(500, seed=30)
     jets, n = jets_of(torch.as_tensor(x))
     mass = torch.as_tensor(c[:, 0])
-    features = DijetFeatures.of(jets, n, mass)
+    features = DijetFeatures.of(jets, n, mass, torch.ones(500).double())
     turn = torch.remainder(jets.phi[:, 0], 2 * torch.pi) / (2 * torch.pi)
-    back, counts = features.jets(features.columns(jets, n, mass), mass, turn, POINTS)
+    along = jets.y[:, 0] < jets.y[:, 1]
+    laid = torch.stack([turn, along.double() / 2], dim=1)
+    columns = features.columns(jets, n, mass)
+    back, counts = features.jets(columns, mass, laid, POINTS)
     for name in ("pt", "y", "mass"):
         assert torch.allclose(getattr(back, name), getattr(jets, name), rtol=1e-9, atol=1e-9)
     assert wrapped(back.phi - jets.phi).abs().max() < 1e-9
     assert torch.equal(counts, n)
+
+    # Mirror images have the same features, and all that is not a direction in common.
+    mirrored, _ = features.jets(columns, mass, torch.remainder(laid + 0.5, 1), POINTS)
+    assert torch.allclose(mirrored.y, -jets.y, atol=1e-9)
+    assert torch.allclose(features.columns(mirrored, n, mass), columns, atol=1e-9)
 
 
 def test_what_does_not_vary_is_no_feature() -> None:
@@ -173,10 +181,10 @@ def test_what_does_not_vary_is_no_feature() -> None:
     whole = x[:, :, :3]
     jets, n = jets_of(torch.as_tensor(whole))
     mass = torch.as_tensor(parts(whole)[1])
-    features = DijetFeatures.of(jets, n, mass)
+    features = DijetFeatures.of(jets, n, mass, torch.ones(500).double())
     # All have three constituents, and nothing of the mass is lost.
     assert features.varying.sum() == 6
-    back, counts = features.jets(features.columns(jets, n, mass), mass, torch.zeros(500), POINTS)
+    back, counts = features.jets(features.columns(jets, n, mass), mass, torch.zeros(500, 2), POINTS)
     assert torch.allclose(back.pt, jets.pt)
     assert (counts == 3).all()
 
