@@ -50,7 +50,7 @@ SIZES = ((30, 28), (64, 44), (150, 50))
 KINDS = ("epic_fm", "pc_jedi", "mdma_fm")
 #: The moving average has to forget the beginning within a short training too.
 TRAINING: dict[str, dict[str, Any]] = {
-    "epic_fm": {},
+    "epic_fm": {"ema_decay": 0.995},
     "autoregressive_cloud": {"learning_rate": 4e-3, "ema_decay": 0.995},
 }
 SPREAD = 0.4
@@ -212,7 +212,7 @@ def solvers(train: Jets, truth: Jets, steps: int, batch: int, most: int) -> dict
     if "cloud_consistency" not in kinds():
         return out
     what = {"kind": "cloud_consistency", "multiplicity": 0, "teacher": specification(4 * steps, batch)}
-    what["training"] = {"steps": 2 * steps, "batch_size": batch}
+    what["training"] = {**TRAINING["epic_fm"], "steps": 4 * steps, "batch_size": batch}
     student, seconds = fitted(what, train)
     out["distillation_s"] = seconds
     for number in (1, 2, 3):

@@ -28,7 +28,8 @@ from generators.training.settings import TrainingSettings
 class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["CloudConsistencySampler"]):
     """Clouds in few steps: any flow matching or diffusion of clouds, distilled (see `Distillation`). No density.
 
-    `multiplicity` is that of the student and of its teacher.
+    `multiplicity` is that of the student and of its teacher. After a short training one step is the best choice: where
+    noise is put back, a few constituents go far beyond those of the training.
     """
 
     kind: ClassVar[str] = "cloud_consistency"
@@ -36,7 +37,6 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
     teachers_named: ClassVar[str] = "'epic_fm', 'mdma_fm', 'epic_jedi' or 'pc_jedi'"
 
     teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "epic_fm"})
-    sampling_steps: int = 2
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             steps=5_000, batch_size=512, learning_rate=1e-3, weight_decay=0.0, clip=0.5, ema_decay=0.999
