@@ -46,7 +46,7 @@ class FullPhaseSpace:
 
     jets: dict[str, Any] = field(
         default_factory=lambda: {
-            "kind": "autoregressive_spline",
+            "kind": "flow_matching",
             "bijection": {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]},
         }
     )
