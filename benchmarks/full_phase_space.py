@@ -8,8 +8,8 @@ With a `--store` an interrupted benchmark goes on where it was, processes can sh
 run, with all seeds and injections, prints the medians.
 
 The folder holds `qcd_constituents.root` and `wprime_constituents.root`. Networks, region, folds and oversampling are
-those of `--config`, with the budgets `--steps` and `--epochs`. Per seed, a random half of the QCD events is the data;
-the other half is held out, and no search sees it.
+those of `--config`, with the budgets `--steps` of the constituents and `--epochs` of the search. Per seed, a random
+half of the QCD events is the data; the other half is held out, and no search sees it.
 
 * closure: a generator of constituents is trained on the sidebands of the data without the strips beside the window, and
   without signal, and reweighted as the configuration says. AUC in both strips together, of QCD of both halves against
@@ -58,7 +58,11 @@ EVALUATED = 1000
 QUICK = {"steps": 100, "epochs": 1, "seeds": [1], "injections": [300]}
 QUICK_EVENTS = 8000
 QUICK_SPLINE = {"kind": "autoregressive_spline", "training": {"steps": 200}}
-QUICK_JETS = QUICK_SPLINE | {"bijection": {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}}
+QUICK_JETS = {
+    "kind": "flow_matching",
+    "bijection": {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]},
+    "training": {"steps": 200},
+}
 
 
 def cpu() -> float:
@@ -111,6 +115,9 @@ def searches(arguments: argparse.Namespace, seed: int):
     spline = create(QUICK_SPLINE if arguments.quick else {"kind": "autoregressive_spline"})
     trees = BoostedTrees(members=5 if arguments.quick else 50)
     search = load_config(arguments.config, settings).search()
+    if arguments.quick and search.reweighting is not None:
+        short = dataclasses.replace(search.reweighting, classifier=search.classifier)
+        search = dataclasses.replace(search, reweighting=short)
     # Cuts of the search itself are not read here; this one exists in small samples too.
     search = dataclasses.replace(search, closure=False, background_efficiencies=(0.1,), workers=1, seed=seed)
     return search, dataclasses.replace(

@@ -113,7 +113,7 @@ def drawable(x: FloatArray) -> Observables | None:
     """What can be drawn of events x: feature vectors as they are, substructure of two jets, of other events nothing."""
     if x.ndim == 2:
         return AsRead()
-    return DijetSubstructure() if x.ndim == 4 and x.shape[1:2] == (2,) else None
+    return DijetSubstructure() if x.ndim == 4 and (x.shape[1], x.shape[3]) == (2, 3) else None
 
 
 def kinds() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from cathode.contexts import MassModel
 from cathode.crossfit import CrossFit
 from cathode.evaluation import Ranking, Shape
 from cathode.folder import MASS_MODEL
-from cathode.observables import drawable
+from cathode.observables import Observables, drawable
 from cathode.report.diagnostics import Diagnostics
 from cathode.scoring import Scorer, Scores, columns
 from cathode.templates import Template
@@ -51,7 +51,7 @@ def write_products(
         columns=() if shown is None else shown.names(selected.columns),
         mass=selected.mass,
         weights=selected.weights,
-        x=None if shown is None else shown.compute(selected.x),
+        x=None if shown is None else _where(scorer.region.signal(selected.mass), selected.x, shown),
         scores=scores.score,
         fold=scores.fold,
         truth=selected.truth,
@@ -68,6 +68,14 @@ def write_products(
         ranking=ranking.curve,
         idealised=ranking.idealised_curve,
     ).save(folder / DIAGNOSTICS)
+
+
+def _where(chosen: NDArray[np.bool_], x: FloatArray, shown: Observables) -> FloatArray:
+    """Observables of the chosen events, (N, D), NaN for the others: nothing is drawn of them, and they are many."""
+    computed = shown.compute(x[chosen])
+    every = np.full((len(x), computed.shape[1]), np.nan, computed.dtype)
+    every[chosen] = computed
+    return every
 
 
 def _curve(model: MassModel, events: Events) -> tuple[FloatArray, FloatArray, FloatArray]:

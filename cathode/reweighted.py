@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
+from cathode.classifiers.protocol import Monitor, Pretrainable
 from cathode.errors import TemplateError
+from cathode.folder import PRETRAINING
 from cathode.observables import Observables
+from cathode.progress import part
 from cathode.reweighting import Reweighting
+from cathode.seeds import spawned
 from cathode.templates import Sampler, Template, draw_at
 
 #: Template events per event of the sidebands from which weights are learned.
 _COPIES = 2
+#: Part of the work that is done when a classifier has been pretrained.
+_LESSON = 0.2
 #: Tries that an event gets, over those that it needs on average where the generator is right.
 _PATIENCE = 10
 #: Fractions of events that no try may leave without a warning, and without an error.
@@ -118,6 +124,9 @@ def fit_reweighted(
     `observables` are those of the search, for a reweighting that has none of its own. One seed is for the template that
     is drawn at the masses of the data, one for the fit; `folder` and `progress` are those of `Reweighting.fit`.
 
+    A classifier that can learn from unlabelled events (`Pretrainable`) is given a template drawn for nothing else: had
+    it seen the data, or the template, that it is to tell apart, it could do so by what it remembers.
+
     Raises
     ------
     TooFewEventsError
@@ -125,14 +134,29 @@ def fit_reweighted(
     TemplateError
         If a tenth of the events would never be kept, as far as the sidebands tell.
     """
-    observables = reweighting.observables or observables
-    drawn = observables.of_template(draw_at(generator, _masses(sideband), seed=seeds[0]))
+    observables, masses = reweighting.observables or observables, _masses(sideband)
+    fresh, lesson = copy.deepcopy(reweighting), None
+    if isinstance(fresh.classifier, Pretrainable):
+        lesson = spawned(seeds[0], 2)
+        unlabelled = observables.of_template(draw_at(generator, masses, seed=lesson[0] >> 1))
+        fresh.classifier = fresh.classifier.pretrained(
+            fresh.asked(unlabelled),
+            seed=lesson[1] >> 1,
+            folder=None if folder is None else folder / PRETRAINING,
+            monitor=_fraction(part(progress, 0.0, _LESSON)),
+        )
+    drawn = observables.of_template(draw_at(generator, masses, seed=seeds[0]))
     seen = observables.of_events(sideband)
-    fitted = copy.deepcopy(reweighting).fit(seen, drawn, seed=seeds[1], folder=folder, progress=progress)
+    rest = progress if lesson is None else part(progress, _LESSON, 1 - _LESSON)
+    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, progress=rest)
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
     found._refuse((1 - fitted.diagnostics_.weights.mean / fitted.clip) ** found.tries)
     return found
+
+
+def _fraction(progress: Callable[[float], None] | None) -> Monitor | None:
+    return None if progress is None else lambda done, total: progress(done / total)
 
 
 def _masses(events: Events) -> FloatArray:

@@ -126,9 +126,9 @@ class Reweighting:
         self.require(data)
         self._refuse_few("template", len(template) // (2 * self.folds))
         streams = np.random.SeedSequence(seed).generate_state(3, np.uint64).tolist()
-        of_data = Sample(_with_mass(data.x, data.mass), data.weights, fold_of(data.ids, self.folds))
+        of_data = Sample(self.asked(data), data.weights, fold_of(data.ids, self.folds))
         of_template = Sample(
-            _with_mass(template.x, template.mass),
+            self.asked(template),
             np.ones(len(template)),
             template_folds(len(template), self.folds, seed=streams[0]),
         )
@@ -195,6 +195,11 @@ class Reweighting:
         """Cut density ratios (T,) between 1/`clip` and `clip`: the weights before they are scaled to a mean of one."""
         return self._ratios(template).clip(1 / self.clip, self.clip)
 
+    @staticmethod
+    def asked(events: Events | Template) -> FloatArray:
+        """What the classifier is asked about: feature vectors (N, D) with the mass beside them, other events as is."""
+        return np.column_stack([events.x, events.mass]) if events.x.ndim == 2 else events.x
+
     def require(self, data: Events) -> None:
         """Refuse sideband data of which `fit` would find too few in a fold; see there."""
         places = 2 * fold_of(data.ids, self.folds) + _halves(data)
@@ -238,7 +243,7 @@ class Reweighting:
     def _ratios(self, template: Template) -> NDArray[np.float64]:
         if not hasattr(self, "cross_fit_"):
             raise NotFittedError("Reweighting has not been fitted; call fit with data and template of the sidebands.")
-        x = _with_mass(template.x, template.mass)
+        x = self.asked(template)
         ratios: NDArray[np.float64] = np.mean([_odds(c.score(x)) for c in self.cross_fit_.classifiers], axis=0)
         return ratios
 
@@ -277,11 +282,6 @@ def _read_closure(path: Path) -> Measured:
 def _halves(data: Events) -> NDArray[np.int64]:
     """Which half of its fold an event of the data is in when the closure is tested, (N,)."""
     return fold_of(data.ids, 2, salt=1)
-
-
-def _with_mass(x: FloatArray, mass: FloatArray) -> FloatArray:
-    """Feature vectors (N, D) with the mass as last column; other events as they are."""
-    return np.column_stack([x, mass]) if x.ndim == 2 else x
 
 
 def _odds(probability: FloatArray) -> NDArray[np.float64]:

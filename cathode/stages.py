@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from cathode.classifiers import WeakClassifier
 from cathode.classifiers.protocol import Pretrainable
 from cathode.crossfit import CrossFit, Sample, cross_fit
 from cathode.folder import CLASSIFIERS, PRETRAINING, REWEIGHTING, TEMPLATE, RunFolder
-from cathode.observables import AsRead, Observables
 from cathode.progress import Progress
 from cathode.region import Interval
 from cathode.reweighted import fit_reweighted
@@ -33,7 +31,6 @@ class Stages:
     search: Search
     folder: RunFolder
     say: Progress
-    _known: dict[str, WeakClassifier] = field(default_factory=dict, init=False)
 
     @cached_property
     def seeds(self) -> Seeds:
@@ -77,7 +74,15 @@ class Stages:
 
     def pretrained(self, seen: Events) -> WeakClassifier:
         """The classifier after what it can learn from sideband events that it is not asked about, here or in strips."""
-        return self._taught(self.search.classifier, AsRead(), seen, PRETRAINING, PRETRAINING)
+        classifier = self.search.classifier
+        if not isinstance(classifier, Pretrainable):
+            return classifier
+        return classifier.pretrained(
+            without_strips(seen, self.search.region, self.strips).x,
+            seed=self.seeds(PRETRAINING),
+            folder=self.folder.at(PRETRAINING),
+            monitor=lambda done, total: self.say(PRETRAINING, done, total),
+        )
 
     def classified(self, classifier: WeakClassifier, data: Sample, template: Sample) -> CrossFit:
         """Data against template in the window, held out by fold."""
@@ -126,12 +131,8 @@ class Stages:
         if self.search.reweighting is None:
             return generator
         drawing, fitting = self.seeds.many(name, 2)
-        wanted = self.search.reweighting
-        observables = wanted.observables or self.search.observables
-        lesson = f"{REWEIGHTING} {PRETRAINING}", f"{REWEIGHTING}_{PRETRAINING}"
-        classifier = self._taught(wanted.classifier, observables, sideband, *lesson)
         return fit_reweighted(
-            dataclasses.replace(wanted, classifier=classifier),
+            self.search.reweighting,
             generator,
             self.search.observables,
             sideband,
@@ -139,21 +140,6 @@ class Stages:
             folder=self.folder.at(place),
             progress=self._fraction(name),
         )
-
-    def _taught(
-        self, classifier: WeakClassifier, observables: Observables, sideband: Events, name: str, place: str
-    ) -> WeakClassifier:
-        """A classifier after its pretraining, if it has one, by sideband events outside of strips; once per name."""
-        if not isinstance(classifier, Pretrainable):
-            return classifier
-        if name not in self._known:
-            self._known[name] = classifier.pretrained(
-                observables.of_events(without_strips(sideband, self.search.region, self.strips)).x,
-                seed=self.seeds(name),
-                folder=self.folder.at(place),
-                monitor=lambda done, total: self.say(name, done, total),
-            )
-        return self._known[name]
 
     @property
     def _epochs(self) -> Monitor:

@@ -58,6 +58,8 @@ class SubstructureRegression:
         """
         if isinstance(given, SubstructureRegression):
             return given
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"pretraining: {given!r} is no mapping with the keys observables, steps.")
         refuse_unknown(cls, given, "pretraining")
         return cls(**given)
 

@@ -74,7 +74,10 @@ class WeakClassifier(Protocol):
 
 @runtime_checkable
 class Pretrainable(WeakClassifier, Protocol):
-    """Can learn from unlabelled events before it is asked about data and template; a search gives it its sidebands."""
+    """Can learn from unlabelled events before it is asked about data and template.
+
+    A search gives it its sidebands without the strips of the strip test, and a reweighting events of the template.
+    """
 
     def pretrained(
         self,

@@ -48,7 +48,7 @@ class Diagnostics:
     ----------
     columns : names of the D features that are drawn: those of the classifier, or substructure of its constituents.
     mass, weights : (N,) all selected events, mass in GeV.
-    x : (N, D) their features.
+    x : (N, D) their features in the signal region, NaN outside of it.
     scores : (N,) held-out scores, NaN where an event has none.
     fold : (N,) fold of each event.
     truth : (N,) True for signal, where the truth is known.

@@ -48,7 +48,7 @@ def mass_edges(mass: Array, window: tuple[float, float]) -> Array:
 
 
 def feature_edges(*samples: Array, bins: int = FEATURE_BINS) -> Array:
-    """Equal bins between the far quantiles of all samples together; around whole numbers, where there are no others."""
+    """Equal bins between the far quantiles of all samples; if all values are whole, equally many numbers in each."""
     low = min(float(np.quantile(s, 0.001)) for s in samples if len(s))
     high = max(float(np.quantile(s, 0.999)) for s in samples if len(s))
     if all((s == np.round(s)).all() for s in samples):

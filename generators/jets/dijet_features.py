@@ -17,7 +17,7 @@ NAMES = (
     "ln(pT2/pT1)",
     "ln(m1/pT1)",
     "ln(m2/pT2)",
-    "y1+y2",
+    "(y1+y2) sign(y1-y2)",
     "|y1-y2|",
     "phi2-phi1-pi",
     "ln(m12/mjj)",
@@ -41,8 +41,8 @@ class DijetFeatures:
 
     All four-momenta scale with the mass, so the pair is known from ratios, angles and the ratio of its mass m12 to the
     m_jj of the ntuple, which is 1 unless constituents are missing. That fixes the pT of both: no event can disagree
-    with its mass. The azimuth of the pair carries nothing, nor does the direction along the beam in which it looks:
-    both are drawn.
+    with its mass. This takes beams and detector to be the same from both sides and all around: the azimuth of the pair
+    and the direction along the beam in which it looks are drawn.
 
     A threshold on pT ends the difference of rapidities where the mass says; it goes in as its normal score at its mass,
     see `MassQuantiles`.
@@ -76,6 +76,7 @@ class DijetFeatures:
         every = self.constant.repeat(len(columns), 1)
         every[:, self.varying] = columns
         if self.varying[_DIFFERENCE]:
+            # A little below zero is the mirror image of a little above it.
             every[:, _DIFFERENCE] = self.difference.values(every[:, _DIFFERENCE], mass)
         every[:, _DIFFERENCE - 1 : _DIFFERENCE + 1] *= torch.where(laid[:, 1:] < 0.5, 1, -1)
         ratio, light1, light2, total, difference, opening, missing, *_ = every.unbind(1)

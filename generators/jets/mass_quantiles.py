@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -15,25 +16,34 @@ from generators.bijections.smooth import least_squares, polynomials
 #: Probabilities of the quantiles that are followed, denser where a distribution may end.
 _LEVELS = (0.002, 0.01, *np.linspace(0.03, 0.97, 20).tolist(), 0.99, 0.998)
 
-#: Events of a bin of mass at least, and bins at least and at most.
-_EVENTS, _FEWEST, _MOST = 200, 3, 14
+#: The score beyond the outermost of them that lies as far out again as they do from the median.
+_OUTERMOST = 6.0
 
-#: Order of the polynomials: higher ones follow the sidebands better, and go astray in the window.
-_ORDER = 2
+#: Effective events of a bin of mass, bins at least and at most, and at least on either side of the window.
+_EVENTS, _FEWEST, _MOST, _BESIDE = 200, 3, 14, 2
+
+#: A gap between masses is the window if it is this part of their range.
+_WINDOW = 0.05
+
+#: Order of the polynomials: lower ones miss a threshold, higher ones go astray in the window.
+_ORDER = 3
 
 #: Neighbouring quantiles are this far apart at least, relative to the range of the feature.
-_APART = 1e-6
+_APART = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class MassQuantiles:
-    """z = Φ⁻¹(F(x | m)) of a feature x at its mass m, linear between quantiles and beyond the last ones.
+    """z = Φ⁻¹(F(x | m)) of a continuous feature x at its mass m in GeV, linear between quantiles and beyond the last.
 
     A density with an edge that moves with the mass is hard to interpolate: halfway between two sidebands a network
-    mixes both edges. Quantiles are easy. They are read off in bins of mass; the lowest one and the logarithms of the
-    distances between neighbours are polynomials of the logarithm of the mass, so that no two of them ever cross, and
-    keep the values that they have in the outermost bins beyond these. In between this is the morphing of Read (Nucl.
-    Instrum. Meth. A 425 (1999) 357), and z is nearly standard normal at every mass.
+    mixes both edges. Quantiles are easy. They are read off in bins of mass, none of which reaches across the window;
+    the lowest one and the logarithms of the distances between neighbours are polynomials of the logarithm of the mass,
+    so that no two of them ever cross, and keep the values that they have in the outermost bins beyond these. In
+    between this is the morphing of Read (Nucl. Instrum. Meth. A 425 (1999) 357). z is about standard normal in the
+    window too; what is not is left to the density that is learned of it.
+
+    `low` and `high` (1,) are the masses of the outermost bins, `lowest` (K,) and `distances` (K, Q − 1) coefficients.
     """
 
     low: Tensor
@@ -47,13 +57,8 @@ class MassQuantiles:
         used = weights > 0
         order = torch.argsort(mass[used])
         x, mass, weights = (values[used][order] for values in (x, mass, weights))
-        bins = min(max(len(x) // _EVENTS, _FEWEST), _MOST)
-        of_bin = (_middles(weights) * bins).long()
         centres, quantiles = [], []
-        for index in range(bins):
-            rows = of_bin == index
-            if not rows.any():
-                continue
+        for rows in _bins(mass, weights):
             centres.append((weights[rows] @ mass[rows]) / weights[rows].sum())
             quantiles.append(_quantiles(x[rows], weights[rows]))
         # Beyond the outermost bins polynomials would go astray.
@@ -67,7 +72,7 @@ class MassQuantiles:
     def scores(self, x: Tensor, mass: Tensor) -> Tensor:
         """Normal scores z (N,) of x (N,) at masses (N,)."""
         knots, z = self._knots(mass), _scores(x)
-        left = _segment(torch.searchsorted(knots, x[:, None].contiguous()))
+        left = _segment(torch.searchsorted(knots, x[:, None].contiguous()), knots)
         start, end = knots.gather(1, left)[:, 0], knots.gather(1, left + 1)[:, 0]
         below, above = z[left[:, 0]], z[left[:, 0] + 1]
         return below + (x - start) / (end - start) * (above - below)
@@ -75,7 +80,7 @@ class MassQuantiles:
     def values(self, z: Tensor, mass: Tensor) -> Tensor:
         """The x (N,) with scores z (N,) at masses (N,), the inverse of `scores`."""
         knots, known = self._knots(mass), _scores(z)
-        left = _segment(torch.searchsorted(known, z.contiguous())[:, None])
+        left = _segment(torch.searchsorted(known, z.contiguous())[:, None], knots)
         start, end = knots.gather(1, left)[:, 0], knots.gather(1, left + 1)[:, 0]
         below, above = known[left[:, 0]], known[left[:, 0] + 1]
         return start + (z - below) / (above - below) * (end - start)
@@ -85,13 +90,36 @@ class MassQuantiles:
         return dict(vars(self))
 
     def _knots(self, mass: Tensor) -> Tensor:
-        """The quantiles (N, K) at masses (N,), ascending."""
+        """The quantiles (N, Q + 2) at masses (N,), ascending, and one beyond them on either side."""
         basis = polynomials(mass[:, None], self.low, self.high, _ORDER)
-        return torch.cat([(basis @ self.lowest)[:, None], (basis @ self.distances).exp()], dim=1).cumsum(dim=1)
+        knots = torch.cat([(basis @ self.lowest)[:, None], (basis @ self.distances).exp()], dim=1).cumsum(dim=1)
+        middle = knots[:, [len(_LEVELS) // 2]]
+        first, last = knots[:, :1], knots[:, -1:]
+        return torch.cat([2 * first - middle, knots, 2 * last - middle], dim=1)
+
+
+def _bins(mass: Tensor, weights: Tensor) -> list[slice]:
+    """Slices of ascending masses (N,) with about equal weight, none of them on both sides of the window."""
+    effective = float(weights.sum().square() / weights.square().sum())
+    bins = min(max(int(effective / _EVENTS), _FEWEST), _MOST)
+    gaps = mass.diff()
+    cut = int(gaps.argmax()) + 1
+    fewest = _BESIDE * _BESIDE
+    if float(gaps.max()) < _WINDOW * float(mass[-1] - mass[0]) or min(cut, len(mass) - cut) < fewest:
+        return _equal(weights, 0, bins)
+    below = round(bins * float(weights[:cut].sum() / weights.sum()))
+    below = min(max(below, _BESIDE), max(bins - _BESIDE, _BESIDE))
+    return _equal(weights[:cut], 0, below) + _equal(weights[cut:], cut, max(bins - below, _BESIDE))
+
+
+def _equal(weights: Tensor, start: int, bins: int) -> list[slice]:
+    """So many slices of equal weight, from an index on; fewer where single events weigh more."""
+    edges = torch.searchsorted(_middles(weights), torch.arange(bins + 1, dtype=weights.dtype) / bins).tolist()
+    return [slice(start + low, start + high) for low, high in pairwise(edges) if high > low]
 
 
 def _quantiles(x: Tensor, weights: Tensor) -> Tensor:
-    """Weighted quantiles (K,) of x (N,)."""
+    """Weighted quantiles (Q,) of x (N,)."""
     order = torch.argsort(x)
     return x.new_tensor(np.interp(_LEVELS, _middles(weights[order]).numpy(), x[order].numpy()))
 
@@ -102,10 +130,11 @@ def _middles(weights: Tensor) -> Tensor:
 
 
 def _scores(like: Tensor) -> Tensor:
-    """Normal scores (K,) of the levels."""
-    return math.sqrt(2) * torch.erfinv(2 * like.new_tensor(_LEVELS) - 1)
+    """Normal scores (Q + 2,) of the levels and of what lies beyond."""
+    z = math.sqrt(2) * torch.erfinv(2 * like.new_tensor(_LEVELS) - 1)
+    return torch.cat([z.new_tensor([-_OUTERMOST]), z, z.new_tensor([_OUTERMOST])])
 
 
-def _segment(right: Tensor) -> Tensor:
+def _segment(right: Tensor, knots: Tensor) -> Tensor:
     """Index of the left end of the segment for an insertion point; the outermost segments go on for ever."""
-    return (right - 1).clamp(0, len(_LEVELS) - 2)
+    return (right - 1).clamp(0, knots.shape[1] - 2)

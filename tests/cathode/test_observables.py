@@ -165,12 +165,15 @@ def test_pairs_of_jets_are_drawn_as_their_substructure(tmp_path: Path) -> None:
     search.run(events, output=tmp_path)
     drawn = Diagnostics.load(tmp_path / "diagnostics.npz")
     assert drawn.columns == DIJET_SUBSTRUCTURE
-    selected = REGION.signal(events.mass) | REGION.sideband(events.mass)
-    np.testing.assert_array_equal(drawn.x, dijet_substructure(events.x[selected]))
+    assert drawn.x is not None
+    inside = REGION.signal(drawn.mass)
+    np.testing.assert_array_equal(drawn.x[inside], dijet_substructure(events.x[REGION.signal(events.mass)]))
+    assert np.isnan(drawn.x[~inside]).all()
     assert drawn.template_x is not None
     assert drawn.template_x.shape == (len(drawn.template_mass), len(DIJET_SUBSTRUCTURE))
-    # Single jets are neither: nothing is drawn of them.
+    # Single jets are neither, nor are constituents with more than momenta: nothing is drawn of them.
     assert drawable(events.x[:, :1]) is None
+    assert drawable(np.concatenate([events.x, events.x[..., :1]], axis=3)) is None
 
 
 def test_unknown_names_are_named() -> None:
