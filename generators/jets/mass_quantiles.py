@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -19,8 +18,8 @@ _LEVELS = (0.002, 0.01, *np.linspace(0.03, 0.97, 20).tolist(), 0.99, 0.998)
 #: The score beyond the outermost of them that lies as far out again as they do from the median.
 _OUTERMOST = 6.0
 
-#: Effective events of a bin of mass, bins at least and at most, and at least on either side of the window.
-_EVENTS, _FEWEST, _MOST, _BESIDE = 200, 3, 14, 2
+#: Effective events of a bin of mass, bins at most, and at least on either side of the window.
+_EVENTS, _MOST, _BESIDE = 200, 14, 2
 
 #: A gap between masses is the window if it is this part of their range.
 _WINDOW = 0.05
@@ -66,24 +65,19 @@ class MassQuantiles:
         basis = polynomials(torch.stack(centres)[:, None], low, high, _ORDER)
         at = torch.stack(quantiles)
         equal = at.new_full((len(at),), 1 / len(at))
-        apart = at.diff(dim=1).clamp(min=_APART * float(x.max() - x.min())).log()
+        least = max(_APART * float(x.max() - x.min()), torch.finfo(x.dtype).tiny)
+        apart = at.diff(dim=1).clamp(min=least).log()
         return cls(low, high, least_squares(basis, at[:, 0], equal), least_squares(basis, apart, equal))
 
     def scores(self, x: Tensor, mass: Tensor) -> Tensor:
         """Normal scores z (N,) of x (N,) at masses (N,)."""
-        knots, z = self._knots(mass), _scores(x)
-        left = _segment(torch.searchsorted(knots, x[:, None].contiguous()), knots)
-        start, end = knots.gather(1, left)[:, 0], knots.gather(1, left + 1)[:, 0]
-        below, above = z[left[:, 0]], z[left[:, 0] + 1]
-        return below + (x - start) / (end - start) * (above - below)
+        knots = self._knots(mass)
+        return _along(x, knots, _scores(x).expand_as(knots))
 
     def values(self, z: Tensor, mass: Tensor) -> Tensor:
         """The x (N,) with scores z (N,) at masses (N,), the inverse of `scores`."""
-        knots, known = self._knots(mass), _scores(z)
-        left = _segment(torch.searchsorted(known, z.contiguous())[:, None], knots)
-        start, end = knots.gather(1, left)[:, 0], knots.gather(1, left + 1)[:, 0]
-        below, above = known[left[:, 0]], known[left[:, 0] + 1]
-        return start + (z - below) / (above - below) * (end - start)
+        knots = self._knots(mass)
+        return _along(z, _scores(z).expand_as(knots), knots)
 
     def state(self) -> dict[str, Tensor]:
         """As named tensors."""
@@ -101,15 +95,15 @@ class MassQuantiles:
 def _bins(mass: Tensor, weights: Tensor) -> list[slice]:
     """Slices of ascending masses (N,) with about equal weight, none of them on both sides of the window."""
     effective = float(weights.sum().square() / weights.square().sum())
-    bins = min(max(int(effective / _EVENTS), _FEWEST), _MOST)
-    gaps = mass.diff()
-    cut = int(gaps.argmax()) + 1
-    fewest = _BESIDE * _BESIDE
-    if float(gaps.max()) < _WINDOW * float(mass[-1] - mass[0]) or min(cut, len(mass) - cut) < fewest:
+    bins = min(max(int(effective / _EVENTS), 2 * _BESIDE), _MOST)
+    # What lies above the gap has to fill its bins: a few far events are no sideband.
+    between = mass[_BESIDE : len(mass) - _BESIDE].diff()
+    if len(between) == 0 or float(between.max()) < _WINDOW * float(mass[-1] - mass[0]):
         return _equal(weights, 0, bins)
-    below = round(bins * float(weights[:cut].sum() / weights.sum()))
-    below = min(max(below, _BESIDE), max(bins - _BESIDE, _BESIDE))
-    return _equal(weights[:cut], 0, below) + _equal(weights[cut:], cut, max(bins - below, _BESIDE))
+    cut = _BESIDE + int(between.argmax()) + 1
+    share = float(weights[:cut].sum() / weights.sum())
+    below = min(max(round(bins * share), _BESIDE), bins - _BESIDE)
+    return _equal(weights[:cut], 0, below) + _equal(weights[cut:], cut, bins - below)
 
 
 def _equal(weights: Tensor, start: int, bins: int) -> list[slice]:
@@ -131,10 +125,12 @@ def _middles(weights: Tensor) -> Tensor:
 
 def _scores(like: Tensor) -> Tensor:
     """Normal scores (Q + 2,) of the levels and of what lies beyond."""
-    z = math.sqrt(2) * torch.erfinv(2 * like.new_tensor(_LEVELS) - 1)
+    z = torch.special.ndtri(like.new_tensor(_LEVELS))
     return torch.cat([z.new_tensor([-_OUTERMOST]), z, z.new_tensor([_OUTERMOST])])
 
 
-def _segment(right: Tensor, knots: Tensor) -> Tensor:
-    """Index of the left end of the segment for an insertion point; the outermost segments go on for ever."""
-    return (right - 1).clamp(0, knots.shape[1] - 2)
+def _along(at: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Points (N,) moved by the line through knots from `start` to `end` (N, K); its last segments go on for ever."""
+    left = (torch.searchsorted(start.contiguous(), at[:, None].contiguous()) - 1).clamp(0, start.shape[1] - 2)
+    below, above, low, high = (knots.gather(1, left + i)[:, 0] for knots in (start, end) for i in (0, 1))
+    return low + (at - below) / (above - below) * (high - low)
