@@ -135,20 +135,19 @@ def fit_reweighted(
         If a tenth of the events would never be kept, as far as the sidebands tell.
     """
     observables, masses = reweighting.observables or observables, _masses(sideband)
-    fresh, lesson = copy.deepcopy(reweighting), None
+    fresh = copy.deepcopy(reweighting)
     if isinstance(fresh.classifier, Pretrainable):
-        lesson = spawned(seeds[0], 2)
-        unlabelled = observables.of_template(draw_at(generator, masses, seed=lesson[0] >> 1))
+        drawing, learning = (seed >> 1 for seed in spawned(seeds[0], 2))
         fresh.classifier = fresh.classifier.pretrained(
-            fresh.asked(unlabelled),
-            seed=lesson[1] >> 1,
+            fresh.asked(observables.of_template(draw_at(generator, masses, seed=drawing))),
+            seed=learning,
             folder=None if folder is None else folder / PRETRAINING,
             monitor=_fraction(part(progress, 0.0, _LESSON)),
         )
+        progress = part(progress, _LESSON, 1 - _LESSON)
     drawn = observables.of_template(draw_at(generator, masses, seed=seeds[0]))
     seen = observables.of_events(sideband)
-    rest = progress if lesson is None else part(progress, _LESSON, 1 - _LESSON)
-    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, progress=rest)
+    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, progress=progress)
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
     found._refuse((1 - fitted.diagnostics_.weights.mean / fitted.clip) ** found.tries)

@@ -125,7 +125,7 @@ def test_what_reweights_learns_from_events_that_it_is_not_asked_about(closure: b
     events = toy_events(6_000, seed=92)
     Learned.given.clear()
     Learned.fitted.clear()
-    reweighting = Reweighting(classifier=Undecided(members=4, remember=True), folds=2, observables=Doubled())
+    reweighting = Reweighting(classifier=Undecided(members=4), folds=2, observables=Doubled())
     search = toy_search(reweighting=reweighting, classifier=Learned(members=3), folds=2, closure=closure)
     Undecided.asked.clear()
     search.run(events)
@@ -135,6 +135,7 @@ def test_what_reweights_learns_from_events_that_it_is_not_asked_about(closure: b
     for x in lessons:
         # The mass is the last column, as in what it is asked about.
         assert 2500 < np.median(x[:, -1]) < 6000
+        assert x[:, 0].std() == pytest.approx(2 * events.x[:, 0].std(), rel=0.1)
         assert not np.isin(fingerprints(x), known).any()
     # Weights of two folds, and two closures with two halves of each of them.
     assert Learned.fitted.count(4) == 10 * (1 + closure)
