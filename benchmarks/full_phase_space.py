@@ -58,11 +58,6 @@ EVALUATED = 1000
 QUICK = {"steps": 100, "epochs": 1, "seeds": [1], "injections": [300]}
 QUICK_EVENTS = 8000
 QUICK_SPLINE = {"kind": "autoregressive_spline", "training": {"steps": 200}}
-QUICK_JETS = {
-    "kind": "flow_matching",
-    "bijection": {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]},
-    "training": {"steps": 200},
-}
 
 
 def cpu() -> float:
@@ -110,7 +105,8 @@ def searches(arguments: argparse.Namespace, seed: int):
     settings: dict[str, Any] = {"classifier.epochs": arguments.epochs}
     settings["template.generator.constituents.training.steps"] = arguments.steps
     if arguments.quick:
-        settings["template.generator.jets"] = QUICK_JETS
+        jets = create({"kind": "full_phase_space"}).jets
+        settings["template.generator.jets"] = {**jets, "training": {**jets["training"], "steps": 200}}
         settings["classifier.pretraining.steps"] = arguments.steps
     spline = create(QUICK_SPLINE if arguments.quick else {"kind": "autoregressive_spline"})
     trees = BoostedTrees(members=5 if arguments.quick else 50)
