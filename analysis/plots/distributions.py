@@ -53,9 +53,10 @@ def template_against_data(
         main.set_ylim(bottom=0)
     main.set_ylabel("Events / bin")
     main.set_title(title)
-    headroom(main, 0.1)
+    # A row of the legend, wherever the distribution is high.
+    headroom(main, 0.15)
     handles, labels = main.get_legend_handles_labels()
-    main.legend(handles[::-1], labels[::-1], loc="best")
+    main.legend(handles[::-1], labels[::-1], loc="best", ncols=2)
 
     filled = template > 0
     ratio = np.divide(data, template, out=np.full(len(data), np.nan), where=filled)
