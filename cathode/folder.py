@@ -27,6 +27,11 @@ _UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?|\..+\.writing")
 _PACKAGES = ("cathode-hep", "torch", "nflows", "scikit-learn", "numpy", "scipy", "uproot", "awkward", "iminuit")
 
 
+def step(name: str, number: int, by: str = "_") -> str:
+    """Name of one of several alike: the first (0) has it alone, then come name_2, name_3."""
+    return name if number == 0 else f"{name}{by}{number + 1}"
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A folder that belongs to one search, or no folder at all.

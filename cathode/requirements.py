@@ -38,12 +38,12 @@ def require(events: Events, search: Search) -> None:
     _require_folds(
         events[signal], search.folds, search.oversampling, search.background_efficiencies, "the signal region"
     )
-    if search.reweighting is not None:
-        search.reweighting.require(events[sideband])
+    for reweighting in search.reweightings:
+        reweighting.require(events[sideband])
     if search.closure:
         strips = region.strips(fraction=search.strip_fraction)
-        if search.reweighting is not None:
-            search.reweighting.require(without_strips(events, region, strips))
+        for reweighting in search.reweightings:
+            reweighting.require(without_strips(events, region, strips))
         require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
 
 

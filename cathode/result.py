@@ -108,16 +108,17 @@ class Training:
 
 @dataclass(frozen=True)
 class ReweightingSummary:
-    """What sideband reweighting did to one template; `stage` says to which ("template", "validation").
+    """What one sideband reweighting did to one template; `stage` says to which ("template", "validation").
 
     Attributes
     ----------
+    step : which of several it is, from 1; each corrects what those before it left.
     auc_before, auc_before_error, auc_after, auc_after_error : closure in the sidebands, held out; 0.5 is perfect.
     unreached : fraction of the sideband data where the template is too thin for any weight.
     events, effective_sample_size, largest, clipped : the sideband template and its weights; the largest in units of the
         mean.
-    drawn, proposed, exhausted : events of the template, draws of the generator that they took, and events that were
-        never kept.
+    drawn, proposed, exhausted : events that were drawn (of the last step, the template), draws of what is reweighted
+        that they took, and events that were never kept.
     warnings : in plain words.
     """
 
@@ -135,6 +136,7 @@ class ReweightingSummary:
     proposed: int
     exhausted: int
     warnings: tuple[str, ...] = ()
+    step: int = 1
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,11 @@ class Reweighted:
                 "template hardly goes where the data lie. Train the generator longer, use another one, or search "
                 "without reweighting."
             )
+
+
+def steps(sampler: Any) -> tuple[Reweighted, ...]:
+    """All reweightings in a sampler, in the order in which they are applied."""
+    return (*steps(sampler.generator), sampler) if isinstance(sampler, Reweighted) else ()
 
 
 def fit_reweighted(

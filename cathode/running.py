@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.atomic import write_text
 from cathode.config import AnalysisConfig, load_config
 from cathode.errors import ConfigError, RunFolderError
-from cathode.folder import IDENTITY, MASS_MODEL, REWEIGHTING, TEMPLATE, RunFolder
+from cathode.folder import IDENTITY, MASS_MODEL, REWEIGHTING, TEMPLATE, RunFolder, step
 from cathode.progress import Progress
 from cathode.result import SearchResult
 
@@ -124,8 +124,8 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
         search.region.check(events.mass)
         run_folder = RunFolder.claim(folder, search.fingerprint(events), search.settings())
         sideband = events[search.region.sideband(events.mass)]
-        if search.reweighting is not None:
-            search.reweighting.require(sideband)
+        for reweighting in search.reweightings:
+            reweighting.require(sideband)
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
@@ -169,12 +169,13 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
 
     identity = folder / IDENTITY
     settings = json.loads(identity.read_text(encoding="utf-8"))["settings"] if identity.exists() else {}
-    chosen = settings.get("reweighting")
-    if chosen is None:
-        return generator
-    fitted = Reweighting.load(folder / REWEIGHTING, folds=chosen["folds"], clip=chosen["clip"])
-    seen = chosen.get("observables") or settings["observables"]
-    return Reweighted(generator=generator, reweighting=fitted, observables=create(seen))
+    chosen = settings.get("reweighting", [])
+    sampler = generator
+    for number, each in enumerate(chosen if isinstance(chosen, list) else [chosen]):
+        fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
+        seen = each.get("observables") or settings["observables"]
+        sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))
+    return sampler
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,7 +60,8 @@ class Search:
     region : the window and its sidebands.
     generator : learns p(x | m) in the sidebands and draws the template in the window.
     mass_model : learns p(m) in the sidebands and draws the masses of the template.
-    reweighting : corrects the template by what a classifier still finds in the sidebands; None does without.
+    reweighting : corrects the template by what a classifier still finds in the sidebands; None does without. Of
+        several, each corrects what those before it left.
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
     classifier : tells data from template; one copy per fold.
     folds : parts of the data; each is scored by a classifier that was trained on the others.
@@ -77,7 +78,7 @@ class Search:
     region: Region
     generator: ConditionalGenerator = field(default_factory=_default_generator)
     mass_model: MassModel = field(default_factory=DijetFitMass)
-    reweighting: Reweighting | None = None
+    reweighting: Reweighting | Sequence[Reweighting] | None = None
     observables: Observables = field(default_factory=AsRead)
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
     folds: int = 5
@@ -99,6 +100,12 @@ class Search:
             raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
         if self.oversampling <= 0:
             raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
+
+    @property
+    def reweightings(self) -> tuple[Reweighting, ...]:
+        """All of `reweighting`, in the order in which they correct the template."""
+        one = self.reweighting
+        return () if one is None else (one,) if isinstance(one, Reweighting) else tuple(one)
 
     def run(
         self,
@@ -205,9 +212,10 @@ class Search:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
         for name in ("generator", "mass_model", "observables", "classifier"):
             plain[name] = specification(plain[name])
-        # Left out where there is none: searches from before there was any keep their fingerprint.
-        if plain.pop("reweighting") is not None:
-            plain["reweighting"] = specification(self.reweighting)
+        # Left out where there is none: searches from before there was any, or several, keep their fingerprint.
+        del plain["reweighting"]
+        if chosen := [specification(each) for each in self.reweightings]:
+            plain["reweighting"] = chosen if len(chosen) > 1 else chosen[0]
         plain["region"] = asdict(self.region)
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain

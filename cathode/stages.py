@@ -11,7 +11,7 @@ from analysis.events import Events
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.protocol import Pretrainable
 from cathode.crossfit import CrossFit, Sample, cross_fit
-from cathode.folder import CLASSIFIERS, PRETRAINING, REWEIGHTING, TEMPLATE, RunFolder
+from cathode.folder import CLASSIFIERS, PRETRAINING, REWEIGHTING, TEMPLATE, RunFolder, step
 from cathode.progress import Progress
 from cathode.region import Interval
 from cathode.reweighted import fit_reweighted
@@ -62,7 +62,7 @@ class Stages:
             return self.generator(sideband), other.result()
 
     def reweighted(self, generator: Sampler, sideband: Events) -> Sampler:
-        """The generator with weights from the sideband data that it was trained on, if the search wants them."""
+        """The generator with weights from the sideband data that it was trained on, as the search wants them."""
         return self._reweighted(generator, sideband, REWEIGHTING, REWEIGHTING)
 
     def strip_sampler(self, generator: Sampler | None, sideband: Events) -> Sampler | None:
@@ -128,18 +128,19 @@ class Stages:
         }
 
     def _reweighted(self, generator: Sampler, sideband: Events, name: str, place: str) -> Sampler:
-        if self.search.reweighting is None:
-            return generator
-        drawing, fitting = self.seeds.many(name, 2)
-        return fit_reweighted(
-            self.search.reweighting,
-            generator,
-            self.search.observables,
-            sideband,
-            seeds=(drawing, fitting),
-            folder=self.folder.at(place),
-            progress=self._fraction(name),
-        )
+        sampler = generator
+        for number, reweighting in enumerate(self.search.reweightings):
+            drawing, fitting = self.seeds.many(step(name, number, " "), 2)
+            sampler = fit_reweighted(
+                reweighting,
+                sampler,
+                self.search.observables,
+                sideband,
+                seeds=(drawing, fitting),
+                folder=self.folder.at(step(place, number)),
+                progress=self._fraction(step(name, number, " ")),
+            )
+        return sampler
 
     @property
     def _epochs(self) -> Monitor:

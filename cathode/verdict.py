@@ -9,7 +9,7 @@ from analysis.events import Events
 from cathode.contexts import MassModel
 from cathode.region import Region
 from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
-from cathode.reweighted import Reweighted
+from cathode.reweighted import Reweighted, steps
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
 _BAD_FIT = 0.01
@@ -52,14 +52,19 @@ def summary_of_trainings(generators: Mapping[str, Any], seconds: Mapping[str, fl
 
 
 def summary_of_reweightings(samplers: Mapping[str, Any]) -> tuple[ReweightingSummary, ...]:
-    """Diagnostics of every generator that was reweighted."""
-    return tuple(_reweighting(stage, each) for stage, each in samplers.items() if isinstance(each, Reweighted))
+    """Diagnostics of every generator that was reweighted, step by step."""
+    return tuple(
+        _reweighting(stage, number, each)
+        for stage, sampler in samplers.items()
+        for number, each in enumerate(steps(sampler), start=1)
+    )
 
 
-def _reweighting(stage: str, sampler: Reweighted) -> ReweightingSummary:
+def _reweighting(stage: str, number: int, sampler: Reweighted) -> ReweightingSummary:
     found = sampler.reweighting.diagnostics_
     return ReweightingSummary(
         stage=stage,
+        step=number,
         auc_before=found.closure_before.value,
         auc_before_error=found.closure_before.error,
         auc_after=found.closure_after.value,
@@ -96,8 +101,9 @@ def _warnings(result: SearchResult) -> Iterator[str]:
         )
     for reweighting in result.reweightings:
         which = "template" if reweighting.stage == "template" else "template of the strip test"
+        name = "Reweighting" if reweighting.step == 1 else f"Reweighting {reweighting.step}"
         for words in reweighting.warnings:
-            yield f"Reweighting of the {which}: {words}"
+            yield f"{name} of the {which}: {words}"
     # By the efficiency that the test itself names: a cut too tight to be tested has none.
     for test in result.sculpting:
         if not test.passed:

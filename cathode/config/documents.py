@@ -134,5 +134,5 @@ def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
 
 
 _COMPONENT = re.compile(
-    r"mass_model|template\.generator|(template\.reweighting\.)?classifier|selection\.generators\.\d+"
+    r"mass_model|template\.generator|(template\.reweighting\.(\d+\.)?)?classifier|selection\.generators\.\d+"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import yaml
@@ -9,6 +10,9 @@ from pydantic import BaseModel
 
 from analysis.errors import nearest
 from cathode.errors import ConfigError
+
+#: Names of alternatives in the models, which are no part of a path.
+ONE, SEVERAL = "(one)", "(several)"
 
 
 class Places:
@@ -63,7 +67,7 @@ class Places:
 
 def message(error: Any, model: type[BaseModel], places: Places, *, prefix: str = "") -> str:
     """One line for one error of pydantic."""
-    inner = tuple(str(part) for part in error["loc"])
+    inner = tuple(str(part) for part in error["loc"] if part not in (ONE, SEVERAL))
     path = ".".join((prefix, *inner) if prefix else inner)
     place = places(path)
     shown = repr(error["input"])
@@ -79,7 +83,13 @@ def _known(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
     """Keys of the section at `path`."""
     for name in path:
         annotation = model.model_fields[name].annotation if name in model.model_fields else None
-        for inner in (annotation, *get_args(annotation)):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                model = inner
+        model = next(_sections(annotation), model)
     return list(model.model_fields)
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Sections that a value of this type may consist of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections(inner)

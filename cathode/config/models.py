@@ -11,7 +11,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -19,6 +21,7 @@ from pydantic import (
 )
 
 from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
+from cathode.config.messages import ONE, SEVERAL
 from cathode.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -192,12 +195,29 @@ class ReweightingConfig(Section):
         return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=seen)
 
 
+#: One section or a list of them, told apart before they are checked: else an error in one would be two errors.
+Reweightings = Annotated[
+    Annotated[ReweightingConfig, Tag(ONE)]
+    | Annotated[tuple[ReweightingConfig, ...], Tag(SEVERAL), Field(min_length=1)],
+    Discriminator(lambda value: SEVERAL if isinstance(value, list | tuple) else ONE),
+]
+
+
 class TemplateConfig(Section):
     """How the background template is made."""
 
     generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig())
     oversampling: float = Field(default=4, gt=0, description="template events per event of the signal region")
-    reweighting: ReweightingConfig | None = Field(default=None, description="null leaves the template as it is drawn")
+    reweighting: Reweightings | None = Field(
+        default=None, description="null leaves the template as it is drawn; a list is applied from first to last"
+    )
+
+    def reweightings(self) -> dict[str, ReweightingConfig]:
+        """Path in this section -> reweighting, in their order."""
+        found = self.reweighting
+        if isinstance(found, tuple):
+            return {f"reweighting.{number}": each for number, each in enumerate(found)}
+        return {} if found is None else {"reweighting": found}
 
 
 class ValidationConfig(Section):
@@ -298,7 +318,7 @@ class AnalysisConfig(Section):
             region=Region(low, high, *outer),
             mass_model=self.mass_model.build(),
             generator=self.template.generator.build(),
-            reweighting=None if self.template.reweighting is None else self.template.reweighting.build(),
+            reweighting=tuple(each.build() for each in self.template.reweightings().values()),
             observables=self.observables.build(),
             classifier=self.classifier.build(),
             folds=self.folds,
@@ -324,11 +344,11 @@ class AnalysisConfig(Section):
 
     def components(self) -> Mapping[str, Component]:
         """Path in the file -> exchangeable part."""
-        reweighting = self.template.reweighting
+        reweightings = self.template.reweightings()
         return {
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
-            **({} if reweighting is None else {"template.reweighting.classifier": reweighting.classifier}),
+            **{f"template.{path}.classifier": each.classifier for path, each in reweightings.items()},
             "observables": self.observables,
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},

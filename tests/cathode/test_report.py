@@ -123,6 +123,18 @@ def test_reweighting_has_a_table_where_there_was_one(result: SearchResult) -> No
     assert "Sideband reweighting" not in render(replace(result, reweightings=()))
 
 
+def test_several_reweightings_are_numbered_in_table_and_warnings(result: SearchResult) -> None:
+    first, strips = result.reweightings
+    several = replace(result, reweightings=(first, replace(first, step=2, auc_before=0.53), strips))
+    seen = reader_sees(render(several))
+    assert "Each step corrects what those before it left." in seen
+    assert "the search, step 2 0.5300 ± 0.0030" in seen
+    alone = reader_sees(render(result))
+    assert "the search, step" not in alone
+    assert "Each step" not in alone
+    assert "Reweighting 2 of the template: Beware." in warnings_of(several)
+
+
 def test_warnings_of_reweighting_name_the_template(result: SearchResult) -> None:
     strips = replace(result.reweightings[0], stage="validation")
     found = warnings_of(replace(result, reweightings=(result.reweightings[0], strips)))

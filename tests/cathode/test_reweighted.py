@@ -24,6 +24,7 @@ from cathode.result import SearchResult
 from cathode.reweighted import Reweighted, fit_reweighted
 from cathode.reweighting import Reweighting
 from cathode.search import Search
+from cathode.specification import specification
 from cathode.templates import Template, draw_at
 from cathode.validation import without_strips
 
@@ -327,6 +328,68 @@ class TestSearch:
             reweighted_search(generator=TrueGenerator(shift=SHIFT), reweighting=None).run(events, output=runs[1])
 
 
+class SpoiledGenerator(TrueGenerator):
+    """Spoils the second feature too, whose correlation with the first is 1/2."""
+
+    def sample(self, context: Any, *, seed: int) -> Any:
+        x = super().sample(context, seed=seed)
+        x[:, 1] += self.shift
+        return x
+
+
+def several(number: int) -> Search:
+    """Of two reweightings, the first sees one feature of two that are wrong, the second sees all."""
+    seen = (First(), AsRead())[:number]
+    reweighting = [Reweighting(classifier=Logistic(), folds=2, clip=5.0, observables=each) for each in seen]
+    return reweighted_search(generator=SpoiledGenerator(shift=SHIFT), reweighting=reweighting)
+
+
+@pytest.fixture(scope="module")
+def one_and_both(events: Events, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A search with the first of two reweightings, and with both."""
+    folders = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("both")
+    for number, folder in enumerate(folders, start=1):
+        several(number).run(events, output=folder)
+    return folders
+
+
+class TestSeveral:
+    def test_each_corrects_what_those_before_it_left(self, one_and_both: tuple[Path, Path]) -> None:
+        one, both = (Diagnostics.load(folder / "diagnostics.npz") for folder in one_and_both)
+        np.testing.assert_array_equal(one.template_mass, both.template_mass)
+        assert one.template_x is not None
+        assert both.template_x is not None
+        truth = background_features(one.template_mass, np.random.default_rng(4))
+        off = [(each.template_x - truth)[:, :2].mean(axis=0) for each in (one, both)]
+        # What is wrong of the second feature and comes with the first goes with it: the correlation times the shift.
+        np.testing.assert_allclose(off, [[0, SHIFT / 2], [0, 0]], atol=0.08)
+
+    def test_the_result_tells_them_apart(self, one_and_both: tuple[Path, Path]) -> None:
+        one, both = (SearchResult.read(folder / "result.json") for folder in one_and_both)
+        assert (one.validated, both.validated) == (False, True)
+        steps = [(each.stage, each.step) for each in both.reweightings]
+        assert steps == [("template", 1), ("template", 2), ("validation", 1), ("validation", 2)]
+        first, second = both.reweightings[:2]
+        for each in (first, second):
+            assert each.auc_before - 0.5 > 5 * each.auc_before_error
+            assert abs(each.auc_after - 0.5) < 0.2 * (each.auc_before - 0.5)
+        assert second.drawn == both.counts.template
+        # The first draws what the second learns from, and all that the second proposes.
+        assert first.drawn == second.proposed + second.events
+
+    def test_they_are_a_list_among_the_settings(self, events: Events) -> None:
+        first, second = (specification(each) for each in several(2).reweightings)
+        assert several(2).settings()["reweighting"] == [first, second]
+        assert several(1).settings()["reweighting"] == first
+        none = reweighted_search(reweighting=[]), reweighted_search(reweighting=None)
+        assert none[0].fingerprint(events) == none[1].fingerprint(events)
+
+    def test_every_one_is_asked_whether_the_events_suffice(self) -> None:
+        search = reweighted_search(reweighting=[Reweighting(folds=2), Reweighting(folds=40)])
+        with pytest.raises(TooFewEventsError, match="folds = 40 of the reweighting"):
+            search.run(toy_events(5_000, seed=64))
+
+
 class InterruptionError(Exception):
     pass
 
@@ -344,10 +407,12 @@ class Counting(BoostedTrees):
 @pytest.mark.parametrize(
     ("stage", "call", "after"),
     [
-        # One weight of two, and closures of 4 trainings each, before and after.
-        ("reweighting", 2, 1 + 8 + 10),
-        ("reweighting", 13, 4 + 10),
-        ("strip reweighting", 1, 10),
+        # One weight of two, and closures of 4 trainings each, before and after; the second step; then the strips.
+        ("reweighting", 2, 1 + 8 + 10 + 20),
+        ("reweighting", 13, 4 + 10 + 20),
+        ("reweighting 2", 2, 1 + 8 + 20),
+        ("strip reweighting", 1, 20),
+        ("strip reweighting 2", 1, 10),
         ("validation", 1, 0),
     ],
 )
@@ -374,7 +439,10 @@ def small() -> Search:
     classifier = Counting(members=1, max_iter=5, jobs=1)
     return reweighted_search(
         generator=TrueGenerator(shift=SHIFT),
-        reweighting=Reweighting(classifier=classifier, folds=2, clip=3.0),
+        reweighting=[
+            Reweighting(classifier=classifier, folds=2, clip=3.0, observables=First()),
+            Reweighting(classifier=classifier, folds=2, clip=2.0),
+        ],
         background_efficiencies=(0.1,),
     )
 

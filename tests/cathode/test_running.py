@@ -215,6 +215,7 @@ def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: Si
     # The weights are learned from two observables of the one that the search sees.
     classifier = "{kind: boosted_trees, members: 1, max_iter: 10, jobs: 1}"
     reweighting = f"{{classifier: {classifier}, folds: 2, clip: 3, observables: test_magnitude}}"
+    reweighting = f"[{reweighting}, {{classifier: {classifier}, folds: 3, clip: 2}}]"
     changes = (f"template.reweighting={reweighting}", "validation.closure=false")
     options = [o for change in changes for o in ("--set", change)]
     folder = made.folder / "reweighted"
@@ -227,13 +228,13 @@ def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: Si
     cathode("run", made.folder / "analysis.yaml", "-o", folder, "--no-report", *options)
     assert card.stat().st_mtime_ns == before
     result = SearchResult.read(folder / "result.json")
-    assert [each.stage for each in result.reweightings] == ["template"]
+    assert [(each.stage, each.step) for each in result.reweightings] == [("template", 1), ("template", 2)]
     saved = load_classifier(card.parent)
     with pytest.raises(ClassifierInputError, match="2 features; the classifier was trained with 3"):
         saved.score(np.zeros((1, 2)))
     np.testing.assert_array_equal(sample_template(folder, 400, seed=4)[0].x, reweighted.x)
-    shutil.rmtree(card.parent)
-    with pytest.raises(RunFolderError, match="no finished reweighting"):
+    shutil.rmtree(folder / "reweighting_2" / "fold_2")
+    with pytest.raises(RunFolderError, match="reweighting_2: no finished reweighting"):
         sample_template(folder, 3, seed=1)
 
 
