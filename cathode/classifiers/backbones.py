@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
+from cathode.classifiers.high_level import computed, specified
 from cathode.classifiers.network_ensemble import NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
-from cathode.classifiers.rows import MINIMUM, refuse_non_finite
+from cathode.classifiers.rows import MINIMUM
 from cathode.classifiers.storage import load_folder, read_card
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
 from cathode.specification import refuse_unknown
@@ -25,14 +26,11 @@ from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 
-if TYPE_CHECKING:
-    from cathode.observables import Observables
-
 #: The kind of folder that `pretrain` writes.
 BACKBONE = "transformer_backbone"
 
-#: Layers that answer one question only; everything else is the backbone.
-_HEAD = "head."
+#: Layers that answer one question only, and those that take more than constituents; the backbone is everything else.
+_OWN = ("head.", "high_level.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +64,7 @@ class SubstructureRegression:
     def __post_init__(self) -> None:
         if not self.steps >= 1:
             raise ConfigError(f"pretraining: steps = {self.steps} must be at least 1.")
-        if isinstance(self.observables, str):
-            object.__setattr__(self, "observables", {"kind": self.observables})
-        self._observables()
+        object.__setattr__(self, "observables", specified(self.observables))
 
     def learned(
         self,
@@ -95,10 +91,8 @@ class SubstructureRegression:
         most = math.ceil(self.steps * settings.batch_size / (1 - settings.validation_fraction))
         if len(x) > most:
             x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:most])]
-        observables = self._observables()
-        values = np.asarray(observables.compute(x), np.float64).reshape(len(x), -1)
-        for name, column in zip(observables.names(()), values.T, strict=True):
-            refuse_non_finite(f"pretraining, {name}", column)
+        assert not isinstance(self.observables, str)
+        values = computed(self.observables, x, of="pretraining")
         scores = stats.norm.ppf((stats.rankdata(values, axis=0) - 0.5) / len(values))
         data = TrainingData(
             torch.as_tensor(x), torch.as_tensor(scores, dtype=torch.float32), torch.ones(len(x), dtype=torch.float32)
@@ -114,12 +108,6 @@ class SubstructureRegression:
             monitor=monitor,
         )
 
-    def _observables(self) -> Observables:
-        from cathode.observables import create
-
-        assert not isinstance(self.observables, str)
-        return create(self.observables)
-
 
 class _Regression(nn.Module):
     """Mean squared error of every event; what it should say (N, K) is the context."""
@@ -134,8 +122,8 @@ class _Regression(nn.Module):
 
 
 def bodies(trained: NetworkEnsemble) -> list[State]:
-    """The best state of every member, without its head."""
-    return [{k: v for k, v in states[0].items() if not k.startswith(_HEAD)} for states in trained.states]
+    """The best state of every member, without the layers that are its own."""
+    return [{k: v for k, v in states[0].items() if not k.startswith(_OWN)} for states in trained.states]
 
 
 def read_bodies(folder: str | os.PathLike[str], kind: str, hyperparameters: Mapping[str, Any]) -> list[State]:

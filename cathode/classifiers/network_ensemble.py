@@ -60,21 +60,22 @@ class NetworkEnsemble:
             [each.validation_losses for each in found],
         )
 
-    def probability(self, network: nn.Module, x: Tensor, *, chunk: int) -> NDArray[np.float64]:
-        """Mean probability of data over all states for x (M, *event), (M,), `chunk` events at once.
+    def probability(self, network: nn.Module, *inputs: Tensor, chunk: int) -> NDArray[np.float64]:
+        """Mean probability of data over all states, (M,), for what the network takes of M events, `chunk` at once.
 
         `network` lends its architecture and its device; its weights are overwritten.
         """
-        total = torch.zeros(len(x), dtype=torch.float64)
+        total = torch.zeros(len(inputs[0]), dtype=torch.float64)
         states = [state for member in self.states for state in member]
         device = next(network.parameters()).device
         network.eval()
         with one_thread(), torch.no_grad():
             for state in states:
                 network.load_state_dict(state)
-                for start in range(0, len(x), chunk):
-                    logit = network(x[start : start + chunk].to(device))[:, 0]
-                    total[start : start + chunk] += torch.sigmoid(logit.double()).cpu()
+                for start in range(0, len(total), chunk):
+                    part = slice(start, start + chunk)
+                    logit = network(*(each[part].to(device) for each in inputs))[:, 0]
+                    total[part] += torch.sigmoid(logit.double()).cpu()
         return (total / len(states)).numpy()
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -108,15 +109,19 @@ class NetworkEnsemble:
 
 
 class CrossEntropy(nn.Module):
-    """Binary cross-entropy of every event, (N,); the label (N, 1) is the context."""
+    """Binary cross-entropy of every event, (N,).
+
+    The label is the first column of the context; the network is told the others, if there are any.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Loss of every event."""
-        logit = self.network(x)
+        label, told = context.tensor_split([1], dim=1)
+        logit = self.network(x, told) if told.shape[1] else self.network(x)
         return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
 
 

@@ -35,12 +35,37 @@ class Block(nn.Module):
         return grown
 
 
+class HighLevel(nn.Module):
+    """Observables of an event (N, K) as a token (N, width), which is added to that of its constituents."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, observables: int, width: int) -> None:
+        super().__init__()
+        self.embed = _embedding(observables, width)
+        self.register_buffer("mean", torch.zeros(observables))
+        self.register_buffer("scale", torch.ones(observables))
+
+    def standardise(self, values: Tensor, weights: Tensor) -> None:
+        """Set mean and width from values (N, K) with weights (N,)."""
+        v, w = values.double(), weights.double()
+        mean, scale = _mean_and_scale(w.sum(), w @ v, w @ v.square())
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, width)."""
+        token: Tensor = self.embed(_standard(values, self.mean, self.scale))
+        return token
+
+
 class ParticleTransformer(nn.Module):
     """Events x (N, J, P, 3) = (pT, η, φ) to (N, outputs) (in the manner of Qu, Li & Qian, 2202.03772, and 2310.06897).
 
     A transformer over the constituents of each jet, the mean over those that are present, to which the quantities of
     the jet are added, a transformer over the jets, the mean over the jets, and a perceptron. The order of constituents
-    and jets does not matter, nor do absent ones.
+    and jets does not matter, nor do absent ones. `observables` of the event enter in front of the perceptron.
 
     Jets of different lengths pass in parts, see `by_length`, so little is computed for what is absent.
     """
@@ -60,6 +85,7 @@ class ParticleTransformer(nn.Module):
         expansion: int,
         dropout: float,
         outputs: int = 1,
+        observables: int = 0,
     ) -> None:
         super().__init__()
         self.embed_particles, self.embed_jets = _embedding(len(PARTICLE), width), _embedding(len(JET), width)
@@ -68,6 +94,7 @@ class ParticleTransformer(nn.Module):
         self.jet_blocks = nn.ModuleList(Block(width, **of) for _ in range(jet_blocks))
         self.norm_particles, self.norm_jets = nn.LayerNorm(width), nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, outputs))
+        self.high_level = HighLevel(observables, width) if observables else None
         for name, size in (("particle", len(PARTICLE)), ("jet", len(JET))):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
@@ -88,14 +115,11 @@ class ParticleTransformer(nn.Module):
                     [each.sum(dim=0).expand(v.shape[1]), (each * v).sum(dim=0), (each * v * v).sum(dim=0)]
                 )
         for name, (number, first, second) in zip(("particle", "jet"), sums, strict=True):
-            mean = first / number
-            scale = (second / number - mean**2).clamp(min=0).sqrt()
-            # A quantity that never changes, such as N of jets cut to the same length, stays zero.
-            scale = torch.where(scale > 1e-6 * (1 + mean.abs()), scale, 1.0)
+            mean, scale = _mean_and_scale(number, first, second)
             getattr(self, f"{name}_mean").copy_(mean)
             getattr(self, f"{name}_scale").copy_(scale)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, observables: Tensor | None = None) -> Tensor:
         """Logits (N, outputs)."""
         events, jets, length, _ = x.shape
         seen = quantities(x)
@@ -104,7 +128,10 @@ class ParticleTransformer(nn.Module):
         h = pooled.view(events, jets, -1) + self.embed_jets(_standard(seen.jets, self.jet_mean, self.jet_scale))
         for block in self.jet_blocks:
             h = block(h, seen.jet_present)
-        logits: Tensor = self.head(_mean(self.norm_jets(h), seen.jet_present))
+        event = _mean(self.norm_jets(h), seen.jet_present)
+        if self.high_level is not None:
+            event = event + self.high_level(observables)
+        logits: Tensor = self.head(event)
         return logits
 
     def _jets(self, particles: Tensor, present: Tensor) -> Tensor:
@@ -126,6 +153,14 @@ class ParticleTransformer(nn.Module):
 
 def _embedding(features: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, width), nn.GELU(), nn.Linear(width, width))
+
+
+def _mean_and_scale(number: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and width from the sums of weights, of weighted values and of weighted squares."""
+    mean = first / number
+    scale = (second / number - mean**2).clamp(min=0).sqrt()
+    # A quantity that never changes, such as N of jets cut to the same length, stays zero.
+    return mean, torch.where(scale > 1e-6 * (1 + mean.abs()), scale, 1.0)
 
 
 def _standard(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:

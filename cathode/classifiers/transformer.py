@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cathode.classifiers.backbones import BACKBONE, SubstructureRegression, bodies, read_bodies
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
+from cathode.classifiers.high_level import computed, specified
 from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.classifiers.protocol import Monitor
@@ -43,7 +45,8 @@ class Transformer:
     parts; binary cross-entropy, AdamW with the one-cycle rate, an average over weights with `ema_decay`, and the mean
     over the `best_epochs` epochs of lowest validation loss and over `members` networks of their own start and split.
     Data and template get equal weight, multiplied by the event weights; negative ones are cancelled against events
-    whose jets are alike in (pT, η, φ, m, N).
+    whose jets are alike in (pT, η, φ, m, N). With `high_level`, observables that are computed from the constituents,
+    the last layers see these too: what is known to matter need not be found.
 
     With a `backbone`, a folder that `save` or `pretrain` wrote with the same architecture, members start from its
     networks, with its standardisation and a new head, instead of from random numbers. With `pretraining` they start
@@ -72,6 +75,7 @@ class Transformer:
     validation_fraction: float = 0.2
     backbone: str | None = None
     pretraining: SubstructureRegression | None = None
+    high_level: str | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("members", *ARCHITECTURE, "epochs", "batch_size", "best_epochs"):
@@ -88,6 +92,8 @@ class Transformer:
             value, zero = getattr(self, name), name == "dropout"
             if value is not None and not (0 < value < 1 or (zero and value == 0)):
                 raise ConfigError(f"transformer: {name} = {value} must lie between 0 and 1.")
+        if self.high_level is not None:
+            self.high_level = specified(self.high_level)
         if self.backbone is not None:
             self.backbone = os.fspath(self.backbone)
         if self.pretraining is not None:
@@ -139,7 +145,7 @@ class Transformer:
         Raises
         ------
         ClassifierInputError, NonFiniteError, TooFewEventsError
-            As `finite_constituents` and `weighted_rows`, before anything changes.
+            As `finite_constituents` and `weighted_rows`, or if an observable is not finite; before anything changes.
         ClassifierFolderError, ConfigError
             If the backbone can not be read, or has another architecture.
         DivergedError
@@ -148,10 +154,13 @@ class Transformer:
         rows = weighted_rows(finite_constituents(x), y, weights, coordinates=jet_coordinates)
         events = torch.as_tensor(rows.x)
         w = torch.as_tensor(balanced(rows.y, rows.weights), dtype=torch.float32)
+        told = self._told(rows.x)
         starts = self._starts(events, w, seed)
 
         def network(member: int, of_member: int) -> ParticleTransformer:
-            fresh = self.network(seed=of_member)
+            fresh = self.network(seed=of_member, observables=told.shape[1])
+            if fresh.high_level is not None:
+                fresh.high_level.standardise(told, w)
             fresh.load_state_dict(starts[member % len(starts)], strict=False)
             return fresh
 
@@ -159,7 +168,7 @@ class Transformer:
             self.kind,
             network,
             CrossEntropy,
-            TrainingData(events, torch.as_tensor(rows.y[:, None], dtype=torch.float32), w),
+            TrainingData(events, torch.cat([torch.as_tensor(rows.y[:, None], dtype=torch.float32), told], dim=1), w),
             self.settings(),
             members=self.members,
             seed=seed,
@@ -176,19 +185,21 @@ class Transformer:
             raise ClassifierInputError(
                 f"x has {events.shape[1]} jets per event; the classifier was trained with {self.jets_}."
             )
-        network = self.network(seed=0).to(accelerator())
-        return self.ensemble_.probability(network, torch.as_tensor(events), chunk=_CHUNK)
+        told = self._told(events)
+        network = self.network(seed=0, observables=told.shape[1]).to(accelerator())
+        return self.ensemble_.probability(network, torch.as_tensor(events), told, chunk=_CHUNK)
 
     @property
     def validation_losses_(self) -> list[list[float]]:
         """Per member its losses per epoch on the rows held back."""
         return self.ensemble_.validation_losses
 
-    def network(self, *, seed: int, outputs: int = 1) -> ParticleTransformer:
-        """A network at its random start."""
+    def network(self, *, seed: int, outputs: int = 1, observables: int = 0) -> ParticleTransformer:
+        """A network at its random start, which is told so many observables beside the constituents."""
+        made: dict[str, Any] = {**self.architecture(), "dropout": self.dropout}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return ParticleTransformer(**self.architecture(), dropout=self.dropout, outputs=outputs)
+            return ParticleTransformer(**made, outputs=outputs, observables=observables)
 
     def settings(self) -> TrainingSettings:
         """Budget, optimiser and choice of epochs, as the training loop wants them."""
@@ -245,6 +256,13 @@ class Transformer:
     def architecture(self) -> dict[str, Any]:
         """What a network and its backbone have in common."""
         return {name: getattr(self, name) for name in ARCHITECTURE}
+
+    def _told(self, x: NDArray[np.float32]) -> torch.Tensor:
+        """The observables beside the constituents, (N, K); none without `high_level`."""
+        if self.high_level is None:
+            return torch.empty(len(x), 0)
+        assert not isinstance(self.high_level, str)
+        return torch.as_tensor(computed(self.high_level, x, of="high_level"), dtype=torch.float32)
 
     def _starts(self, events: torch.Tensor, weights: torch.Tensor, seed: int) -> list[State]:
         """Where members start, in turn; what is missing from a state is random."""
