@@ -37,9 +37,11 @@ class Reweighted:
     """Draws from p(x | m) ∝ q(x | m) w(x, m), where q is a generator and w the density ratio of a fitted reweighting.
 
     Rejection at a fixed mass: an event of the generator is kept with probability w/`clip`, else another one is drawn at
-    the same mass. So events have no weights, and the mass spectrum stays the one that was asked for. An event costs
-    about `clip` draws of the generator. One that is not kept in ten times as many stays what was drawn last;
-    `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind, over all calls.
+    the same mass. Each draw is judged by the classifier of one fold, which is drawn too: it is kept as often as if it
+    were judged by the mean of all folds, for the price of one. So events have no weights, and the mass spectrum stays
+    the one that was asked for. An event costs about `clip` draws of the generator. One that is not kept in ten times as
+    many stays what was drawn last; `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind,
+    over all calls.
     """
 
     generator: Sampler
@@ -71,8 +73,9 @@ class Reweighted:
                 x = proposal.copy()
             x[left] = proposal
             self.proposed += len(left)
-            chance = self._chance(proposal, context[left, 0])
-            left = left[np.random.default_rng(keeping).random(len(left)) >= chance]
+            rng = np.random.default_rng(keeping)
+            chance = self._chance(proposal, context[left, 0], rng)
+            left = left[rng.random(len(left)) >= chance]
             if not len(left):
                 break
         self.drawn += len(context)
@@ -92,13 +95,13 @@ class Reweighted:
             )
         return found
 
-    def _chance(self, x: FloatArray, mass: FloatArray) -> NDArray[np.float64]:
+    def _chance(self, x: FloatArray, mass: FloatArray, rng: np.random.Generator) -> NDArray[np.float64]:
         """Probability (T,) to be kept; events with NaN or infinity are left to `draw_at`, which counts them."""
         finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
         chance = np.ones(len(x))
         if finite.any():
             seen = self.observables.of_template(Template(x[finite], mass[finite]))
-            chance[finite] = self.reweighting.ratios(seen) / self.reweighting.clip
+            chance[finite] = self.reweighting.ratios(seen, rng) / self.reweighting.clip
         return chance
 
     def _refuse(self, left: float) -> None:

@@ -170,7 +170,9 @@ class Reweighting:
 
     def weights_with_diagnostics(self, template: Template) -> tuple[NDArray[np.float64], WeightDiagnostics]:
         """As `weights`, and what they do to these events."""
-        return self._weights(self._ratios(template))
+        self._require_fit()
+        x = self.asked(template)
+        return self._weights(np.mean([_odds(c.score(x)) for c in self.cross_fit_.classifiers], axis=0))
 
     @classmethod
     def load(cls, folder: Path, *, folds: int, clip: float) -> Self:
@@ -191,9 +193,14 @@ class Reweighting:
         found.cross_fit_ = CrossFit(classifiers, np.empty(0), np.empty(0))
         return found
 
-    def ratios(self, template: Template) -> NDArray[np.float64]:
-        """Cut density ratios (T,) between 1/`clip` and `clip`: the weights before they are scaled to a mean of one."""
-        return self._ratios(template).clip(1 / self.clip, self.clip)
+    def ratios(self, template: Template, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Density ratios (T,) of new events, cut at 1/`clip` and `clip`, each by the classifier of a fold at random.
+
+        On average they are those of all folds. The weights are ratios that are scaled to a mean of one.
+        """
+        self._require_fit()
+        fold = rng.integers(len(self.cross_fit_.classifiers), size=len(template))
+        return _odds(self.cross_fit_.score(self.asked(template), fold)).clip(1 / self.clip, self.clip)
 
     @staticmethod
     def asked(events: Events | Template) -> FloatArray:
@@ -240,12 +247,9 @@ class Reweighting:
             write_text(stored, json.dumps(dataclasses.asdict(found)))
         return found
 
-    def _ratios(self, template: Template) -> NDArray[np.float64]:
+    def _require_fit(self) -> None:
         if not hasattr(self, "cross_fit_"):
             raise NotFittedError("Reweighting has not been fitted; call fit with data and template of the sidebands.")
-        x = self.asked(template)
-        ratios: NDArray[np.float64] = np.mean([_odds(c.score(x)) for c in self.cross_fit_.classifiers], axis=0)
-        return ratios
 
     def _weights(self, odds: NDArray[np.float64]) -> tuple[NDArray[np.float64], WeightDiagnostics]:
         """Density ratios (T,), cut and scaled to a mean of one."""

@@ -65,43 +65,50 @@ class Thin(Known):
         return np.where(mass > 3500, 1.0, 1e-6)
 
 
-def known(classifier: Any, clip: float) -> Reweighted:
+def known(clip: float, *classifiers: Any) -> Reweighted:
+    """With classifiers of so many folds."""
     reweighting = Reweighting(clip=clip)
-    reweighting.cross_fit_ = CrossFit((classifier,), np.empty(0), np.empty(0))
+    reweighting.cross_fit_ = CrossFit(classifiers, np.empty(0), np.empty(0))
     return Reweighted(generator=Normal(), reweighting=reweighting, observables=AsRead())
 
 
-@pytest.mark.parametrize("clip", [2.0, 20.0])
-def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float) -> None:
-    """At each mass by itself; the masses are those that were asked for."""
-    sampler, classifier = known(Known(), clip), Known()
+@pytest.mark.parametrize(("clip", "deltas"), [(2.0, [1.0]), (20.0, [1.0]), (4.0, [1.5, -0.5, 0.5])])
+def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float, deltas: list[float]) -> None:
+    """At each mass by itself, with the mean ratio of all folds; the masses are those that were asked for."""
+    classifiers = [Known(delta) for delta in deltas]
+    sampler = known(clip, *classifiers)
+
+    def ratio(x: Array, at: float) -> Array:
+        return np.asarray(np.mean([each.ratio(x, at).clip(1 / clip, clip) for each in classifiers], axis=0))
+
     mass = np.tile([3400.0, 3600.0], 10_000)
     drawn = draw_at(sampler, mass, seed=1)
     np.testing.assert_array_equal(drawn.mass, mass)
     edges = np.linspace(-2.5, 2.5, 21)
     fine = np.linspace(-6, 6, 24_001)
     for at in (3400.0, 3600.0):
-        density = norm.pdf(fine) * classifier.ratio(fine, at).clip(1 / clip, clip)
+        density = norm.pdf(fine) * ratio(fine, at)
         cumulative = np.concatenate([[0.0], np.cumsum(density)]) / density.sum()
         share = np.diff(np.interp(edges, fine, cumulative[1:]))
         counts = np.histogram(drawn.x[mass == at, 0], edges)[0]
         assert chisquare(counts, share / share.sum() * counts.sum()).pvalue > 1e-3
     # The ratio without cut has a mean of one: an event costs `clip` draws.
-    mean = float(np.sum(norm.pdf(fine) * classifier.ratio(fine, 3600.0).clip(1 / clip, clip)) * (fine[1] - fine[0]))
-    assert sampler.proposed / sampler.drawn == pytest.approx(clip / mean, rel=0.03)
-    assert (sampler.drawn, sampler.exhausted) == (20_000, 0)
+    cost = [clip / float(np.sum(norm.pdf(fine) * ratio(fine, at)) * (fine[1] - fine[0])) for at in (3400.0, 3600.0)]
+    assert sampler.proposed / sampler.drawn == pytest.approx(np.mean(cost), rel=0.03)
+    assert sampler.drawn == 20_000
+    assert sampler.exhausted <= 2
 
 
 def test_a_draw_repeats_and_another_seed_is_another_one() -> None:
     mass = np.linspace(3300, 3700, 500)
-    one, again, other = (draw_at(known(Known(), 5.0), mass, seed=seed).x for seed in (1, 1, 2))
+    one, again, other = (draw_at(known(5.0, Known()), mass, seed=seed).x for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.any(one == other)
 
 
 def test_events_that_are_never_kept_are_counted_told_and_too_many_refused() -> None:
     """Kept with 1/clip² in each of 10 clip draws: a share of (1 − 1/100)^100 is left at clip 10."""
-    sampler = known(Thin(), 10.0)
+    sampler = known(10.0, Thin())
     sampler.reweighting.diagnostics_ = dataclasses.replace(  # type: ignore[type-var]
         fit(TrueGenerator()).reweighting.diagnostics_, warnings=("of the fit",)
     )
@@ -111,7 +118,7 @@ def test_events_that_are_never_kept_are_counted_told_and_too_many_refused() -> N
     assert sampler.warnings()[0] == "of the fit"
     assert "of 20,000 events were drawn 100 times and never kept" in sampler.warnings()[1]
     with pytest.raises(TemplateError, match=r"hopeless: 3.% of the events are not kept in 100 tries"):
-        known(Thin(), 10.0).sample(np.full((200, 1), 3400.0), seed=4)
+        known(10.0, Thin()).sample(np.full((200, 1), 3400.0), seed=4)
 
 
 def test_broken_events_of_the_generator_are_not_hidden() -> None:
@@ -119,7 +126,7 @@ def test_broken_events_of_the_generator_are_not_hidden() -> None:
         def sample(self, context: Any, *, seed: int) -> Any:
             return np.where(np.arange(len(context))[:, None] % 50 == 0, np.nan, super().sample(context, seed=seed))
 
-    sampler = known(Known(), 2.0)
+    sampler = known(2.0, Known())
     sampler.generator = Broken()
     with pytest.raises(TemplateError, match="NaN"):
         draw_at(sampler, np.full(1000, 3400.0), seed=5)
