@@ -101,9 +101,9 @@ def _warnings(result: SearchResult) -> Iterator[str]:
         )
     for reweighting in result.reweightings:
         which = "template" if reweighting.stage == "template" else "template of the strip test"
-        name = "Reweighting" if reweighting.step == 1 else f"Reweighting {reweighting.step}"
+        step = "" if reweighting.step == 1 else f", step {reweighting.step}"
         for words in reweighting.warnings:
-            yield f"{name} of the {which}: {words}"
+            yield f"Reweighting of the {which}{step}: {words}"
     # By the efficiency that the test itself names: a cut too tight to be tested has none.
     for test in result.sculpting:
         if not test.passed:

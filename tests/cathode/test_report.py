@@ -132,7 +132,7 @@ def test_several_reweightings_are_numbered_in_table_and_warnings(result: SearchR
     alone = reader_sees(render(result))
     assert "the search, step" not in alone
     assert "Each step" not in alone
-    assert "Reweighting 2 of the template: Beware." in warnings_of(several)
+    assert "Reweighting of the template, step 2: Beware." in warnings_of(several)
 
 
 def test_warnings_of_reweighting_name_the_template(result: SearchResult) -> None:
