@@ -111,8 +111,8 @@ def searches(arguments: argparse.Namespace, seed: int):
     spline = create(QUICK_SPLINE if arguments.quick else {"kind": "autoregressive_spline"})
     trees = BoostedTrees(members=5 if arguments.quick else 50)
     search = load_config(arguments.config, settings).search()
-    if arguments.quick and search.reweighting is not None:
-        short = dataclasses.replace(search.reweighting, classifier=search.classifier)
+    if arguments.quick:
+        short = [dataclasses.replace(each, classifier=search.classifier) for each in search.reweightings]
         search = dataclasses.replace(search, reweighting=short)
     # Cuts of the search itself are not read here; this one exists in small samples too.
     search = dataclasses.replace(search, closure=False, background_efficiencies=(0.1,), workers=1, seed=seed)
