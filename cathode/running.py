@@ -169,9 +169,8 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
 
     identity = folder / IDENTITY
     settings = json.loads(identity.read_text(encoding="utf-8"))["settings"] if identity.exists() else {}
-    chosen = settings.get("reweighting", [])
     sampler = generator
-    for number, each in enumerate(chosen if isinstance(chosen, list) else [chosen]):
+    for number, each in enumerate(settings.get("reweighting", [])):
         fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
         seen = each.get("observables") or settings["observables"]
         sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))

@@ -212,10 +212,8 @@ class Search:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
         for name in ("generator", "mass_model", "observables", "classifier"):
             plain[name] = specification(plain[name])
-        # Left out where there is none: searches from before there was any, or several, keep their fingerprint.
-        del plain["reweighting"]
-        if chosen := [specification(each) for each in self.reweightings]:
-            plain["reweighting"] = chosen if len(chosen) > 1 else chosen[0]
+        # One alone and a list of one are the same search, as are an empty list and none.
+        plain["reweighting"] = [specification(each) for each in self.reweightings]
         plain["region"] = asdict(self.region)
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
