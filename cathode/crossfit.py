@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.events import FloatArray
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.errors import TooFewEventsError
+from cathode.progress import counted
 
 #: Data or template events that one training needs at least.
 MINIMUM = 50
@@ -66,7 +67,8 @@ def cross_fit(
         if place is not None and place.exists():
             fitted.append(load_classifier(place))
         else:
-            fitted.append(_train(classifier, data, template, fold, seed, _part(progress, fold, len(seeds))))
+            told = _of_fold(progress, fold, len(seeds))
+            fitted.append(train_without(fold, classifier, data, template, seed=seed, progress=told))
             if place is not None:
                 fitted[-1].save(place)
         if progress is not None:
@@ -91,14 +93,22 @@ def held_out_scores(
     return out
 
 
-def _train(
+def train_without(
+    fold: int,
     classifier: WeakClassifier,
     data: Sample,
     template: Sample,
-    fold: int,
+    *,
     seed: int,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[float], None] | None = None,
 ) -> WeakClassifier:
+    """A trained copy of `classifier`, data against template, that has seen nothing of this fold.
+
+    Raises
+    ------
+    TooFewEventsError
+        If there are fewer than 50 events of a kind.
+    """
     used, generated = data.fold != fold, template.fold != fold
     for name, mask in (("data", used), ("template", generated)):
         if mask.sum() < MINIMUM:
@@ -110,11 +120,9 @@ def _train(
     y = np.concatenate([np.ones(int(used.sum())), np.zeros(int(generated.sum()))])
     weights = np.concatenate([data.weights[used], template.weights[generated]])
     fresh: Any = copy.deepcopy(classifier)
-    return fresh.fit(x, y, weights=weights, seed=seed, monitor=progress)  # type: ignore[no-any-return]
+    return fresh.fit(x, y, weights=weights, seed=seed, monitor=counted(progress))  # type: ignore[no-any-return]
 
 
-def _part(progress: Callable[[float], None] | None, fold: int, folds: int) -> Callable[[int, int], None] | None:
-    """Translate the progress inside of a fold to that of all folds."""
-    if progress is None:
-        return None
-    return lambda done, total: progress((fold + done / total) / folds)
+def _of_fold(progress: Callable[[float], None] | None, fold: int, folds: int) -> Callable[[float], None] | None:
+    """Translate the progress inside of a fold to that of all folds; rounded so that the next one never starts below."""
+    return None if progress is None else lambda done: progress((fold + done) / folds)

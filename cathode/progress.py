@@ -21,3 +21,8 @@ def silent(stage: str, done: float, total: float, note: str = "") -> None:
 def part(progress: Callable[[float], None] | None, start: float, length: float) -> Callable[[float], None] | None:
     """Translate the finished fraction of a part to that of the whole."""
     return None if progress is None else lambda done: progress(start + length * done)
+
+
+def counted(progress: Callable[[float], None] | None) -> Callable[[int, int], None] | None:
+    """The same for what counts `done` of `total` steps, as trainings do."""
+    return None if progress is None else lambda done, total: progress(done / total)

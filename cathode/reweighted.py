@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
-from cathode.classifiers.protocol import Monitor, Pretrainable
+from cathode.classifiers.protocol import Pretrainable
 from cathode.errors import TemplateError
 from cathode.folder import PRETRAINING
 from cathode.observables import Observables
-from cathode.progress import part
+from cathode.progress import counted, part
 from cathode.reweighting import Reweighting
 from cathode.seeds import spawned
 from cathode.templates import Sampler, Template, draw_at
@@ -42,6 +42,10 @@ class Reweighted:
     the one that was asked for. An event costs about `clip` draws of the generator. One that is not kept in ten times as
     many stays what was drawn last; `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind,
     over all calls.
+
+    The generator may be one that is reweighted already. Then w is the product of all ratios, cut at the largest `clip`
+    of them: draws are those of the first generator, and one that the ratios so far have made hopeless is not shown to
+    the next classifier.
     """
 
     generator: Sampler
@@ -54,7 +58,12 @@ class Reweighted:
     @property
     def tries(self) -> int:
         """Draws that one event gets at most."""
-        return math.ceil(_PATIENCE * self.reweighting.clip)
+        return math.ceil(_PATIENCE * self.bound)
+
+    @property
+    def bound(self) -> float:
+        """The largest density ratio that counts."""
+        return max(each.reweighting.clip for each in steps(self))
 
     def sample(self, context: FloatArray, *, seed: int) -> FloatArray:
         """One event per mass: (T, 1) GeV -> (T, *event).
@@ -66,16 +75,15 @@ class Reweighted:
         """
         seeds = (np.random.SeedSequence(seed).generate_state(2 * self.tries) >> 1).reshape(-1, 2).tolist()
         left = np.arange(len(context))
+        generator = steps(self)[0].generator
         x: FloatArray | None = None
         for proposing, keeping in seeds:
-            proposal = np.asarray(self.generator.sample(context[left], seed=proposing), np.float32)
+            proposal = np.asarray(generator.sample(context[left], seed=proposing), np.float32)
             if x is None:
                 x = proposal.copy()
             x[left] = proposal
             self.proposed += len(left)
-            rng = np.random.default_rng(keeping)
-            chance = self._chance(proposal, context[left, 0], rng)
-            left = left[rng.random(len(left)) >= chance]
+            left = left[~self._keep(proposal, context[left, 0], np.random.default_rng(keeping))]
             if not len(left):
                 break
         self.drawn += len(context)
@@ -95,14 +103,21 @@ class Reweighted:
             )
         return found
 
-    def _chance(self, x: FloatArray, mass: FloatArray, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Probability (T,) to be kept; events with NaN or infinity are left to `draw_at`, which counts them."""
-        finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-        chance = np.ones(len(x))
-        if finite.any():
-            seen = self.observables.of_template(Template(x[finite], mass[finite]))
-            chance[finite] = self.reweighting.ratios(seen, rng) / self.reweighting.clip
-        return chance
+    def _keep(self, x: FloatArray, mass: FloatArray, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which draws (T,) are kept; events with NaN or infinity are, and left to `draw_at`, which counts them."""
+        needed = self.bound * rng.random(len(x))
+        kept, ratio = np.ones(len(x), dtype=bool), np.ones(len(x))
+        asked = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+        still = math.prod(each.reweighting.clip for each in steps(self))
+        for each in steps(self):
+            if not asked.any():
+                break
+            seen = each.observables.of_template(Template(x[asked], mass[asked]))
+            ratio[asked] *= each.reweighting.ratios(seen, rng)
+            still /= each.reweighting.clip
+            kept[asked] = ratio[asked] * still > needed[asked]
+            asked &= kept
+        return kept
 
     def _refuse(self, left: float) -> None:
         if left > _HOPELESS:
@@ -151,7 +166,7 @@ def fit_reweighted(
             fresh.asked(observables.of_template(draw_at(generator, masses, seed=drawing))),
             seed=learning,
             folder=None if folder is None else folder / PRETRAINING,
-            monitor=_fraction(part(progress, 0.0, _LESSON)),
+            monitor=counted(part(progress, 0.0, _LESSON)),
         )
         progress = part(progress, _LESSON, 1 - _LESSON)
     drawn = observables.of_template(draw_at(generator, masses, seed=seeds[0]))
@@ -159,12 +174,9 @@ def fit_reweighted(
     fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, progress=progress)
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
-    found._refuse((1 - fitted.diagnostics_.weights.mean / fitted.clip) ** found.tries)
+    chance = math.prod(each.reweighting.diagnostics_.weights.mean for each in steps(found)) / found.bound
+    found._refuse((1 - min(chance, 1)) ** found.tries)
     return found
-
-
-def _fraction(progress: Callable[[float], None] | None) -> Monitor | None:
-    return None if progress is None else lambda done, total: progress(done / total)
 
 
 def _masses(events: Events) -> FloatArray:

@@ -138,7 +138,7 @@ class Reweighting:
             of_template,
             seeds=spawned(streams[1], self.folds),
             folder=folder,
-            progress=part(progress, 0.0, 0.6),
+            progress=part(progress, 0.0, 0.7),
         )
         weights, of_weights = self._weights(_odds(found.template))
         before, after = (
@@ -148,9 +148,9 @@ class Reweighting:
                 _halves(data),
                 seed=streams[2],
                 stored=None if folder is None else folder / f"closure_{name}.json",
-                progress=part(progress, start, 0.2),
+                progress=part(progress, start, 0.15),
             )
-            for name, w, start in (("before", of_template.weights, 0.6), ("after", weights, 0.8))
+            for name, w, start in (("before", of_template.weights, 0.7), ("after", weights, 0.85))
         )
         unreached = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
         mass = told_apart(data.mass, template.mass, data.weights)

@@ -138,7 +138,7 @@ def test_what_reweights_learns_from_events_that_it_is_not_asked_about(closure: b
         assert x[:, 0].std() == pytest.approx(2 * events.x[:, 0].std(), rel=0.1)
         assert not np.isin(fingerprints(x), known).any()
     # Weights of two folds, and two closures with two halves of each of them.
-    assert Learned.fitted.count(4) == 10 * (1 + closure)
+    assert Learned.fitted.count(4) == 6 * (1 + closure)
 
 
 def test_a_classifier_without_pretraining_is_not_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -60,38 +61,69 @@ class Thin(Known):
         return np.where(mass > 3500, 1.0, 1e-6)
 
 
-def known(clip: float, *classifiers: Any) -> Reweighted:
-    """With classifiers of so many folds."""
+def known(clip: float, *classifiers: Any, generator: Any = None) -> Reweighted:
+    """With classifiers of so many folds, of the normal distribution or another generator."""
     reweighting = Reweighting(clip=clip)
     reweighting.cross_fit_ = CrossFit(classifiers, np.empty(0), np.empty(0))
-    return Reweighted(generator=Normal(), reweighting=reweighting, observables=AsRead())
+    return Reweighted(generator=generator or Normal(), reweighting=reweighting, observables=AsRead())
 
 
-@pytest.mark.parametrize(("clip", "deltas"), [(2.0, [1.0]), (20.0, [1.0]), (4.0, [1.5, -0.5, 0.5])])
-def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float, deltas: list[float]) -> None:
-    """At each mass by itself, with the mean ratio of all folds; the masses are those that were asked for."""
-    classifiers = [Known(delta) for delta in deltas]
-    sampler = known(clip, *classifiers)
-
-    def ratio(x: Array, at: float) -> Array:
-        return np.asarray(np.mean([each.ratio(x, at).clip(1 / clip, clip) for each in classifiers], axis=0))
-
+def follows(sampler: Reweighted, ratio: Callable[[Array, float], Array]) -> None:
+    """At each mass by itself the draws follow the generator times this ratio, for the price of the bound."""
     mass = np.tile([3400.0, 3600.0], 10_000)
     drawn = draw_at(sampler, mass, seed=1)
     np.testing.assert_array_equal(drawn.mass, mass)
     edges = np.linspace(-2.5, 2.5, 21)
     fine = np.linspace(-6, 6, 24_001)
+    cost = []
     for at in (3400.0, 3600.0):
         density = norm.pdf(fine) * ratio(fine, at)
         cumulative = np.concatenate([[0.0], np.cumsum(density)]) / density.sum()
         share = np.diff(np.interp(edges, fine, cumulative[1:]))
         counts = np.histogram(drawn.x[mass == at, 0], edges)[0]
         assert chisquare(counts, share / share.sum() * counts.sum()).pvalue > 1e-3
-    # The ratio without cut has a mean of one: an event costs `clip` draws.
-    cost = [clip / float(np.sum(norm.pdf(fine) * ratio(fine, at)) * (fine[1] - fine[0])) for at in (3400.0, 3600.0)]
+        cost.append(sampler.bound / float(density.sum() * (fine[1] - fine[0])))
     assert sampler.proposed / sampler.drawn == pytest.approx(np.mean(cost), rel=0.03)
     assert sampler.drawn == 20_000
     assert sampler.exhausted <= 2
+
+
+@pytest.mark.parametrize(("clip", "deltas"), [(2.0, [1.0]), (20.0, [1.0]), (4.0, [1.5, -0.5, 0.5])])
+def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float, deltas: list[float]) -> None:
+    """With the mean ratio of all folds; the ratio without cut has a mean of one: an event costs `clip` draws."""
+    classifiers = [Known(delta) for delta in deltas]
+
+    def ratio(x: Array, at: float) -> Array:
+        return np.asarray(np.mean([each.ratio(x, at).clip(1 / clip, clip) for each in classifiers], axis=0))
+
+    follows(known(clip, *classifiers), ratio)
+
+
+def test_ratios_of_several_reweightings_multiply_and_are_cut_at_the_largest_clip() -> None:
+    """For the price of that clip; what the first has made hopeless the second is not asked about."""
+
+    class Counting(Known):
+        asked: ClassVar[int] = 0
+
+        def score(self, x: Any) -> Array:
+            Counting.asked += len(x)
+            return super().score(x)
+
+    first, second = Known(1.2), Counting(0.6)
+    sampler = known(2.0, second, generator=known(4.0, first))
+
+    def ratio(x: Array, at: float) -> Array:
+        product = first.ratio(x, at).clip(1 / 4, 4) * second.ratio(x, at).clip(1 / 2, 2)
+        assert product.max() > 7.9
+        return np.asarray(product.clip(max=4))
+
+    follows(sampler, ratio)
+    # As 4u < 2 r1 says, where r1 is the first ratio.
+    fine = np.linspace(-6, 6, 24_001)
+    shown = np.average((2 * first.ratio(fine, 3600).clip(1 / 4, 4) / 4).clip(max=1), weights=norm.pdf(fine))
+    assert Counting.asked / sampler.proposed == pytest.approx(shown, abs=0.01)
+    assert shown < 0.5
+    assert sampler.generator.proposed == 0
 
 
 def test_a_draw_repeats_and_another_seed_is_another_one() -> None:
