@@ -15,6 +15,8 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+#: A study of many trainings; what a search is made of runs in `search` and in the tests of its parts.
+SLOW = {"template_quality"}
 
 
 def test_there_are_notebooks() -> None:
@@ -32,19 +34,24 @@ class TestNotebook:
         code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         assert not [cell for cell in code if cell.outputs or cell.execution_count is not None]
 
-    def test_notebook_runs(self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-        notebook = nbformat.read(path, as_version=4)
-        NotebookClient(
-            notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-        ).execute()
-        outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-        assert any("image/png" in output.get("data", {}) for output in outputs), "no figure was shown"
-        complaints = [o["text"] for o in outputs if o.output_type == "stream" and o.name == "stderr"]
-        assert not complaints
-        expect(path.stem, "".join(o["text"] for o in outputs if o.output_type == "stream"))
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ()) for path in NOTEBOOKS],
+)
+def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs), "no figure was shown"
+    complaints = [o["text"] for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+    assert not complaints
+    expect(path.stem, "".join(o["text"] for o in outputs if o.output_type == "stream"))
 
 
 def test_comparison_of_generators_runs(capsys: pytest.CaptureFixture[str]) -> None:
