@@ -103,8 +103,11 @@ def length_of(*operands: Operand) -> int | None:
 def elementwise(function: Callable[..., Any], *operands: Operand) -> Operand:
     """Apply a function of arrays element by element; what is missing in one operand is missing in the result.
 
-    A value per event combines with every element of that event's list.
+    A value per event combines with every element of that event's list. A ufunc gets as many operands as it has inputs:
+    it would write into any further one.
     """
+    if isinstance(function, np.ufunc) and function.nin != len(operands):
+        raise ExpressionError(f"{function.__name__} takes {function.nin} operands, not {len(operands)}.")
     if length_of(*operands) is None:
         return _plain(function(*operands))
     values, missing, offsets = aligned(*operands)

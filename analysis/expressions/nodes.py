@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -124,12 +125,18 @@ class Logic(Operation):
     def evaluate(self, chunk: Chunk) -> Operand:
         """The truth value, of the common shape of the operands."""
         operands = [_truth(o.evaluate(chunk)) for o in self.operands]
-        result = elementwise(self.function, *operands)
-        if not isinstance(result, Column) or result.missing is None or self.function is np.logical_not:
+        if len(operands) == 1:
+            return elementwise(self.function, *operands)
+        # Two at a time: a third argument of a ufunc is the array that it writes into.
+        return functools.reduce(self._pair, operands)
+
+    def _pair(self, left: Operand, right: Operand) -> Operand:
+        result = elementwise(self.function, left, right)
+        if not isinstance(result, Column) or result.missing is None:
             return result
         decisive = self.function is np.logical_or
         decided = np.zeros(result.values.shape, dtype=bool)
-        for values, missing in zip(*aligned(*operands)[:2], strict=True):
+        for values, missing in zip(*aligned(left, right)[:2], strict=True):
             decides = np.equal(values, decisive)
             decided |= decides if missing is None else decides & ~missing
         return Column(np.where(decided, decisive, result.values), result.missing & ~decided, result.offsets)

@@ -93,6 +93,33 @@ def test_a_selection_fails_where_it_is_missing() -> None:
         assert compile_expression(text).passing(EVENTS).tolist() == [True, True, False, True]
 
 
+@pytest.mark.parametrize("n", [3, 4, 5, 9])
+@pytest.mark.parametrize("operator", ["and", "or", "&", "|"])
+def test_chains_of_conditions_look_at_every_one(n: int, operator: str) -> None:
+    """Conditions on floats and boolean branches, against Python event by event; no input is written into."""
+    rng = np.random.default_rng(n)
+    columns: dict[str, np.ndarray] = {f"x{i}": rng.random(200) for i in range(n)}
+    columns |= {f"b{i}": rng.random(200) > 0.5 for i in range(n)}
+    for array in columns.values():
+        array.flags.writeable = False
+    combine = all if operator in ("and", "&") else any
+    text = f" {operator} ".join(f"(x{i} > 0.3)" if i % 2 else f"b{i}" for i in range(n))
+    expected = [
+        combine(columns[f"x{i}"][e] > 0.3 if i % 2 else columns[f"b{i}"][e] for i in range(n)) for e in range(200)
+    ]
+    assert compile_expression(text).passing(columns).tolist() == expected
+
+
+def test_chained_comparisons_look_at_every_step() -> None:
+    rng = np.random.default_rng(2)
+    columns = {name: rng.random(500) for name in "xyzw"}
+    rows = list(zip(*(columns[name].tolist() for name in "xyzw"), strict=True))
+    assert compile_expression("0.1 < x < y < z < w < 0.9").passing(columns).tolist() == [
+        0.1 < x < y < z < w < 0.9 for x, y, z, w in rows
+    ]
+    assert compile_expression("x < y < z").passing(columns).tolist() == [x < y < z for x, y, z, _ in rows]
+
+
 def test_a_feature_that_is_missing_names_the_count() -> None:
     with pytest.raises(MissingValueError, match=r"'second' = 'FatJet_pt\[1\]' does not exist in 2 of 4"):
         compile_expression("FatJet_pt[1]").values(EVENTS, name="second")
