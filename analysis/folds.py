@@ -44,3 +44,8 @@ def fold_of(ids: NDArray[np.uint64], n_folds: int, *, salt: int = 0) -> NDArray[
     if n_folds < 1:
         raise IdentifierError(f"The number of folds is {n_folds}; it must be at least 1.")
     return (hash_of(ids, salt=salt) % np.uint64(n_folds)).astype(np.int64)
+
+
+def random_folds(size: int, folds: int, *, seed: int) -> NDArray[np.int64]:
+    """Fold of every event of a sample without identifiers, (size,): equal sizes, random order."""
+    return np.random.default_rng(seed).permutation(np.arange(size, dtype=np.int64) % folds)

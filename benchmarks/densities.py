@@ -34,10 +34,11 @@ import torch
 
 from analysis.datasets import embedded
 from analysis.events import Events
+from analysis.folds import random_folds
 from analysis.metrics.ranking import auc
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
-from cathode.crossfit import Sample, cross_fit
-from cathode.templates import draw_at, template_folds
+from cathode.classifiers.cross_fitting import Sample, cross_fit
+from cathode.template.drawing import draw_at
 from generators import create
 from generators.registry import generator_class, kinds
 from generators.tabular.frame import TabularGenerator
@@ -214,7 +215,7 @@ def judge(generator: Any, background: Events, seed: int = 1) -> tuple[float, flo
     template = draw_at(generator, background.mass, seed=seed)
     drawn = time.process_time() - start
     samples = [
-        Sample(x, np.ones(len(x)), template_folds(len(x), 2, seed=seed + side))
+        Sample(x, np.ones(len(x)), random_folds(len(x), 2, seed=seed + side))
         for side, x in enumerate((background.x, template.x))
     ]
     fit = cross_fit(BoostedTrees(members=10), *samples, seeds=(seed, seed + 1))

@@ -123,8 +123,8 @@ def searches(arguments: argparse.Namespace, seed: int):
 
 def stages(search):
     """Trainings of a search that leave nothing behind."""
-    from cathode.folder import RunFolder
-    from cathode.progress import silent
+    from cathode.runtime.progress import silent
+    from cathode.runtime.run_folder import RunFolder
     from cathode.stages import Stages
 
     return Stages(search, RunFolder(None), silent)
@@ -133,10 +133,10 @@ def stages(search):
 def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
     """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
-    from cathode.closure import told_apart
-    from cathode.crossfit import cross_fit
+    from cathode.classifiers.closure import told_apart
+    from cathode.classifiers.cross_fitting import cross_fit
     from cathode.observables import AsRead, DijetSubstructure
-    from cathode.validation import draw_strips, samples
+    from cathode.validation.sideband_closure import draw_strips, samples
 
     made, start = stages(search), cpu()
     seeds, sampler = made.seeds, made.strip_sampler(made.strip_generator(sideband), sideband)
@@ -171,8 +171,8 @@ def searched(search, data, test) -> tuple[np.ndarray, dict[str, float]]:
 def idealised(search, classifier, data, reference, test) -> tuple[np.ndarray, dict[str, float]]:
     """Scores of the test events by the classifier of a search with true background as template; each by fold."""
     from analysis.folds import fold_of
-    from cathode.crossfit import Sample, cross_fit
-    from cathode.seeds import Seeds
+    from cathode.classifiers.cross_fitting import Sample, cross_fit
+    from cathode.runtime.seeds import Seeds
 
     def sample(events) -> Sample:
         seen = search.observables.of_events(events)

@@ -128,8 +128,8 @@ def measure(folder: Path, method: str, seed: int, paper_epochs: int, quick: bool
     from analysis.folds import fold_of
     from analysis.metrics.ranking import sic
     from cathode import Region
-    from cathode.crossfit import Sample, cross_fit, held_out_scores
-    from cathode.report.diagnostics import Diagnostics
+    from cathode.classifiers.cross_fitting import Sample, cross_fit, held_out_scores
+    from cathode.diagnostics import Diagnostics
     from cathode.scoring import Scorer
 
     region = Region(*WINDOW)

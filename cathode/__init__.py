@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
     from cathode.classifiers.mlp import Mlp as Mlp
     from cathode.classifiers.transformer import Transformer as Transformer
+    from cathode.comparison.comparison import select_generator as select_generator
+    from cathode.comparison.result import Selection as Selection
     from cathode.config import AnalysisConfig as AnalysisConfig
     from cathode.config import load_config as load_config
-    from cathode.contexts import DijetFitMass as DijetFitMass
-    from cathode.contexts import KdeMass as KdeMass
-    from cathode.judgements import Selection as Selection
     from cathode.observables import DijetSubstructure as DijetSubstructure
     from cathode.region import Region as Region
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
-    from cathode.reweighting import Reweighting as Reweighting
     from cathode.search import Search as Search
-    from cathode.selection import select_generator as select_generator
+    from cathode.template.mass_models import DijetFitMass as DijetFitMass
+    from cathode.template.mass_models import KdeMass as KdeMass
+    from cathode.template.reweighting import Reweighting as Reweighting
     from generators.jets.full_phase_space import FullPhaseSpace as FullPhaseSpace
     from generators.tabular.flow_matching import FlowMatching as FlowMatching
     from generators.tabular.maf import MaskedAutoregressiveFlow as MaskedAutoregressiveFlow
@@ -40,23 +40,23 @@ _WHERE = {
     "CouplingSplineFlow": "generators.tabular.spline_flow",
     "DIJET_FEATURES": "analysis.features.dijets",
     "DIJET_MASS": "analysis.features.dijets",
-    "DijetFitMass": "cathode.contexts",
+    "DijetFitMass": "cathode.template.mass_models",
     "DijetSubstructure": "cathode.observables",
     "Events": "analysis.events",
     "FlowMatching": "generators.tabular.flow_matching",
     "FullPhaseSpace": "generators.jets.full_phase_space",
-    "KdeMass": "cathode.contexts",
+    "KdeMass": "cathode.template.mass_models",
     "MaskedAutoregressiveFlow": "generators.tabular.maf",
     "Mlp": "cathode.classifiers.mlp",
     "Region": "cathode.region",
-    "Reweighting": "cathode.reweighting",
+    "Reweighting": "cathode.template.reweighting",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
-    "Selection": "cathode.judgements",
+    "Selection": "cathode.comparison.result",
     "Transformer": "cathode.classifiers.transformer",
     "load_config": "cathode.config",
     "read_events": "analysis.io.ntuples",
-    "select_generator": "cathode.selection",
+    "select_generator": "cathode.comparison.comparison",
     "write_report": "cathode.report",
 }
 

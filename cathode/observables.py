@@ -6,17 +6,30 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from analysis.errors import nearest
 from analysis.events import Events, FloatArray
 from cathode.errors import ConfigError
-from cathode.specification import refuse_unknown
-from cathode.templates import Template
+from cathode.runtime.specification import refuse_unknown
 
 _C = TypeVar("_C", bound=type)
+
+
+class Drawn(Protocol):
+    """A dataclass with generated events x (T, *event)."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    @property
+    def x(self) -> FloatArray:
+        """Events (T, *event)."""
+        ...
+
+
+_D = TypeVar("_D", bound=Drawn)
 
 _CLASSES: dict[str, type[Any]] = {}
 
@@ -42,7 +55,7 @@ class Observables(ABC):
         """The same events with their observables as features."""
         return dataclasses.replace(events, x=self.compute(events.x), columns=self.names(events.columns))
 
-    def of_template(self, template: Template) -> Template:
+    def of_template(self, template: _D) -> _D:
         """The same template with its observables as features."""
         return dataclasses.replace(template, x=np.asarray(self.compute(template.x), np.float32))
 

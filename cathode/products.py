@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from analysis.atomic import write_text
 from analysis.events import Events
 from analysis.io.scores import write_scores
-from cathode.contexts import MassModel
-from cathode.crossfit import CrossFit
-from cathode.evaluation import Ranking, Shape
-from cathode.folder import MASS_MODEL
+from cathode.classifiers.cross_fitting import CrossFit
+from cathode.diagnostics import Diagnostics
 from cathode.observables import Observables, drawable
-from cathode.report.diagnostics import Diagnostics
+from cathode.runtime.run_folder import MASS_MODEL
 from cathode.scoring import Scorer, Scores, columns
-from cathode.templates import Template
+from cathode.template.drawing import Template
+from cathode.template.mass_models import MassModel
+from cathode.validation.performance import Ranking
+from cathode.validation.sculpting import Shape
 
 if TYPE_CHECKING:
     from analysis.events import FloatArray

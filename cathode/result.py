@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from analysis.events import SourceFile
-from cathode.document import Document
+from cathode.runtime.documents import Document
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
-from cathode.background import Cut
 from cathode.classifiers import WeakClassifier, load_classifier
-from cathode.crossfit import held_out_scores
+from cathode.classifiers.cross_fitting import held_out_scores
+from cathode.cut_and_count import Cut
 from cathode.errors import RunFolderError
-from cathode.folder import CLASSIFIERS, RESULT
 from cathode.observables import Observables, create
 from cathode.region import Region
 from cathode.result import SearchResult
+from cathode.runtime.run_folder import CLASSIFIERS, RESULT
 
 
 @dataclass(frozen=True, eq=False)

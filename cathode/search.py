@@ -16,28 +16,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.events import Events
-from analysis.folds import fold_of
-from cathode.background import Cut, background_only, count, make_cut
+from analysis.folds import fold_of, random_folds
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.contexts import DijetFitMass, MassModel
-from cathode.crossfit import CrossFit, Sample
+from cathode.classifiers.cross_fitting import CrossFit, Sample
+from cathode.cut_and_count import Cut, background_only, count, make_cut
 from cathode.errors import ConfigError
-from cathode.evaluation import evaluate, sculpting
-from cathode.folder import RESULT, RunFolder, versions
 from cathode.observables import AsRead, Observables
 from cathode.products import write_products
-from cathode.progress import Progress, silent
 from cathode.region import Region
-from cathode.requirements import require, require_spread
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
-from cathode.reweighting import Reweighting
+from cathode.runtime.progress import Progress, silent
+from cathode.runtime.run_folder import RESULT, RunFolder, versions
+from cathode.runtime.specification import specification
 from cathode.scoring import Scorer, score
-from cathode.specification import specification
 from cathode.stages import Stages
-from cathode.templates import draw_template, template_folds
-from cathode.validation import StripTest
-from cathode.verdict import summary_of_mass_model, summary_of_reweightings, summary_of_trainings, warnings_of
+from cathode.template.drawing import draw_template
+from cathode.template.mass_models import DijetFitMass, MassModel
+from cathode.template.reweighting import Reweighting
+from cathode.validation.caveats import summary_of_mass_model, summary_of_reweightings, summary_of_trainings, warnings_of
+from cathode.validation.performance import evaluate
+from cathode.validation.requirements import require, require_spread
+from cathode.validation.sculpting import sculpting
+from cathode.validation.sideband_closure import StripTest
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator
@@ -147,7 +148,7 @@ class Search:
             sampler = stages.reweighted(generator, sideband)
             drawn = draw_template(sampler, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
             template = self.observables.of_template(drawn)
-            fold = template_folds(len(template), self.folds, seed=seeds("folds"))
+            fold = random_folds(len(template), self.folds, seed=seeds("folds"))
         with clock("classifier"):
             data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
             generated = Sample(template.x, np.ones(len(template)), fold)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.events import Events
 from cathode.classifiers import WeakClassifier
+from cathode.classifiers.cross_fitting import CrossFit, Sample, cross_fit
 from cathode.classifiers.protocol import Pretrainable
-from cathode.crossfit import CrossFit, Sample, cross_fit
-from cathode.folder import CLASSIFIERS, PRETRAINING, REWEIGHTING, TEMPLATE, RunFolder, step
-from cathode.progress import Progress
 from cathode.region import Interval
-from cathode.reweighted import fit_reweighted
-from cathode.seeds import Seeds
-from cathode.templates import Sampler, beside, cores, train_generator
-from cathode.validation import StripTest, strip_test, with_members, without_strips
+from cathode.runtime.processes import beside, cores
+from cathode.runtime.progress import Progress
+from cathode.runtime.run_folder import CLASSIFIERS, PRETRAINING, REWEIGHTING, TEMPLATE, RunFolder, step
+from cathode.runtime.seeds import Seeds
+from cathode.template.drawing import Sampler, train_generator
+from cathode.template.rejection import fit_reweighted
+from cathode.validation.sideband_closure import StripTest, strip_test, with_members, without_strips
 
 if TYPE_CHECKING:
     from cathode.search import Search

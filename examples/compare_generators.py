@@ -18,10 +18,11 @@ import numpy as np
 import yaml
 
 from analysis.datasets import embedded
+from analysis.folds import random_folds
 from analysis.metrics.ranking import auc
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
-from cathode.crossfit import Sample, cross_fit
-from cathode.templates import draw_at, template_folds, train_generator
+from cathode.classifiers.cross_fitting import Sample, cross_fit
+from cathode.template.drawing import draw_at, train_generator
 from generators import create
 
 REGION = Region(3300, 3700)
@@ -35,7 +36,7 @@ def measure(specification, sideband, background, *, seed, members):
     template = draw_at(generator, background.mass, seed=seed)
     drawn = time.process_time()
     samples = [
-        Sample(x, np.ones(len(x)), template_folds(len(x), 2, seed=seed + side))
+        Sample(x, np.ones(len(x)), random_folds(len(x), 2, seed=seed + side))
         for side, x in enumerate((background.x, template.x))
     ]
     fit = cross_fit(BoostedTrees(members=members), *samples, seeds=(seed, seed + 1))

@@ -69,7 +69,7 @@ for strip in result.closures:
 # here we draw two.
 
 # %%
-from cathode.report.diagnostics import Diagnostics
+from cathode.diagnostics import Diagnostics
 from cathode.report.figures import plates
 
 # %matplotlib inline

@@ -29,13 +29,14 @@
 import numpy as np
 
 from analysis.datasets import embedded
+from analysis.folds import random_folds
 from analysis.metrics.ranking import auc, sic
 from analysis.plots.performance import Line, significance_improvement
 from analysis.plots.validation import closure
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
-from cathode.crossfit import Sample, cross_fit
-from cathode.templates import draw_at, template_folds, train_generator
-from cathode.validation import TOLERANCE, without_strips
+from cathode.classifiers.cross_fitting import Sample, cross_fit
+from cathode.template.drawing import draw_at, train_generator
+from cathode.validation.sideband_closure import TOLERANCE, without_strips
 from generators import create
 
 # %matplotlib inline
@@ -70,7 +71,7 @@ generators = {
 # %%
 def separation(real, generated):
     """AUC with its error of boosted trees between two samples (N, D) of equal size, in two folds."""
-    fold = template_folds(len(real), 2, seed=3)
+    fold = random_folds(len(real), 2, seed=3)
     one = np.ones(len(real))
     fit = cross_fit(BoostedTrees(members=2), Sample(real, one, fold), Sample(generated, one, fold), seeds=(1, 2))
     return auc(np.concatenate([fit.data, fit.template]), np.repeat([True, False], len(real)))
@@ -125,9 +126,9 @@ def search_with(generator, oversampling, members, seed=5):
     """Held-out scores of the window's events, from a template of a given size and an ensemble of a given size."""
     masses = np.tile(window.mass, oversampling)
     template = draw_at(generator, masses, seed=seed).x
-    fold, one = template_folds(len(window), 2, seed=seed), np.ones(len(template))
+    fold, one = random_folds(len(window), 2, seed=seed), np.ones(len(template))
     data = Sample(window.x, window.weights, fold)
-    generated = Sample(template, one, template_folds(len(template), 2, seed=seed))
+    generated = Sample(template, one, random_folds(len(template), 2, seed=seed))
     return cross_fit(BoostedTrees(members=members), data, generated, seeds=(seed, seed + 1)).data
 
 

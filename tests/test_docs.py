@@ -224,7 +224,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """As in a search: small networks lose more by sharing busy cores than they gain."""
-    from cathode.templates import one_thread
+    from cathode.runtime.processes import one_thread
 
     with one_thread():
         yield
@@ -330,8 +330,8 @@ background_efficiencies: [0.01]
 threads: 1
 """
     (place / "analysis.yaml").write_text(small, encoding="utf-8")
+    from cathode.commands import run_analysis
     from cathode.config import load_config
-    from cathode.running import run_analysis
 
     run_analysis(load_config(place / "analysis.yaml"), place / "runs" / "analysis", report=False)
     return place

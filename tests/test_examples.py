@@ -56,7 +56,7 @@ def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_comparison_of_generators_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """A model that has learned nothing of the correlations is worse than one that has learned a little."""
-    from cathode.templates import one_thread
+    from cathode.runtime.processes import one_thread
 
     flow = "{kind: autoregressive_spline, training: {steps: %d, batch_size: 512, learning_rate: 0.01, ema_decay: 0.9}}"
     arguments = [flow % 100, flow % 2, "--thin", "20", "--members", "1"]

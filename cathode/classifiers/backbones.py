@@ -21,7 +21,7 @@ from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM
 from cathode.classifiers.storage import load_folder, read_card
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
-from cathode.specification import refuse_unknown
+from cathode.runtime.specification import refuse_unknown
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cathode.classifiers.protocol import Monitor
-from cathode.templates import one_thread
+from cathode.runtime.processes import one_thread
 from generators.protocols import Progress
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, train

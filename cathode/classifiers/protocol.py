@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import nearest
 from cathode.errors import ClassifierFolderError, ConfigError
-from cathode.specification import refuse_unknown
+from cathode.runtime.specification import refuse_unknown
 
 Array = NDArray[np.floating[Any]]
 

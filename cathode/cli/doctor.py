@@ -12,7 +12,7 @@ MARKS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/
 
 def doctor(json: Json = False, quiet: Quiet = False) -> None:
     """Look at this installation and its machine; status 1 if something is broken."""
-    from cathode.doctor import diagnose
+    from cathode.runtime.doctor import diagnose
 
     diagnosis = diagnose()
     terminal = Terminal(json=json, quiet=quiet)

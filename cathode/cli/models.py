@@ -20,9 +20,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Fit mass model and generator to the sidebands; nothing looks at the signal region."""
+    from cathode.commands import train_template
     from cathode.config import load_config
-    from cathode.folder import TEMPLATE
-    from cathode.running import train_template
+    from cathode.runtime.run_folder import TEMPLATE
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
@@ -45,8 +45,8 @@ def sample(
     json: Json = False,
 ) -> None:
     """Draw background events in the signal region from a saved template."""
-    from cathode.running import sample_template
-    from cathode.tables import write_table
+    from cathode.commands import sample_template
+    from cathode.runtime.tables import write_table
 
     load_plugins(plugins)
     template, columns = sample_template(folder, events, seed=seed)
@@ -66,7 +66,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained generator for other programs: ONNX files that need neither Python nor torch."""
-    from cathode.exporting import export_onnx
+    from cathode.template.export import export_onnx
 
     load_plugins(plugins)
     exported = export_onnx(folder, onnx)

@@ -64,7 +64,7 @@ def run(
 
 
 def _search(config: AnalysisConfig, folder: Path, *, report: bool, strict: bool, terminal: Terminal) -> None:
-    from cathode.running import run_analysis
+    from cathode.commands import run_analysis
 
     with terminal.progress() as progress:
         result = run_analysis(config, folder, report=report, progress=progress)
@@ -98,8 +98,8 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Test the template in strips of the sidebands, before anyone looks into the signal region."""
+    from cathode.commands import validate_analysis
     from cathode.config import load_config
-    from cathode.running import validate_analysis
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
@@ -138,8 +138,8 @@ def select(
     quiet: Quiet = False,
 ) -> None:
     """Compare generators in strips of the sidebands: nothing looks at the signal region, and no labels are needed."""
+    from cathode.commands import select_analysis
     from cathode.config import load_config
-    from cathode.running import select_analysis
 
     load_plugins(plugins)
     named = [f"selection.generators=[{', '.join(generators)}]"] if generators else []
@@ -167,7 +167,7 @@ def score(
     quiet: Quiet = False,
 ) -> None:
     """Score other ntuples by a finished search, into a ROOT friend tree."""
-    from cathode.running import score_files
+    from cathode.commands import score_files
 
     load_plugins(plugins)
     terminal = Terminal(json, quiet)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.ranking import Measured
-from cathode.judgements import Selection
+from cathode.comparison.result import Selection
 from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
 

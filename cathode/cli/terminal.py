@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cathode.progress import Progress
+    from cathode.runtime.progress import Progress
 
 #: Seconds between two plain lines of one stage, where nobody watches a bar.
 PLAIN_INTERVAL = 30.0
@@ -66,7 +66,7 @@ class PlainLines:
         self._ended: set[str] = set()
 
     def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
-        """See `cathode.progress.Progress`."""
+        """See `cathode.runtime.progress.Progress`."""
         now = time.monotonic()
         begun, last = self._stages.get(stage, (now, -PLAIN_INTERVAL))
         ended = 0 < total <= done

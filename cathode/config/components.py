@@ -16,8 +16,8 @@ from analysis.errors import nearest
 from cathode.errors import ConfigError
 
 MASS_MODELS = {
-    "dijet_fit": "cathode.contexts:DijetFitMass",
-    "kde": "cathode.contexts:KdeMass",
+    "dijet_fit": "cathode.template.mass_models:DijetFitMass",
+    "kde": "cathode.template.mass_models:KdeMass",
 }
 
 
@@ -65,7 +65,7 @@ class ClassifierConfig(Component):
 
 
 class MassModelConfig(Component):
-    """A mass model of `cathode.contexts`."""
+    """A mass model of `cathode.template.mass_models`."""
 
     role: ClassVar[str] = "mass_model"
     kind: str = "dijet_fit"

@@ -27,9 +27,9 @@ from cathode.errors import ConfigError
 if TYPE_CHECKING:
     from analysis.events import Events
     from analysis.io.constituents import Constituents
-    from cathode.progress import Progress
-    from cathode.reweighting import Reweighting
+    from cathode.runtime.progress import Progress
     from cathode.search import Search
+    from cathode.template.reweighting import Reweighting
 
 EMBEDDED = "embedded:"
 
@@ -189,7 +189,7 @@ class ReweightingConfig(Section):
 
     def build(self) -> Reweighting:
         """What `cathode.Search` takes."""
-        from cathode.reweighting import Reweighting
+        from cathode.template.reweighting import Reweighting
 
         seen = None if self.observables is None else self.observables.build()
         return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=seen)

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cathode.report.diagnostics import Diagnostics as Diagnostics
+    from cathode.diagnostics import Diagnostics as Diagnostics
     from cathode.report.page import write_report as write_report
 
-_WHERE = {"Diagnostics": "cathode.report.diagnostics", "write_report": "cathode.report.page"}
+_WHERE = {"Diagnostics": "cathode.diagnostics", "write_report": "cathode.report.page"}
 
 __all__ = ["Diagnostics", "write_report"]
 

@@ -15,10 +15,10 @@ from analysis.plots.performance import Line, roc_curves, significance_improvemen
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
 from analysis.plots.training import losses
 from analysis.plots.validation import closure, sculpting
-from cathode.report.diagnostics import Array, Diagnostics, RankingCurve
+from cathode.diagnostics import Array, Diagnostics, RankingCurve
 from cathode.report.histograms import FEATURE_BINS, feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.result import CutResult, SearchResult
-from cathode.validation import TOLERANCE
+from cathode.validation.sideband_closure import TOLERANCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.atomic import atomic_path, write_text
+from cathode.diagnostics import Diagnostics
 from cathode.report import words
-from cathode.report.diagnostics import Diagnostics
 from cathode.result import SearchResult, TruthEvaluation
 
 if TYPE_CHECKING:
-    from cathode.progress import Progress
     from cathode.report.figures import Plate
+    from cathode.runtime.progress import Progress
 
 PIXELS_PER_INCH = 144
 FIGURES = "figures"
@@ -63,7 +63,7 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
     RunFolderError
         If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events.
     """
-    from cathode.templates import beside, cores
+    from cathode.runtime.processes import beside, cores
 
     folder = Path(folder)
     result, drawn = _plates(folder)

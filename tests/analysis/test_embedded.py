@@ -10,9 +10,9 @@ import uproot
 
 from analysis.datasets import describe, embedded, shipped
 from analysis.datasets.dijet_ntuple import dijet_ntuple, shorten_mantissa
-from analysis.datasets.make_embedded import make_embedded
 from analysis.errors import DownloadError, EmptySelectionError, InputFileError
 from analysis.features.dijets import mjj
+from tools.make_embedded import make_embedded
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import uproot
 
 from analysis.datasets import describe, embedded
 from analysis.datasets.dijet_ntuple import dijet_ntuple
-from analysis.datasets.make_embedded_constituents import make_embedded_constituents
-from analysis.datasets.make_embedded_jets import make_embedded_jets
 from analysis.errors import EmptySelectionError
 from analysis.features.dijets import mjj
+from tools.make_embedded_constituents import make_embedded_constituents
+from tools.make_embedded_jets import make_embedded_jets
 
 
 @pytest.fixture(scope="module")

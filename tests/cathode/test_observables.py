@@ -13,12 +13,12 @@ from analysis.features.substructure import DIJET_SUBSTRUCTURE, dijet_substructur
 from cathode.classifiers import load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.config import parse_config
+from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
 from cathode.observables import AsRead, DijetSubstructure, Observables, create, drawable, kinds, register
-from cathode.report.diagnostics import Diagnostics
+from cathode.runtime.specification import specification
 from cathode.scoring import Scorer
-from cathode.specification import specification
-from cathode.templates import Template
+from cathode.template.drawing import Template
 
 from .toys import REGION, Discriminant, TrueGenerator, decisive, toy_events, toy_search
 

@@ -11,8 +11,8 @@ import pytest
 from analysis.events import Events
 from analysis.folds import fold_of
 from analysis.io.scores import read_scores
+from cathode.diagnostics import Diagnostics
 from cathode.errors import ClassifierFolderError, ResultError, RunFolderError
-from cathode.report.diagnostics import Diagnostics
 from cathode.result import SearchResult
 from cathode.scoring import Scorer, score
 

@@ -15,10 +15,10 @@ from analysis.events import Events
 from analysis.folds import fold_of
 from analysis.statistics.counting import z_to_p
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.contexts import DijetFitMass
 from cathode.errors import CathodeError, ConfigError, ConstantFeatureError, EmptyRegionError, TooFewEventsError
 from cathode.result import SearchResult
 from cathode.search import Search
+from cathode.template.mass_models import DijetFitMass
 
 from .toys import (
     COLUMNS,

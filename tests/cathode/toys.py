@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from analysis.events import Events
 from cathode.classifiers import register
 from cathode.classifiers.storage import load_folder, save_folder
-from cathode.contexts import Expected
 from cathode.region import Interval, Region
 from cathode.result import SearchResult
 from cathode.search import Search
+from cathode.template.mass_models import Expected
 
 Array = NDArray[np.float64]
 

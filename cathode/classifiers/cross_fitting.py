@@ -1,0 +1,128 @@
+"""Classifiers held out by fold: no event is scored by a classifier that saw it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.events import FloatArray
+from cathode.classifiers import WeakClassifier, load_classifier
+from cathode.errors import TooFewEventsError
+from cathode.runtime.progress import counted
+
+#: Data or template events that one training needs at least.
+MINIMUM = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows that are scored: features (N, *event), weights (N,), fold (N,)."""
+
+    x: FloatArray
+    weights: FloatArray
+    fold: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """Classifier i was trained on all folds but i; `data` and `template` are the held-out scores, (N,) and (T,)."""
+
+    classifiers: tuple[WeakClassifier, ...]
+    data: FloatArray
+    template: FloatArray
+
+    def score(self, x: FloatArray, fold: NDArray[np.int64]) -> FloatArray:
+        """Score of every row by the classifier that was trained without its fold, (N,)."""
+        return held_out_scores(self.classifiers, x, fold)
+
+
+def cross_fit(
+    classifier: WeakClassifier,
+    data: Sample,
+    template: Sample,
+    *,
+    seeds: tuple[int, ...],
+    folder: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> CrossFit:
+    """Train one copy of `classifier` per fold, data against template, and score everything held out.
+
+    There are as many folds as `seeds`. With a `folder`, finished folds are saved and not trained again. `progress` is
+    told the finished fraction.
+
+    Raises
+    ------
+    TooFewEventsError
+        If a training would have fewer than 50 events of a kind.
+    """
+    fitted = []
+    for fold, seed in enumerate(seeds):
+        place = None if folder is None else folder / f"fold_{fold}"
+        if place is not None and place.exists():
+            fitted.append(load_classifier(place))
+        else:
+            told = _of_fold(progress, fold, len(seeds))
+            fitted.append(train_without(fold, classifier, data, template, seed=seed, progress=told))
+            if place is not None:
+                fitted[-1].save(place)
+        if progress is not None:
+            progress((fold + 1) / len(seeds))
+    classifiers = tuple(fitted)
+    return CrossFit(
+        classifiers,
+        held_out_scores(classifiers, data.x, data.fold),
+        held_out_scores(classifiers, template.x, template.fold),
+    )
+
+
+def held_out_scores(
+    classifiers: tuple[WeakClassifier, ...], x: FloatArray, fold: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Score rows (N, *event) by the classifier of their fold (N,)."""
+    out = np.empty(len(x))
+    for index, classifier in enumerate(classifiers):
+        mine = fold == index
+        if mine.any():
+            out[mine] = classifier.score(x[mine])
+    return out
+
+
+def train_without(
+    fold: int,
+    classifier: WeakClassifier,
+    data: Sample,
+    template: Sample,
+    *,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+) -> WeakClassifier:
+    """A trained copy of `classifier`, data against template, that has seen nothing of this fold.
+
+    Raises
+    ------
+    TooFewEventsError
+        If there are fewer than 50 events of a kind.
+    """
+    used, generated = data.fold != fold, template.fold != fold
+    for name, mask in (("data", used), ("template", generated)):
+        if mask.sum() < MINIMUM:
+            raise TooFewEventsError(
+                f"Without fold {fold} there are {int(mask.sum())} {name} events to train on; at least {MINIMUM} are "
+                "needed. Use fewer folds, a wider signal region or a larger template."
+            )
+    x = np.concatenate([data.x[used], template.x[generated]])
+    y = np.concatenate([np.ones(int(used.sum())), np.zeros(int(generated.sum()))])
+    weights = np.concatenate([data.weights[used], template.weights[generated]])
+    fresh: Any = copy.deepcopy(classifier)
+    return fresh.fit(x, y, weights=weights, seed=seed, monitor=counted(progress))  # type: ignore[no-any-return]
+
+
+def _of_fold(progress: Callable[[float], None] | None, fold: int, folds: int) -> Callable[[float], None] | None:
+    """Translate the progress inside of a fold to that of all folds; rounded so that the next one never starts below."""
+    return None if progress is None else lambda done: progress((fold + done) / folds)

@@ -1,0 +1,210 @@
+"""One generator, judged in strips of sideband that it has not seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.atomic import write_text
+from analysis.events import Events, FloatArray
+from analysis.metrics.distances import distance_floor, sliced_distances
+from analysis.metrics.ranking import Measured
+from cathode.classifiers import WeakClassifier
+from cathode.classifiers.closure import told_apart
+from cathode.classifiers.cross_fitting import cross_fit
+from cathode.comparison.result import Distance, Judgement
+from cathode.observables import Observables
+from cathode.region import Interval, Region
+from cathode.runtime.processes import one_thread
+from cathode.runtime.progress import Progress
+from cathode.runtime.seeds import Seeds
+from cathode.runtime.specification import specification
+from cathode.template.drawing import Template, train_generator
+from cathode.validation.sideband_closure import closure, draw_strips, samples, without_strips
+
+if TYPE_CHECKING:
+    from generators.protocols import ConditionalGenerator
+
+#: Events whose likelihood is computed at most: continuous flows need milliseconds for each.
+_LIKELIHOOD = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """A judgement, and what it is compared by: log p(x | m) and weight of some strip events, the same for all, (N,)."""
+
+    judgement: Judgement
+    log_prob: FloatArray | None
+    weights: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judge:
+    """What all candidates have in common: sideband events, strips, classifier and seeds."""
+
+    sideband: Events
+    region: Region
+    strips: tuple[Interval, ...]
+    observables: Observables
+    classifier: WeakClassifier
+    folds: int
+    oversampling: float
+    seeds: Seeds
+    say: Progress
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides a judgement, beside events and candidate, in JSON types."""
+        return {
+            "strips": [[strip.low, strip.high] for strip in self.strips],
+            "region": asdict(self.region),
+            "observables": specification(self.observables),
+            "classifier": specification(self.classifier),
+            "folds": self.folds,
+            "oversampling": self.oversampling,
+            "seed": self.seeds.root,
+        }
+
+    def __call__(
+        self, name: str, candidate: ConditionalGenerator, best_states: Sequence[int], folder: Path | None
+    ) -> Iterator[Verdict]:
+        """Train a candidate once; judge it with all its states, and with each number of `best_states` below that."""
+        generator, seconds = self._train(name, candidate, folder)
+        yield self._judge(name, generator, seconds, None if folder is None else folder / "classifiers")
+        for count in best_states:
+            if count < len(getattr(generator, "states_", ())):
+                place = None if folder is None else folder / f"classifiers_{count}"
+                yield self._judge(f"{name}, best {count}", _restricted(generator, count), seconds, place)
+
+    def _train(
+        self, name: str, candidate: ConditionalGenerator, folder: Path | None
+    ) -> tuple[ConditionalGenerator, float | None]:
+        """The trained candidate, and how long that took if it is known."""
+        place = None if folder is None else folder / "generator"
+        clock = None if folder is None else folder / "seconds.json"
+        begun = place is not None and (place.exists() or place.with_suffix(".checkpoint").exists())
+        start = time.perf_counter()
+        generator = train_generator(
+            candidate,
+            without_strips(self.sideband, self.region, self.strips),
+            seed=self.seeds("strip generator"),
+            folder=place,
+            monitor=lambda at: self.say(f"train {name}", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}"),
+        )
+        seconds = None if begun else time.perf_counter() - start
+        if clock is not None and seconds is not None:
+            write_text(clock, json.dumps(seconds))
+        elif clock is not None and clock.exists():
+            seconds = float(json.loads(clock.read_text(encoding="utf-8")))
+        return generator, seconds
+
+    def _judge(
+        self, name: str, generator: ConditionalGenerator, training_seconds: float | None, folder: Path | None
+    ) -> Verdict:
+        seeds = self.seeds.many("strip test", 3 + self.folds)
+        start = time.perf_counter()
+        events, drawn = draw_strips(
+            generator, self.sideband, self.strips, oversampling=self.oversampling, seeds=seeds[:2]
+        )
+        seconds = time.perf_counter() - start
+        data, template = self.observables.of_events(events), self.observables.of_template(drawn)
+        sample, generated = samples(data, template, self.folds, seed=seeds[2])
+        fit = cross_fit(
+            self.classifier,
+            sample,
+            generated,
+            seeds=seeds[3:],
+            folder=folder,
+            progress=lambda fraction: self.say(f"judge {name}", fraction, 1.0),
+        )
+        wasserstein, energy = self._distances(data, template)
+        order = np.random.default_rng(self.seeds("likelihood")).permutation(len(data))
+        some = events[np.sort(order[:_LIKELIHOOD])]
+        log_prob = _log_prob(generator, some)
+        judgement = Judgement(
+            name=name,
+            generator=specification(generator),
+            auc=told_apart(fit.data, fit.template, data.weights),
+            closures=tuple(closure(strip, data, template, fit) for strip in self.strips),
+            wasserstein=wasserstein,
+            energy=energy,
+            log_likelihood=None if log_prob is None else _mean(log_prob, some.weights),
+            impossible=0.0 if log_prob is None else float(some.weights @ np.isinf(log_prob) / some.weights.sum()),
+            training_seconds=training_seconds,
+            sampling_seconds=seconds * 1e6 / len(template),
+        )
+        return Verdict(judgement, log_prob, some.weights)
+
+    def _distances(self, data: Events, template: Template) -> tuple[Distance, Distance]:
+        """Sliced Wasserstein and energy distance, means over the strips; features in units of their width."""
+        x, y = data.x.reshape(len(data), -1), template.x.reshape(len(template), -1)
+        width, seed = _width(x, data.weights), self.seeds("directions")
+        values, floors, spreads = [], [], []
+        for strip in self.strips:
+            real, drawn = strip(data.mass), strip(template.mass)
+            rows, w = x[real] / width, data.weights[real]
+            found = sliced_distances(rows, y[drawn] / width, x_weights=w, seed=seed)
+            floor = distance_floor(rows, weights=w, against=float(drawn.sum()), seed=seed)
+            values.append((found.wasserstein, found.energy))
+            floors.append((floor.wasserstein.value, floor.energy.value))
+            spreads.append((floor.wasserstein.error, floor.energy.error))
+        value, floor_value = np.mean(values, axis=0), np.mean(floors, axis=0)
+        spread = np.sqrt(np.square(spreads).sum(axis=0)) / len(spreads)
+        one, other = (
+            Distance(float(v), Measured(float(f), float(s))) for v, f, s in zip(value, floor_value, spread, strict=True)
+        )
+        return one, other
+
+
+def compared(verdicts: Sequence[Verdict]) -> list[Judgement]:
+    """Judgements with the likelihood difference to the best, event by event: most of their scatter is in common.
+
+    Events that one of them takes for impossible are left out in all.
+    """
+    densities = np.array([v.log_prob for v in verdicts if v.log_prob is not None])
+    if not len(densities):
+        return [v.judgement for v in verdicts]
+    weights = verdicts[0].weights * np.isfinite(densities).all(axis=0)
+    best = max(densities, key=lambda log_prob: _mean(log_prob, weights).value)
+    with np.errstate(invalid="ignore"):
+        return [
+            v.judgement if v.log_prob is None else replace(v.judgement, behind=_mean(best - v.log_prob, weights))
+            for v in verdicts
+        ]
+
+
+def _log_prob(generator: ConditionalGenerator, data: Events) -> FloatArray | None:
+    from generators.protocols import DensityGenerator
+
+    if not isinstance(generator, DensityGenerator):
+        return None
+    with one_thread():
+        return np.asarray(generator.log_prob(data.x, data.context))
+
+
+def _mean(values: FloatArray, weights: FloatArray) -> Measured:
+    """Weighted mean of the finite ones of (N,), and its standard error; NaN without any."""
+    finite = np.isfinite(values) & (weights != 0)
+    values, weights = values[finite], weights[finite]
+    with np.errstate(invalid="ignore"):
+        mean = values @ weights / weights.sum()
+        error = np.sqrt(np.square(weights * (values - mean)).sum()) / weights.sum()
+    return Measured(float(mean), float(error))
+
+
+def _width(x: FloatArray, weights: FloatArray) -> FloatArray:
+    """Standard deviation of every feature of x (N, D) with weights (N,), (D,)."""
+    share = weights / weights.sum()
+    width: FloatArray = np.sqrt(share @ np.square(x - share @ x))
+    return width
+
+
+def _restricted(generator: Any, count: int) -> Any:
+    from generators.tabular.states import with_best
+
+    return with_best(generator, count)

@@ -1,0 +1,1 @@
+"""What runs have in common whatever they compute: folders, seeds, progress, processes, documents."""

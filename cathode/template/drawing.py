@@ -1,0 +1,92 @@
+"""The background template: a generator trained on the sidebands, asked for events in the signal region."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from analysis.events import Events, FloatArray
+from cathode.errors import TemplateError
+from cathode.runtime.processes import one_thread
+from cathode.template.mass_models import MassModel
+
+if TYPE_CHECKING:
+    from generators.protocols import ConditionalGenerator, Monitor
+
+
+class Sampler(Protocol):
+    """All that a template needs of a trained generator."""
+
+    def sample(self, context: FloatArray, *, seed: int) -> FloatArray:
+        """One event per mass: (T, 1) GeV -> (T, *event)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """Generated background: features (T, *event) and masses (T,) in GeV."""
+
+    x: FloatArray
+    mass: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def train_generator(
+    generator: ConditionalGenerator,
+    sideband: Events,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    monitor: Monitor | None = None,
+) -> ConditionalGenerator:
+    """A copy of `generator`, fitted to p(x | m) of the sideband; `generator` itself stays as it was.
+
+    With a `folder` the fitted generator is saved there, training states go beside it, a finished one is loaded instead
+    of trained again, and an interrupted training continues.
+    """
+    from generators.artifact import load, save
+
+    checkpoint = None if folder is None else folder.with_suffix(".checkpoint")
+    if folder is not None and checkpoint is not None and folder.exists():
+        # A kill between the two leaves both.
+        checkpoint.unlink(missing_ok=True)
+        return load(folder)  # type: ignore[no-any-return]
+    fresh: Any = copy.deepcopy(generator)
+    with one_thread():
+        fresh.fit(
+            sideband.x, sideband.context, weights=sideband.weights, seed=seed, monitor=monitor, checkpoint=checkpoint
+        )
+    fresh.columns_ = sideband.columns
+    if folder is not None and hasattr(fresh, "hyperparameters"):
+        save(fresh, folder)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return fresh  # type: ignore[no-any-return]
+
+
+def draw_template(generator: Sampler, mass_model: MassModel, *, events: int, seeds: tuple[int, int]) -> Template:
+    """`events` background events in the signal region, masses from the mass model; one seed for masses, one for x."""
+    mass = mass_model.sample(events, seed=seeds[0])
+    return draw_at(generator, mass, seed=seeds[1])
+
+
+def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
+    """One background event at each of the masses (T,)."""
+    with one_thread():
+        x = generator.sample(np.asarray(mass)[:, None], seed=seed)
+    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    # A tail event that overflows is one in millions; thousands would mean a broken generator and must not be hidden.
+    if not finite.all():
+        if (~finite).mean() > 1e-3:
+            raise TemplateError(
+                f"The generator gave {int((~finite).sum())} of {len(x)} events with NaN or infinity. Train it longer, "
+                "with a lower learning rate, or use another one."
+            )
+        x, mass = x[finite], mass[finite]
+    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64))

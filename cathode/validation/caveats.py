@@ -1,0 +1,131 @@
+"""What a result says in words: summaries of its parts, and warnings that a reader needs before believing a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.events import Events
+from cathode.region import Region
+from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
+from cathode.template.mass_models import MassModel
+from cathode.template.rejection import Reweighted, steps
+
+#: Below this probability the mass fit, and what hangs on it, deserves a warning.
+_BAD_FIT = 0.01
+
+#: Template events after a cut that give a usable estimate.
+_FEW = 25
+
+
+def summary_of_mass_model(model: MassModel, region: Region, signal: Events) -> MassModelSummary:
+    """The fitted mass model and what it predicts in the window, beside what is there."""
+    fit: Any = getattr(model, "density_", None)
+    expected = model.expected()
+    return MassModelSummary(
+        kind=model.kind,
+        parameters=dict(getattr(model, "parameters_", {})),
+        chi2=_number(fit, "chi2"),
+        ndof=None if _number(fit, "ndof") is None else int(fit.ndof),
+        p_value=_number(fit, "p_value"),
+        fit_range=tuple(getattr(model, "fit_range_", (region.low, region.high))),
+        expected=float(expected.events),
+        expected_error=float(expected.error),
+        observed=float(signal.weights.sum()),
+    )
+
+
+def summary_of_trainings(generators: Mapping[str, Any], seconds: Mapping[str, float]) -> tuple[Training, ...]:
+    """Losses of every generator that keeps them."""
+    return tuple(
+        Training(
+            stage=stage,
+            epochs=len(generator.train_losses_),
+            train_loss=tuple(generator.train_losses_),
+            validation_loss=tuple(generator.validation_losses_),
+            best_epochs=tuple(generator.best_epochs_),
+            seconds=seconds.get("generator", 0.0),
+        )
+        for stage, generator in generators.items()
+        if hasattr(generator, "train_losses_")
+    )
+
+
+def summary_of_reweightings(samplers: Mapping[str, Any]) -> tuple[ReweightingSummary, ...]:
+    """Diagnostics of every generator that was reweighted, step by step."""
+    return tuple(
+        _reweighting(stage, number, each)
+        for stage, sampler in samplers.items()
+        for number, each in enumerate(steps(sampler), start=1)
+    )
+
+
+def _reweighting(stage: str, number: int, sampler: Reweighted) -> ReweightingSummary:
+    found = sampler.reweighting.diagnostics_
+    return ReweightingSummary(
+        stage=stage,
+        step=number,
+        auc_before=found.closure_before.value,
+        auc_before_error=found.closure_before.error,
+        auc_after=found.closure_after.value,
+        auc_after_error=found.closure_after.error,
+        unreached=found.unreached,
+        events=found.weights.events,
+        effective_sample_size=found.weights.effective_sample_size,
+        largest=found.weights.largest,
+        clipped=found.weights.clipped,
+        drawn=sampler.drawn,
+        proposed=sampler.proposed,
+        exhausted=sampler.exhausted,
+        warnings=sampler.warnings(),
+    )
+
+
+def warnings_of(result: SearchResult) -> tuple[str, ...]:
+    """Everything that weakens the numbers, in plain words, the gravest first."""
+    return tuple(_warnings(result))
+
+
+def _warnings(result: SearchResult) -> Iterator[str]:
+    for strip in result.closures:
+        if not strip.passed:
+            yield (
+                f"The template does not close in {strip.low:g}–{strip.high:g} GeV: a classifier tells it from data "
+                f"with AUC {strip.auc:.3f} ± {strip.auc_error:.3f} (0.5 would be closure). Part of any excess may be a "
+                "flaw of the template; train longer or use another generator."
+            )
+    if not result.closures:
+        yield (
+            "The template was not tested in sideband strips, so its systematic uncertainty is unknown and not in the "
+            "p-values. Switch the closure test on."
+        )
+    for reweighting in result.reweightings:
+        which = "template" if reweighting.stage == "template" else "template of the strip test"
+        step = "" if reweighting.step == 1 else f", step {reweighting.step}"
+        for words in reweighting.warnings:
+            yield f"Reweighting of the {which}{step}: {words}"
+    # By the efficiency that the test itself names: a cut too tight to be tested has none.
+    for test in result.sculpting:
+        if not test.passed:
+            yield (
+                f"The cut at background efficiency {test.background_efficiency:g} changes the shape of the sideband "
+                f"mass spectrum (p = {test.p_value:.1g}). The counting result does not use that shape; a fit to the "
+                "spectrum after this cut would."
+            )
+    model = result.mass_model
+    if model.p_value is not None and model.p_value < _BAD_FIT:
+        yield (
+            f"The fit of the sideband mass spectrum is poor (χ² = {model.chi2:.0f} for {model.ndof} degrees of "
+            f"freedom, p = {model.p_value:.1g}). Only its shape inside the window is used, to draw template masses."
+        )
+    for cut in result.cuts:
+        if cut.template_passing < _FEW:
+            yield (
+                f"Only {cut.template_passing} template events pass the cut at background efficiency "
+                f"{cut.background_efficiency:g}; raise the oversampling for a firmer estimate."
+            )
+
+
+def _number(fit: Any, name: str) -> float | None:
+    value = getattr(fit, name, None)
+    return None if value is None else float(value)

@@ -1,0 +1,124 @@
+"""What a search needs of its events, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.events import BoolArray, Events
+from analysis.folds import fold_of
+from cathode.classifiers.cross_fitting import MINIMUM
+from cathode.cut_and_count import events_passing
+from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError
+from cathode.region import Interval, Region
+from cathode.validation.sideband_closure import without_strips
+
+if TYPE_CHECKING:
+    from cathode.search import Search
+
+#: Events that every fold of a signal region needs, and a sideband altogether.
+_PER_FOLD = 20
+_SIDEBAND = 500
+
+
+def require(events: Events, search: Search) -> None:
+    """Refuse events that `search` would stumble over after hours of training.
+
+    Raises
+    ------
+    EmptyRegionError, TooFewEventsError
+        With the place, what is there and what is needed.
+    """
+    region = search.region
+    region.check(events.mass)
+    signal, sideband = region.signal(events.mass), region.sideband(events.mass)
+    _require_sideband(int(sideband.sum()), "in the sidebands")
+    _require_folds(
+        events[signal], search.folds, search.oversampling, search.background_efficiencies, "the signal region"
+    )
+    for reweighting in search.reweightings:
+        reweighting.require(events[sideband])
+    if search.closure:
+        strips = region.strips(fraction=search.strip_fraction)
+        for reweighting in search.reweightings:
+            reweighting.require(without_strips(events, region, strips))
+        require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
+
+
+def require_strips(
+    sideband: Events,
+    strips: Sequence[Interval],
+    folds: int,
+    oversampling: float,
+    background_efficiencies: Sequence[float] = (),
+) -> None:
+    """Refuse sideband events with which a generator can not be tested in strips.
+
+    Raises
+    ------
+    EmptyRegionError, TooFewEventsError
+        With the place, what is there and what is needed.
+    """
+    for strip in strips:
+        if not strip(sideband.mass).any():
+            raise EmptyRegionError(
+                f"No events in the strip {strip.low:g}–{strip.high:g} GeV of the closure test. Widen it "
+                "(strip_fraction), choose another window, or switch the closure test off."
+            )
+    inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
+    _require_sideband(int((~inside).sum()), "in the sidebands without the strips of the closure test")
+    _require_folds(sideband[inside], folds, oversampling, background_efficiencies, "the strips of the closure test")
+
+
+def _require_sideband(events: int, where: str) -> None:
+    if events < _SIDEBAND:
+        raise TooFewEventsError(
+            f"{events} events {where}; at least {_SIDEBAND} are needed to learn a density. Widen the sidebands or "
+            "loosen the selection."
+        )
+
+
+def _require_folds(
+    events: Events, folds: int, oversampling: float, background_efficiencies: Sequence[float], where: str
+) -> None:
+    """Enough data in every fold to be scored, beside it to be trained on, and a template that the cuts can divide."""
+    per_fold = np.bincount(fold_of(events.ids, folds), minlength=folds)
+    if per_fold.min() < _PER_FOLD:
+        raise TooFewEventsError(
+            f"Fold {int(per_fold.argmin())} of {folds} has {int(per_fold.min())} events in {where}; at least "
+            f"{_PER_FOLD} are needed. Use fewer folds or a wider signal region."
+        )
+    total = int(per_fold.sum())
+    size = round(oversampling * total)
+    for name, others in (("data", total - int(per_fold.max())), ("template", size - -(-size // folds))):
+        if others < MINIMUM:
+            raise TooFewEventsError(
+                f"A fold of {where} would be trained on {others} {name} events; at least {MINIMUM} are needed. Use a "
+                "wider signal region, another number of folds or a larger oversampling."
+            )
+    for efficiency in background_efficiencies:
+        events_passing(efficiency, size // folds, f"the template events of a fold of {where}")
+
+
+def require_spread(events: Events, region: Region) -> None:
+    """Refuse features that can not be learned from; `events` are as the classifier sees them.
+
+    Raises
+    ------
+    ConstantFeatureError
+        With the name, the value and the place.
+    """
+    if events.x.ndim == 2:
+        _require_spread(events, region.signal(events.mass), "signal region")
+        _require_spread(events, region.sideband(events.mass), "sidebands")
+
+
+def _require_spread(events: Events, mask: BoolArray, where: str) -> None:
+    flat = np.flatnonzero(np.ptp(events.x[mask], axis=0) == 0)
+    if len(flat):
+        raise ConstantFeatureError(
+            f"Feature '{events.columns[flat[0]]}' has the single value {events.x[mask][0, flat[0]]:g} in the {where}. "
+            "Leave it out or mend its expression."
+        )

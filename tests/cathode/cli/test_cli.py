@@ -1,0 +1,197 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cathode.cli import searches
+from cathode.cli.app import app
+from cathode.cli.terminal import PlainLines, Terminal
+from cathode.result import SearchResult
+
+HEAVY = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy", "pandas", "lightning_fabric")
+
+
+def cathode(*arguments: object, **more: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments], **more)
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Path:
+    path = tmp_path / "analysis.yaml"
+    path.write_text("data: {files: 'embedded:dijets'}\nregion: {signal: [3300, 3700]}\n")
+    return path
+
+
+@pytest.mark.parametrize("statement", ["import cathode", "import cathode.cli.app", "import analysis, generators"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    code = f"import sys; {statement}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_is_fast_and_light_and_names_every_verb() -> None:
+    code = (
+        "import sys, time, resource\n"
+        "sys.argv = ['cathode', '--help']\n"
+        "from cathode.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as leave: assert not leave.code\n"
+        f"assert not [m for m in {HEAVY} if m in sys.modules]\n"
+        "print('CPU', resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    text, _, seconds = done.stdout.rpartition("CPU ")
+    assert float(seconds) < 0.5
+    for verb in [
+        "demo",
+        "run",
+        "validate",
+        "select",
+        "train",
+        "sample",
+        "export",
+        "score",
+        "report",
+        "config",
+        "data",
+        "doctor",
+    ]:
+        assert f"│ {verb} " in text
+
+
+def test_module_and_script_are_the_same_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "cathode", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("cathode-hep ")
+
+
+def test_a_mistake_of_the_user_is_one_message_on_stderr_and_status_1(analysis: Path) -> None:
+    done = cathode("run", analysis, "--set", "region.sgnal=3", "--json")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr == "cathode: --set: region.sgnal: unknown key (value 3). Nearest: 'signal'.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "none.yaml"),
+        ("validate", "none.yaml"),
+        ("select", "none.yaml"),
+        ("train", "none.yaml"),
+        ("report", "nowhere"),
+        ("score", "nowhere", "a.root"),
+        ("sample", "nowhere"),
+        ("export", "nowhere", "--onnx", "out"),
+        ("config", "check", "none.yaml"),
+        ("data", "fetch", "none"),
+        ("run", "none.yaml", "--plugin", "no_such_module"),
+    ],
+)
+def test_what_is_not_there_is_a_user_error(arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cathode(*arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("cathode: ")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_verb_or_option_is_status_2() -> None:
+    assert cathode("rnu").exit_code == 2
+    assert cathode("demo", "--jsn").exit_code == 2
+    assert cathode("data", "simulate", "showers").exit_code == 2
+
+
+def test_a_bug_is_not_dressed_up_as_a_user_error(analysis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cathode.commands.run_analysis", lambda *a, **k: 1 / 0)
+    assert isinstance(cathode("run", analysis).exception, ZeroDivisionError)
+
+
+def test_an_interrupt_says_how_to_go_on(analysis: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cathode.commands.run_analysis", interrupted)
+    done = cathode("run", analysis)
+    assert done.exit_code == 130
+    assert "continues where it stopped" in done.stderr
+
+
+@pytest.fixture
+def finished(result: SearchResult, monkeypatch: pytest.MonkeyPatch) -> SearchResult:
+    monkeypatch.setattr("cathode.commands.run_analysis", lambda *a, **k: result)
+    return result
+
+
+def test_json_is_the_result_and_nothing_else(finished: SearchResult, analysis: Path) -> None:
+    done = cathode("run", analysis, "--json")
+    assert SearchResult.from_json(done.stdout) == finished
+    assert done.stderr == ""
+
+
+def test_the_table_names_every_number_of_the_verdict(finished: SearchResult, analysis: Path) -> None:
+    done = cathode("run", analysis, "-o", "elsewhere")
+    for cut in finished.cuts:
+        assert f"{cut.observed:g}" in done.stdout
+        assert f"{cut.significance:.1f} σ" in done.stdout
+    assert finished.warnings[0] in " ".join(done.stdout.split())
+
+
+def test_quiet_is_silent(finished: SearchResult, analysis: Path) -> None:
+    done = cathode("run", analysis, "--quiet")
+    assert (done.stdout, done.stderr, done.exit_code) == ("", "", 0)
+
+
+@pytest.mark.parametrize(("passed", "strict", "status"), [(True, True, 0), (False, True, 3), (False, False, 0)])
+def test_failed_validation_is_status_3_only_if_strict(
+    result: SearchResult, analysis: Path, monkeypatch: pytest.MonkeyPatch, passed: bool, strict: bool, status: int
+) -> None:
+    judged = replace(result, closures=tuple(replace(c, passed=passed) for c in result.closures))
+    monkeypatch.setattr("cathode.commands.run_analysis", lambda *a, **k: judged)
+    assert cathode("run", analysis, *(["--strict"] if strict else [])).exit_code == status
+    assert searches.VALIDATION_FAILED == 3
+
+
+def test_example_passes_its_own_check(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(cathode("config", "example").stdout)
+    assert cathode("config", "check", tmp_path / "a.yaml").exit_code == 0
+    resolved = cathode("config", "check", tmp_path / "a.yaml", "--resolved").stdout
+    (tmp_path / "b.yaml").write_text(resolved)
+    assert cathode("config", "check", tmp_path / "b.yaml", "--resolved").stdout == resolved
+
+
+def test_schema_is_json() -> None:
+    assert "region" in json.loads(cathode("config", "schema").stdout)["properties"]
+
+
+def test_data_list_names_what_is_embedded() -> None:
+    listed = json.loads(cathode("data", "list", "--json").stdout)
+    assert Path(listed["embedded"]["dijets"]["path"]).is_file()
+    assert "lhco-features" in {entry["name"] for entry in listed["fetchable"]}
+    assert "embedded:dijets" in cathode("data", "list").stdout
+
+
+def test_fetch_offline_says_what_to_do(tmp_path: Path) -> None:
+    done = cathode("data", "fetch", "lhco-features", "--offline", "--folder", tmp_path)
+    assert done.exit_code == 1
+    assert "download https://" in done.stderr
+
+
+def test_batch_log_has_a_line_per_stage_not_per_step(capsys: pytest.CaptureFixture[str]) -> None:
+    say = PlainLines()
+    for step in range(1001):
+        say("generator", step, 1000, "loss 1.0")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("generator: 0 %")
+    assert lines[-1].startswith("generator: 100 %, loss 1.0")
+    assert len(lines) == 2
+
+
+def test_silent_terminals_offer_no_progress() -> None:
+    for terminal in (Terminal(json=True), Terminal(quiet=True)):
+        with terminal.progress() as progress:
+            assert progress is None

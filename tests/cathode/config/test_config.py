@@ -1,0 +1,314 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis import Constituents
+from analysis.selection import compile_expression
+from cathode.classifiers import BoostedTrees
+from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
+from cathode.errors import ConfigError
+from cathode.observables import DijetSubstructure
+from cathode.region import Region
+from cathode.runtime.specification import specification
+from cathode.search import Search
+from cathode.template.reweighting import Reweighting
+
+MINIMAL = """\
+data:
+  files: ntuple.root
+region:
+  signal: [3300, 3700]
+"""
+
+
+def problem(text: str, **more: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, name="a.yaml", **more)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_minimal_file_gets_the_documented_defaults() -> None:
+    config = parse_config(MINIMAL)
+    assert config.region.signal == (3300.0, 3700.0)
+    assert config.background_efficiencies == (1e-2, 1e-3)
+    assert config.data.constituents is None
+    assert config.data.features is not None
+    assert config.data.features.keys() == {"mj_light", "delta_mj", "tau21_light", "tau21_heavy"}
+
+
+def test_resolved_file_is_a_fixed_point() -> None:
+    config = parse_config(MINIMAL, folder=Path("/somewhere"))
+    again = parse_config(config.to_yaml(), folder=Path("/elsewhere"))
+    assert again == config
+    assert again.to_yaml() == config.to_yaml()
+
+
+@pytest.mark.parametrize("text", [example(), embedded_text("demo")])
+def test_files_that_come_with_the_package_are_valid(text: str) -> None:
+    assert parse_config(text).folds >= 2
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_files_that_come_with_the_repository_are_valid(path: Path) -> None:
+    config = load_config(path)
+    config.search()
+    for text in (config.data.mass, config.data.selection or "1", *(config.data.features or {}).values()):
+        compile_expression(text)
+
+
+def test_the_example_mentions_every_section_and_its_true_defaults() -> None:
+    config = parse_config(MINIMAL)
+    text = example()
+    for name in AnalysisConfig.model_fields:
+        assert f"{name}:" in text
+    for line in (
+        f"folds: {config.folds} ",
+        f"oversampling: {config.template.oversampling:g} ",
+        f"members: {config.validation.members}",
+        f"strip_fraction: {config.validation.strip_fraction}",
+        f"memory: {config.data.memory} ",
+        f"seed: {config.seed}",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("fold: 5", "a.yaml, line 5: fold: unknown key (value 5). Nearest: 'folds'"),
+        ("folds: many", "a.yaml, line 5: folds: Input should be a valid integer"),
+        ("template: {oversampling: 0}", "template.oversampling: Input should be greater than 0 (value 0)"),
+        ("template: {generator: {kind: flow_maching}}", "template.generator.kind: no generator of kind 'flow_maching'"),
+        ("template: {generator: {kind: maf, hiden: 3}}", "template.generator.hiden: unknown key (value 3). Nearest: "),
+        ("classifier: boosted_tree", "classifier.kind: no classifier of kind 'boosted_tree'. Nearest: 'boosted_trees'"),
+        ("classifier: {kind: boosted_trees, members: several}", "classifier.members: Input should be a valid integer"),
+        ("background_efficiencies: [0.01, 2]", "background_efficiencies.1: Input should be less than 1 (value 2)"),
+        ("background_efficiencies: [0.01, 0.01]", "names an efficiency twice"),
+        ("selection: {generators: [maf, {kind: mav}]}", "a.yaml, line 5: selection.generators.1.kind: no generator of"),
+        (
+            "selection:\n  generators:\n  - maf\n  - kind: maf\n    hiden: 3",
+            "a.yaml, line 9: selection.generators.1.hiden: unknown key (value 3). Nearest: 'hidden",
+        ),
+        ("selection: {strips: []}", "selection.strips: Tuple should have at least 1 item"),
+        ("selection: {best_states: [0]}", "selection.best_states.0: Input should be greater than or equal to 1"),
+        ("folds: 5\nfolds: 6", "a.yaml, line 6: folds is set twice (first in line 5)"),
+        ("validation: [1]", "validation: Input should be a valid dictionary"),
+        ("folds: [", "no valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_place_path_value_and_remedy(line: str, said: str) -> None:
+    assert said in problem(MINIMAL + line)
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    lines = problem(MINIMAL + "fold: 5\nsed: 1").splitlines()
+    assert ["fold" in line or "sed" in line for line in lines] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ("signal: [3700, 3300]", "low < high"),
+        ("signal: [3300, 3700]\n  sidebands: [3400, 5000]", "must reach beyond signal"),
+        ("signal: [3300]", "region.signal.1 is missing"),
+        ("signals: [3300, 3700]", "Nearest: 'signal'"),
+    ],
+)
+def test_borders_must_make_sense(region: str, said: str) -> None:
+    assert said in problem(f"data:\n  files: a.root\nregion:\n  {region}\n")
+
+
+def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None:
+    text = MINIMAL + "selection: {generators: [maf, {kind: flow_matching}]}"
+    config = parse_config(text, overrides=["selection.generators.1.training.steps=7"])
+    first, second = (candidate.build() for candidate in config.selection.generators)
+    assert (first.kind, second.kind, second.training.steps) == ("maf", "flow_matching", 7)
+    assert parse_config(text, overrides={"selection.generators.0.bijection": "logit"}).selection.generators[0].build()
+    for path in ("selection.generators.2.hidden", "selection.generators.one", "selection.generators.-1"):
+        with pytest.raises(ConfigError, match="is no place in a list of 2"):
+            parse_config(text, overrides={path: 3})
+
+
+REWEIGHTING = "template: {reweighting: {classifier: {kind: boosted_trees, members: 10}, folds: 4, clip: 8}}"
+
+
+def test_reweighting_is_built_as_the_file_says_and_off_without_a_word() -> None:
+    assert parse_config(MINIMAL).search().reweightings == ()
+    config = parse_config(MINIMAL + REWEIGHTING)
+    (found,) = config.search().reweightings
+    assert isinstance(found.classifier, BoostedTrees)
+    assert (found.classifier.members, found.folds, found.clip) == (10, 4, 8.0)
+    assert parse_config(config.to_yaml()) == config
+    assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
+    coarse = parse_config(MINIMAL, overrides={"template.reweighting": {"observables": "dijet_substructure"}})
+    assert coarse.search().reweightings[0].observables == DijetSubstructure()
+    assert parse_config(coarse.to_yaml()).search().settings() == coarse.search().settings()
+    changed = parse_config(MINIMAL, overrides=["template.reweighting.classifier=mlp", "template.reweighting.clip=3"])
+    short = parse_config(changed.to_yaml(), overrides=["template.reweighting.classifier.epochs=7"]).search()
+    assert specification(short.reweightings[0])["classifier"]["epochs"] == 7
+    text = MINIMAL + "template: {reweighting: {classifier: mlp}}"
+    assert parse_config(text, overrides=["template.reweighting.classifier.epochs=7"]).search().reweightings
+    assert not parse_config(config.to_yaml(), overrides={"template.reweighting": None}).search().reweightings
+
+
+def test_the_defaults_of_reweighting_are_those_of_python() -> None:
+    (found,) = parse_config(MINIMAL, overrides={"template.reweighting": {}}).search().reweightings
+    assert specification(found) == specification(Reweighting())
+
+
+def test_several_reweightings_are_built_in_their_order_and_named_by_their_place() -> None:
+    first = "{clip: 3, observables: dijet_substructure}"
+    text = f"{MINIMAL}template: {{reweighting: [{first}, {{classifier: mlp, folds: 4}}]}}"
+    config = parse_config(text, overrides=["template.reweighting.1.classifier.epochs=7"])
+    first, second = config.search().reweightings
+    assert (first.clip, first.observables, second.folds) == (3.0, DijetSubstructure(), 4)
+    assert isinstance(first.classifier, BoostedTrees)
+    assert specification(second)["classifier"]["epochs"] == 7
+    assert parse_config(config.to_yaml()) == config
+    alone = parse_config(MINIMAL + "template: {reweighting: [{clip: 3}]}").search()
+    assert alone.settings() == parse_config(MINIMAL + "template: {reweighting: {clip: 3}}").search().settings()
+    assert config.search().settings()["reweighting"] == [specification(first), specification(second)]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{clips: 3}", "template.reweighting.clips: unknown key (value 3). Nearest: 'clip'"),
+        ("{clip: 1}", "template.reweighting.clip: Input should be greater than 1"),
+        ("{clip: .inf}", "template.reweighting.clip: Input should be a finite number"),
+        ("{folds: 1}", "template.reweighting.folds: Input should be greater than or equal to 2"),
+        ("{classifier: mpl}", "template.reweighting.classifier.kind: no classifier of kind 'mpl'. Nearest: 'mlp'"),
+        ("{classifier: {kind: mlp, epoch: 3}}", "template.reweighting.classifier.epoch: unknown key (value 3)"),
+        ("[{}, {clips: 3}]", "template.reweighting.1.clips: unknown key (value 3). Nearest: 'clip'"),
+        (
+            "[{}, {classifier: mpl}]",
+            "template.reweighting.1.classifier.kind: no classifier of kind 'mpl'.",
+        ),
+        ("[]", "template.reweighting: Tuple should have at least 1 item"),
+        ("3", "template.reweighting: Input should be a valid dictionary"),
+    ],
+)
+def test_wrong_reweighting_is_named_with_its_path(section: str, said: str) -> None:
+    assert said in problem(f"{MINIMAL}template:\n  reweighting: {section}")
+
+
+def test_constituents_take_the_place_of_features() -> None:
+    config = parse_config(MINIMAL.replace("ntuple.root", "ntuple.root\n  constituents: {leading: 30, jets: Jet}"))
+    assert config.data.features is None
+    assert config.data.constituents is not None
+    assert config.data.constituents.build() == Constituents(leading=30, jets="Jet")
+    assert parse_config(config.to_yaml()) == config
+    overridden = parse_config(MINIMAL, overrides={"data.constituents": {"leading": 8}})
+    assert overridden.data.features is None
+    assert parse_config(config.to_yaml(), overrides={"data.constituents": None}).data == parse_config(MINIMAL).data
+
+
+def test_the_defaults_of_constituents_are_those_of_python() -> None:
+    config = parse_config(MINIMAL, overrides={"data.constituents": {}})
+    assert config.data.constituents is not None
+    assert config.data.constituents.build() == Constituents()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("constituents: {leading: 3}\n  features: dijet", "line 3: data.constituents: can not be read together with"),
+        ("layout: lhco\n  constituents: {}", "line 4: data.constituents: are not in a features file"),
+        ("constituents: {leading: 0}", "line 3: data.constituents.leading: Input should be greater than or equal to 1"),
+        ("constituents: {jet: Jet}", "line 3: data.constituents.jet: unknown key (value 'Jet'). Nearest: 'jets'"),
+    ],
+)
+def test_wrong_constituents_are_named_with_their_place(data: str, said: str) -> None:
+    assert said in problem(MINIMAL.replace("ntuple.root", f"ntuple.root\n  {data}"))
+
+
+def test_constituents_are_read_from_an_analysis_file() -> None:
+    text = """
+data:
+  files: embedded:dijet_constituents
+  constituents: {leading: 30}
+  mass: mjj(FatJet)
+  truth: isSignal
+  selection: FatJet_pt[0] > 2000
+region: {signal: [3300, 3700]}
+"""
+    events = parse_config(text).read_events()
+    assert events.x.shape == (len(events), 2, 30, 3)
+    assert events.columns == ("pt", "eta", "phi")
+    assert events.truth is not None
+    assert 0 < events.truth.sum() < len(events) < 2000
+
+
+def test_only_mappings_are_analysis_files() -> None:
+    assert "expected sections" in problem("[1, 2]")
+    assert "expected sections" in problem("")
+
+
+def test_missing_file_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cathode config example"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_yaml_does_not_construct_objects() -> None:
+    assert "no valid YAML" in problem("data: !!python/object/apply:os.system ['true']")
+
+
+def test_overrides_are_checked_like_the_file() -> None:
+    config = parse_config(MINIMAL, overrides=["region.signal=[3600, 4000]", "template.generator.hidden=64"])
+    assert config.region.signal == (3600.0, 4000.0)
+    assert config.template.generator.hyperparameters["hidden"] == 64
+    assert "--set: region.sgnal: unknown key" in problem(MINIMAL, overrides=["region.sgnal=3"])
+    assert "is a value, not a section" in problem(MINIMAL + "seed: 3", overrides=["seed.low=3"])
+    assert "expected path=value" in problem(MINIMAL, overrides=["seed"])
+
+
+def test_an_overridden_hyperparameter_leaves_a_short_form_its_kind() -> None:
+    config = parse_config(MINIMAL + "classifier: mlp", overrides={"classifier.epochs": 3})
+    assert config.classifier.kind == "mlp"
+    assert config.classifier.hyperparameters["epochs"] == 3
+
+
+def test_naming_one_training_setting_keeps_the_others_of_the_class() -> None:
+    default = parse_config(MINIMAL).template.generator.build()
+    changed = parse_config(MINIMAL, overrides=["template.generator.training.steps=7"]).template.generator.build()
+    assert changed.training.steps == 7
+    assert changed.training.ema_decay == default.training.ema_decay
+    assert "Nearest: 'steps'" in problem(MINIMAL, overrides=["template.generator.training.stps=7"])
+
+
+def test_hyperparameters_that_the_class_refuses_are_refused_with_their_path() -> None:
+    said = problem(MINIMAL, overrides=["template.generator.training.schedule=linear"])
+    assert said.startswith("--set: template.generator: schedule 'linear' is not one of")
+
+
+def test_files_start_from_the_folder_of_the_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NTUPLES", "/eos/ntuples")
+    files = "[a.root, /b.root, 'root://host//c.root', $NTUPLES/d.root, 'embedded:dijets']"
+    text = f"data: {{files: {files}}}\nregion: {{signal: [1, 2]}}"
+    (tmp_path / "a.yaml").write_text(text)
+    config = load_config(tmp_path / "a.yaml")
+    assert config.data.files == (
+        str(tmp_path / "a.root"),
+        "/b.root",
+        "root://host//c.root",
+        "/eos/ntuples/d.root",
+        "embedded:dijets",
+    )
+
+
+def test_search_is_built_as_the_file_says() -> None:
+    search = parse_config(MINIMAL + "folds: 3\nseed: 9", overrides={"template.oversampling": 2}).search()
+    assert (search.region.low, search.region.high) == (3300.0, 3700.0)
+    assert (search.folds, search.seed, search.oversampling) == (3, 9, 2)
+
+
+def test_a_file_that_says_nothing_gives_the_search_that_python_gives() -> None:
+    assert parse_config(MINIMAL).search().settings() == Search(region=Region(3300, 3700)).settings()
+
+
+def test_schema_knows_every_kind_and_its_hyperparameters() -> None:
+    text = json.dumps(schema())
+    for name in ("flow_matching", "maf", "boosted_trees", "dijet_fit", "kde", "oversampling", "ema_decay"):
+        assert f'"{name}"' in text
+    assert schema()["additionalProperties"] is False
