@@ -264,7 +264,7 @@ class TestDamage:
 
 def test_killed_at_any_moment_the_folder_is_readable_and_the_search_goes_on(tmp_path: Path) -> None:
     """SIGKILL after random times, in processes of their own; see `killing`."""
-    script = Path(__file__).with_name("killing.py")
+    script = Path(__file__).parents[1] / "killing.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path), "9"],
         capture_output=True,
