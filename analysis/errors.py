@@ -35,6 +35,10 @@ class BranchNotFoundError(AnalysisError):
     """An expression names a branch or column that the input does not have."""
 
 
+class AmbiguousNameError(AnalysisError):
+    """A name could mean several branches or columns of the input."""
+
+
 class ExpressionError(AnalysisError):
     """An expression is malformed or uses something outside of the allow-list."""
 

@@ -4,10 +4,11 @@
     where(num(Jet_pt[Jet_pt > 30]) >= 3, 1, 0)
     mjj(FatJet)
 
-Names are branches. `X[i]` is element i of every event in the order of the file and is missing where an event has
-fewer; `X[condition]` keeps elements. A number per event combines with every element of a list. Comparisons may be
-chained; `and`, `or`, `not` and `&`, `|`, `~` act element by element and know what is missing: False and missing is
-False, True or missing is True.
+Names are branches, by their exact name, such as FatJet.pt, or with underscores for what identifiers can not have,
+FatJet_pt; branch('Jet/Jet.PT') takes any exact name. `X[i]` is element i of every event in the order of the file and is
+missing where an event has fewer; `X[condition]` keeps elements. A number per event combines with every element of a
+list. Comparisons may be chained; `and`, `or`, `not` and `&`, `|`, `~` act element by element and know what is missing:
+False and missing is False, True or missing is True.
 
 Functions: abs sqrt log log10 exp sin cos tan sinh cosh tanh hypot atan2; min and max of one list, or element by element
 of several arguments; sum any all num; where(condition, a, b); and those of two jets in `analysis.features.dijets`. They

@@ -43,7 +43,6 @@ _DEEPEST = 64
 _LARGEST_EXPONENT = 16
 
 _HINTS: dict[type[ast.AST], str] = {
-    ast.Attribute: "attributes do not exist here; branches are written with an underscore, such as 'FatJet_pt'",
     ast.IfExp: "write where(condition, a, b)",
     ast.Slice: "write FatJet_pt[0] for the leading element of every event",
     ast.Tuple: "write FatJet_pt[0] for the leading element of every event",
@@ -95,6 +94,8 @@ class _Translator:
                 return self._constant(node)
             case ast.Name():
                 return Branch(node.id)
+            case ast.Attribute():
+                return Branch(self._dotted(node))
             case ast.BinOp():
                 return self._binary(node)
             case ast.UnaryOp():
@@ -122,6 +123,23 @@ class _Translator:
                 self._refuse(node, "whole numbers have at most 64 bits")
             return Constant(node.value)
         return self._refuse(node, f"{node.value!r} is neither a number nor True or False")
+
+    def _dotted(self, node: ast.Attribute) -> str:
+        """A name with dots, as some files spell their branches."""
+        if node.attr.startswith("__"):
+            self._refuse(node, "attributes do not exist here")
+        if isinstance(node.value, ast.Attribute):
+            return f"{self._dotted(node.value)}.{node.attr}"
+        if isinstance(node.value, ast.Name):
+            return f"{node.value.id}.{node.attr}"
+        return self._refuse(node, "attributes do not exist here; branches are written as 'FatJet_pt' or 'FatJet.pt'")
+
+    def _quoted(self, node: ast.Call) -> Node:
+        """A branch by its exact name, which need not be an identifier."""
+        match node.args:
+            case [ast.Constant(value=str(name))] if name:
+                return Branch(name)
+        return self._refuse(node, "branch takes the exact name of one branch in quotes: branch('Jet/Jet.PT')")
 
     def _binary(self, node: ast.BinOp) -> Node:
         operands = (self.translate(node.left), self.translate(node.right))
@@ -171,6 +189,8 @@ class _Translator:
             self._refuse(node, "functions take plain arguments only")
         if name not in FUNCTION_NAMES:
             self._refuse(node, f"there is no function '{name}'. {nearest(name, FUNCTION_NAMES).rstrip('.')}")
+        if name == "branch":
+            return self._quoted(node)
         if name in DIJET_FUNCTIONS:
             return DijetCall(DIJET_FUNCTIONS[name], self._jets(node))
         operands = tuple(self.translate(a) for a in arguments)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import BranchNotFoundError, ExpressionError, nearest
+from analysis.errors import AmbiguousNameError, BranchNotFoundError, ExpressionError, nearest
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column, Operand, Scalar, aligned, elementwise, length_of
 
@@ -211,10 +211,31 @@ class Where:
             yield from node.branches(available)
 
 
-def fields_of(collection: str, available: Collection[str]) -> dict[str, str]:
+class Fields(dict[str, str]):
+    """Branches of a collection by their field in lower case; AmbiguousNameError where two differ in case only."""
+
+    def __init__(self, collection: str, available: Collection[str]) -> None:
+        prefix = f"{collection}_"
+        self._spellings: dict[str, list[str]] = {}
+        for name in available:
+            if name.startswith(prefix):
+                self._spellings.setdefault(name[len(prefix) :].lower(), []).append(name)
+        super().__init__({field: names[0] for field, names in self._spellings.items()})
+
+    def __getitem__(self, field: str) -> str:
+        names = self._spellings[field]
+        if len(names) > 1:
+            listed = " or ".join(f"'{name}'" for name in names)
+            raise AmbiguousNameError(
+                f"The field '{field}' could be {listed}. Write the branch that is meant out instead of its collection, "
+                "or remove the other from the file."
+            )
+        return names[0]
+
+
+def fields_of(collection: str, available: Collection[str]) -> Fields:
     """Branches `collection_*` by their field in lower case."""
-    prefix = f"{collection}_"
-    return {name[len(prefix) :].lower(): name for name in available if name.startswith(prefix)}
+    return Fields(collection, available)
 
 
 def widened(operand: Operand) -> Operand:

@@ -33,7 +33,7 @@ FUNCTIONS: dict[str, tuple[np.ufunc, int]] = {
     "hypot": (np.hypot, 2),
     "atan2": (np.arctan2, 2),
 }
-FUNCTION_NAMES = frozenset({*REDUCTIONS, *FUNCTIONS, *DIJET_FUNCTIONS, "num", "where"})
+FUNCTION_NAMES = frozenset({*REDUCTIONS, *FUNCTIONS, *DIJET_FUNCTIONS, "branch", "num", "where"})
 
 
 def _multiply(a: Any, b: Any) -> Any:

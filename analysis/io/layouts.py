@@ -1,16 +1,14 @@
-"""How ntuples name things: identifiers for branches, and where the event numbers are."""
+"""How ntuples name things: which layout a file has, and where its event numbers are."""
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.errors import AnalysisError, BranchNotFoundError, IdentifierError, nearest
 
-_PHYSLITE_BRANCH = re.compile(r"(?P<container>\w+?)Aux(?:Dyn)?[.:](?P<variable>\w+)")
-_ANONYMOUS_COLLECTION = re.compile(r"^_collection\d+\.")
+_PHYSLITE_BRANCH = re.compile(r"\w+?Aux(?:Dyn)?[.:]\w+")
 
 
 @dataclass(frozen=True)
@@ -43,34 +41,6 @@ def layout_of(names: Collection[str], declared: str = "auto") -> Layout:
     if any(f"n{prefix}" in names for prefix in prefixes):
         return LAYOUTS["nanoaod"]
     return LAYOUTS["flat"]
-
-
-def identifiers(names: Sequence[str]) -> dict[str, str]:
-    """Identifier -> branch, for all branches of a file.
-
-    `AnalysisLargeRJetsAuxDyn.pt` and, in an RNTuple, `AnalysisLargeRJetsAuxDyn:pt` become `AnalysisLargeRJets_pt`;
-    of any other name the last part of its path is taken and every character that an identifier can not have becomes an
-    underscore: `Jet/Jet.PT` becomes `Jet_PT`. Of two branches with the same identifier the first is taken, a dynamic
-    store (`AuxDyn`) before a static one.
-    """
-    mapping: dict[str, str] = {}
-    for name in sorted(names, key=lambda n: "AuxDyn" not in n):
-        mapping.setdefault(identifier(name), name)
-    return mapping
-
-
-def identifier(name: str) -> str:
-    """Identifier of one branch.
-
-    >>> identifier("AnalysisLargeRJetsAuxDyn.pt"), identifier("Jet/Jet.PT")
-    ('AnalysisLargeRJets_pt', 'Jet_PT')
-    """
-    last = _ANONYMOUS_COLLECTION.sub("", name).rsplit("/", 1)[-1]
-    physlite = _PHYSLITE_BRANCH.fullmatch(last)
-    if physlite:
-        return f"{physlite['container']}_{physlite['variable']}"
-    text = re.sub(r"\W", "_", last)
-    return f"_{text}" if text[:1].isdigit() or keyword.iskeyword(text) else text
 
 
 def event_numbers(

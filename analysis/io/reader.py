@@ -23,6 +23,7 @@ from analysis.io import layouts
 from analysis.io.checksums import Checksums
 from analysis.io.chunks import entries_within, plan_chunks
 from analysis.io.contents import Content
+from analysis.io.names import Names
 from analysis.io.tables import Table
 from analysis.io.units import EnergyCheck, check_mass, check_unit, in_gev
 from analysis.selection import Expression
@@ -66,24 +67,25 @@ class FileReader:
 
     def __init__(self, table: Table, request: Request, checksum: str, before: int) -> None:
         self._table, self._request, self._checksum, self._before = table, request, checksum, before
-        self._branches = layouts.identifiers(table.names)
+        self._branches = Names(table.names)
         try:
             names = [name for e in request.expressions for name in e.branches(self._branches)]
             names += request.content.branches(self._branches)
+            self._needed = {name: self._branches[name] for name in names}
         except AnalysisError as error:
             raise type(error)(f"'{table.path}', '{table.tree}': {error}") from None
         self._numbers: tuple[str, ...] = ()
         if request.identifiers != BY_ENTRY:
             layout = layouts.layout_of(table.names, request.layout)
             self._numbers = layouts.event_numbers(layout, self._branches, request.identifiers, table.path)
-        self._needed = {name: self._branches[name] for name in dict.fromkeys((*names, *self._numbers))}
+        self._needed |= {name: self._branches[name] for name in self._numbers}
         self._check = EnergyCheck(request.unit, table.path)
 
     def ranges(self) -> list[tuple[int, int]]:
         """Ranges of entries under the memory ceiling; an empty file has one empty range."""
         if self._table.entries == 0:
             return [(0, 0)]
-        branches = list(self._needed.values())
+        branches = list(dict.fromkeys(self._needed.values()))
         budget = self._request.memory - self._request.cache
         event = math.prod(self._request.content.shape) * np.dtype(np.float32).itemsize
         largest = entries_within(budget, self._table.bytes_per_entry(branches), event)
@@ -135,7 +137,7 @@ class FileReader:
         )
 
     def _chunk(self, start: int, stop: int) -> Chunk:
-        raw = self._table.read(list(self._needed.values()), start, stop)
+        raw = self._table.read(list(dict.fromkeys(self._needed.values())), start, stop)
         unit = self._request.unit
         columns = {name: in_gev(name, raw[branch], unit) for name, branch in self._needed.items()}
         if self._check.open:

@@ -31,7 +31,7 @@ from analysis.errors import (
 from analysis.features import dijets
 from analysis.io.checksums import sha256_of
 from analysis.io.chunks import parse_memory, plan_chunks
-from analysis.io.layouts import identifier, identifiers, layout_of
+from analysis.io.layouts import layout_of
 from analysis.io.ntuples import ReadProgress, iterate_events
 from analysis.io.units import is_energy
 
@@ -143,30 +143,6 @@ def test_layouts_are_told_by_the_names() -> None:
     assert layout_of(["jet1_pt"], "nanoaod").name == "nanoaod"
     with pytest.raises(AnalysisError, match=r"No layout 'nano'. Nearest: 'nanoaod'"):
         layout_of(["x"], "nano")
-
-
-@pytest.mark.parametrize(
-    ("branch", "expected"),
-    [
-        ("AnalysisLargeRJetsAuxDyn.pt", "AnalysisLargeRJets_pt"),
-        ("AnalysisLargeRJetsAuxDyn:pt", "AnalysisLargeRJets_pt"),
-        ("EventInfoAuxDyn.eventNumber", "EventInfo_eventNumber"),
-        ("EventInfoAux./EventInfoAux.eventNumber", "EventInfo_eventNumber"),
-        ("FatJet_pt", "FatJet_pt"),
-        ("_collection2.FatJet_pt", "FatJet_pt"),
-        ("FatJet.pt", "FatJet_pt"),
-        ("Jet/Jet.PT", "Jet_PT"),
-        ("1st jet", "_1st_jet"),
-        ("lambda", "_lambda"),
-    ],
-)
-def test_identifiers(branch: str, expected: str) -> None:
-    assert identifier(branch) == expected
-
-
-def test_the_dynamic_store_wins() -> None:
-    names = ["EventInfoAux.eventNumber", "EventInfoAuxDyn.eventNumber"]
-    assert identifiers(names) == {"EventInfo_eventNumber": "EventInfoAuxDyn.eventNumber"}
 
 
 # Units

@@ -303,7 +303,7 @@ def test_any_text_is_an_expression_or_a_named_error(text: str) -> None:
     ("text", "hint"),
     [
         ("MET_pt > 1 & MET_pt < 3", r"write \(a > 1\) & \(b < 2\)"),
-        ("FatJet.pt > 1", "underscore"),
+        ("FatJet[0].pt > 1", "written as 'FatJet_pt'"),
         ("FatJet_pt[:, 0] > 1", r"FatJet_pt\[0\]"),
         ("MET_pt if HLT else 0", r"where\(condition, a, b\)"),
         ("sqr(MET_pt)", "sqrt"),
