@@ -36,7 +36,7 @@ class Constituents:
     jet_index : field with the position of the jet in the file's own order, -1 for none: PFCands_jetIdx.
     links : collection that joins both, for files in which constituents are in several jets or in none: it has
         `jet_index` and `constituent_index`, as in FatJetPFCands_jetIdx and FatJetPFCands_pFCandsIdx. None takes
-        `jets` + `collection` if `collection` has no `jet_index` itself.
+        `jets` + `collection` if `collection` has no `jet_index` itself or a `constituent_index` is named.
     constituent_index : field of the links with the position of the constituent; None is `collection` + "Idx", in any
         capitals.
     """
@@ -77,6 +77,10 @@ class Constituents:
             yield self._branch(self.collection, field, available)
         yield from self._joining(available)
 
+    def positions(self, available: Collection[str]) -> Collection[str]:
+        """Identifiers of what joins constituents and jets."""
+        return self._joining(available)
+
     def values(self, chunk: Chunk, passing: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         """(n, jets_per_event, leading, 3) of the events that are `passing`, or of all.
 
@@ -115,7 +119,7 @@ class Constituents:
     def _joining(self, available: Collection[str]) -> tuple[str, ...]:
         """The index branch of the constituents, or both branches of the links."""
         own = fields_of(self.collection, available)
-        if self.links is None and self.jet_index.lower() in own:
+        if self.links is None and self.constituent_index is None and self.jet_index.lower() in own:
             return (own[self.jet_index.lower()],)
         links = self.links or f"{self.jets}{self.collection}"
         index = self.constituent_index or f"{self.collection}Idx"

@@ -31,6 +31,10 @@ class Content(Protocol):
         """Identifiers that it reads, out of those that are available; BranchNotFoundError if one is missing."""
         ...
 
+    def positions(self, available: Collection[str]) -> Collection[str]:
+        """Those of them that hold positions in a list, whatever their names are."""
+        ...
+
     def values(self, chunk: Chunk, passing: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         """(n, *shape) of the events that are `passing`, or of all."""
         ...
@@ -60,6 +64,10 @@ class Features:
         """Those of all expressions."""
         for expression in self.expressions.values():
             yield from expression.branches(available)
+
+    def positions(self, available: Collection[str]) -> Collection[str]:
+        """None."""
+        return ()
 
     def values(self, chunk: Chunk, passing: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         """(n, D); MissingValueError where an expression has no value."""

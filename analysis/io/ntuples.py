@@ -15,7 +15,9 @@ from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_duplicates
 from analysis.io.paths import Files, expand
 from analysis.io.reader import FileReader, Request
+from analysis.io.sanity import BEAM_ENERGY
 from analysis.io.tables import open_table
+from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 
 
@@ -47,7 +49,8 @@ def read_events(
     selection: str | None = None,
     tree: str | None = None,
     layout: str = "auto",
-    units: str = "GeV",
+    units: Declaration = "GeV",
+    beam_energy: float | None = BEAM_ENERGY,
     weight: str | None = None,
     truth: str | None = None,
     identifiers: str | Sequence[str] | None = None,
@@ -66,7 +69,11 @@ def read_events(
     selection : condition on events; None takes all. Expressions are described in `analysis.selection`.
     tree : name of the tree; None takes the only one, or Events, CollectionTree or EventData.
     layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers.
-    units : "GeV", "MeV" or "TeV": what the file has in columns named like energies, momenta or masses.
+    units : "GeV", "MeV", "TeV" or "none": what the file has in the mass and in branches named like energies, momenta or
+        masses; or a mapping {"default": "MeV", "*_tau*": "none"} of patterns, the last that matches deciding. See
+        `analysis.io.units`.
+    beam_energy : GeV of one beam; selected events whose median momentum is above, or whose jets are far below, are
+        refused as a wrong unit. None leaves this check out.
     weight : expression of the event weight, of either sign; None is 1.
     truth : expression that is 1 or True for signal; None where nobody knows.
     identifiers : branches of (run, lumi, event), (run, event) or (event); None takes those of the layout; "entry"
@@ -97,6 +104,7 @@ def read_events(
             tree=tree,
             layout=layout,
             units=units,
+            beam_energy=beam_energy,
             weight=weight,
             truth=truth,
             identifiers=identifiers,
@@ -123,7 +131,8 @@ def iterate_events(
     selection: str | None = None,
     tree: str | None = None,
     layout: str = "auto",
-    units: str = "GeV",
+    units: Declaration = "GeV",
+    beam_energy: float | None = BEAM_ENERGY,
     weight: str | None = None,
     truth: str | None = None,
     identifiers: str | Sequence[str] | None = None,
@@ -145,7 +154,8 @@ def iterate_events(
         identifiers=_declared(identifiers),
         tree=tree,
         layout=layout,
-        unit=units,
+        units=Units.of(units),
+        beam_energy=beam_energy,
         memory=parse_memory(memory),
         checksums=checksums,
     )

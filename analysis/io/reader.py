@@ -24,8 +24,9 @@ from analysis.io.checksums import Checksums
 from analysis.io.chunks import entries_within, plan_chunks
 from analysis.io.contents import Content
 from analysis.io.names import Names
+from analysis.io.sanity import BEAM_ENERGY, EnergyCheck
 from analysis.io.tables import Table
-from analysis.io.units import EnergyCheck, check_mass, check_unit, in_gev
+from analysis.io.units import Conversion, Units
 from analysis.selection import Expression
 
 BY_ENTRY = ("entry",)
@@ -43,12 +44,10 @@ class Request:
     identifiers: tuple[str, ...] | None
     tree: str | None
     layout: str
-    unit: str
+    units: Units
     memory: int
     checksums: Checksums
-
-    def __post_init__(self) -> None:
-        check_unit(self.unit)
+    beam_energy: float | None = BEAM_ENERGY
 
     @property
     def cache(self) -> int:
@@ -79,7 +78,13 @@ class FileReader:
             layout = layouts.layout_of(table.names, request.layout)
             self._numbers = layouts.event_numbers(layout, self._branches, request.identifiers, table.path)
         self._needed |= {name: self._branches[name] for name in self._numbers}
-        self._check = EnergyCheck(request.unit, table.path)
+        measured = [*request.content.branches(self._branches)]
+        measured += [] if request.selection is None else request.selection.branches(self._branches)
+        places = request.content.positions(self._branches)
+        self._measured = tuple(name for name in dict.fromkeys(measured) if name not in places)
+        request.units.refuse_unmatched(table.names, table.path)
+        self._conversion = Conversion(request.units, self._needed, request.mass, self._measured, table.path)
+        self._check = EnergyCheck(request.beam_energy, request.units.default, request.mass.text, table.path)
 
     def ranges(self) -> list[tuple[int, int]]:
         """Ranges of entries under the memory ceiling; an empty file has one empty range."""
@@ -96,23 +101,24 @@ class FileReader:
         request, path = self._request, self._table.path
         if start == stop:
             return self._nothing()
-        chunk = self._chunk(start, stop)
+        raw = self._raw(start, stop)
+        chunk = Chunk(self._conversion.converted(raw), stop - start)
         try:
             passing = None if request.selection is None else request.selection.passing(chunk)
-            mass = np.asarray(request.mass.values(chunk, passing, name="mass"), dtype=np.float64)
+            mass = self._conversion.mass(raw, chunk, passing)
             x = request.content.values(chunk, passing)
             weights = None if request.weight is None else request.weight.values(chunk, passing, name="weight")
             truth = None if request.truth is None else _as_truth(request.truth, chunk, passing)
         except (MissingValueError, ConstituentError, NonFiniteError) as error:
             raise type(error)(f"'{path}', entries {start} to {stop}: {error}") from None
         entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
-        check_mass(mass, request.mass.text, request.unit, path)
+        self._judge(raw, passing, mass, stop)
         return Events(
             x=x,
             mass=mass,
             columns=request.content.columns,
             weights=np.ones(len(mass)) if weights is None else weights.astype(np.float64),
-            ids=self._ids(chunk, entry, start),
+            ids=self._ids(raw, entry, start),
             truth=truth,
             entry=entry,
             sources=(self._source(start, stop, len(mass)),),
@@ -136,22 +142,25 @@ class FileReader:
             start=start,
         )
 
-    def _chunk(self, start: int, stop: int) -> Chunk:
-        raw = self._table.read(list(dict.fromkeys(self._needed.values())), start, stop)
-        unit = self._request.unit
-        columns = {name: in_gev(name, raw[branch], unit) for name, branch in self._needed.items()}
+    def _raw(self, start: int, stop: int) -> dict[str, Column]:
+        """The columns as the file has them."""
+        read = self._table.read(list(dict.fromkeys(self._needed.values())), start, stop)
+        return {name: read[branch] for name, branch in self._needed.items()}
+
+    def _judge(
+        self, raw: dict[str, Column], passing: NDArray[np.bool_] | None, mass: NDArray[np.float64], stop: int
+    ) -> None:
         if self._check.open:
-            self._check.add(columns, stop - start)
+            self._check.add(raw, self._conversion, self._measured, passing, mass)
             if stop == self._table.entries:
                 self._check.judge()
-        return Chunk(columns, stop - start)
 
-    def _ids(self, chunk: Chunk, entry: NDArray[np.int64], start: int) -> NDArray[np.uint64]:
+    def _ids(self, raw: dict[str, Column], entry: NDArray[np.int64], start: int) -> NDArray[np.uint64]:
         ids = np.ones((len(entry), 3), dtype=np.uint64)
         if not self._numbers:
             ids[:, 2] = self._before + start + entry
         for position, name in zip(range(3 - len(self._numbers), 3), self._numbers, strict=True):
-            ids[:, position] = _as_number(chunk.column(name), name, self._table.path)[entry]
+            ids[:, position] = _as_number(raw[name], name, self._table.path)[entry]
         if len(self._numbers) == 2:
             # (run, event): the pair belongs to the first and the last place.
             ids[:, 0], ids[:, 1] = ids[:, 1].copy(), 1

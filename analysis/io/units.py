@@ -1,145 +1,198 @@
-"""GeV inside, whatever the file has; and a check that the declared unit can be true."""
+"""GeV inside, whatever the file has: a unit is declared, for all branches or by patterns of their names."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import UnitsError, nearest
+from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
+from analysis.expressions.nodes import Branch
+from analysis.io.energies import Kind, kind_of
+from analysis.io.names import identifier
+from analysis.selection import Expression
 
+NONE = "none"
+DEFAULT = "default"
 # Divisors and factors are exact in single precision; 1e-3 is not.
 _TO_GEV: dict[str, tuple[float, float]] = {"GeV": (1.0, 1.0), "MeV": (1.0, 1000.0), "TeV": (1000.0, 1.0)}
 
-_ENERGY = re.compile(
-    r"(pt|et|ht|mt|mht|met|sumet|px|py|pz|e|energy|m|mass|msd|msoftdrop|mpruned|mtrimmed|split\d\d)(jj|jet|j)?\d*"
-)
-_MOMENTUM = re.compile(r"(pt|et)(jet|j)?\d*")
-_MASS = re.compile(r"(m|mass)")
-
-# No particle of a collision at the LHC has more transverse momentum than one beam.
-_BEAM_ENERGY = 7000.0
-# Jets are not calibrated below; the softest collections of jets start at about 10 GeV.
-_SOFTEST_JET = 5.0
-# A jet of radius R has m < R pT; only R of 1.5 and above come near 1.
-_LARGEST_MASS_RATIO = 5.0
-# Entries of a file that are judged.
-_SAMPLE = 10_000
+Declaration = str | Mapping[str, str]
 
 
-def check_unit(unit: str) -> None:
-    """Refuse a unit that is not known."""
-    if unit not in _TO_GEV:
-        raise UnitsError(f"units='{unit}' is not known. {nearest(unit, _TO_GEV)}")
+def factor(unit: str) -> float:
+    """GeV in one of the unit; 1 for what has none."""
+    times, over = _TO_GEV.get(unit, (1.0, 1.0))
+    return times / over
 
 
-def is_energy(identifier: str) -> bool:
-    """Whether a column of that name holds energies, momenta or masses.
+@dataclass(frozen=True)
+class Units:
+    """A declaration: the unit of energies, and those of branches by patterns, of which the last that matches counts.
 
-    Decided by the last word of the name: FatJet_pt, jet1_mass, MET, pxj1, leadJetPt, FatJet_msoftdrop.
-    """
-    return _names(_ENERGY, identifier)
-
-
-def in_gev(identifier: str, column: Column, unit: str) -> Column:
-    """The column in GeV, if it holds energies."""
-    times, over = _TO_GEV[unit]
-    if times == over or column.values.dtype.kind != "f" or not is_energy(identifier):
-        return column
-    kind = column.values.dtype.type
-    return replace(column, values=column.values * kind(times) / kind(over))
-
-
-class EnergyCheck:
-    """Judges by the first entries of one file whether its momenta and masses can be in the declared unit.
-
-    The sample is the same for every size of chunks.
+    Patterns (`*`, `?`, `[…]`) are compared with the identifier and with the name in the file. What no pattern names
+    has no unit if its name is that of an angle, a count, a ratio … (`analysis.io.energies`), and else the default: in a
+    mapping whatever holds numbers with a fraction, without one only what is named like an energy.
     """
 
-    def __init__(self, unit: str, path: str) -> None:
-        self._unit, self._path = unit, path
-        self._leading: dict[str, list[NDArray[np.floating]]] = {}
-        self._entries = 0
-        self.open = True
+    default: str
+    patterns: tuple[tuple[str, str], ...] = ()
+    mapping: bool = False
 
-    def add(self, columns: Mapping[str, Column], entries: int) -> None:
-        """Take the next entries of the file, in GeV if the declaration is true; judge when the sample is complete."""
-        for name, column in columns.items():
-            if _names(_MOMENTUM, name) or _names(_MASS, name):
-                first = column if column.offsets is None else column.element(0)
-                values = first.values[: _SAMPLE - self._entries]
-                absent = None if first.missing is None else first.missing[: len(values)]
-                self._leading.setdefault(name, []).append(values if absent is None else values[~absent])
-        self._entries += entries
-        if self._entries >= _SAMPLE:
-            self.judge()
-
-    def judge(self) -> None:
-        """Refuse the file if its sample is impossible.
+    @classmethod
+    def of(cls, declaration: Declaration) -> Units:
+        """From "MeV", or from {"default": "MeV", "*_tau*": "none"}, where the default of the default is GeV.
 
         Raises
         ------
         UnitsError
-            If the median leading transverse momentum is above the energy of a beam, that of jets is below any
-            threshold, or jets are much heavier than their momentum; the message says which unit would fit.
+            If a unit is not known.
         """
-        if not self.open:
-            return
-        self.open = False
-        joined = {name: np.concatenate(parts) for name, parts in self._leading.items()}
-        medians = {name: float(np.median(values)) for name, values in joined.items() if len(values)}
-        self._leading.clear()
-        for name, median in medians.items():
-            is_jet = "jet" in name.lower()
-            if not _names(_MOMENTUM, name):
-                continue
-            if median > _BEAM_ENERGY:
-                raise UnitsError(_message(name, median, "more than one beam has", self._unit, self._path))
-            if is_jet and median < _SOFTEST_JET:
-                raise UnitsError(_message(name, median, "softer than any jet", self._unit, self._path))
-            stem = name[: -len("pt")]
-            for mass_name in (f"{stem}mass", f"{stem}m"):
-                mass = medians.get(mass_name, 0.0)
-                if is_jet and mass > _LARGEST_MASS_RATIO * median:
-                    raise UnitsError(
-                        f"'{self._path}' mixes units: with units='{self._unit}' the median leading jet has {name} = "
-                        f"{median:.4g} GeV but {mass_name} = {mass:.4g} GeV. Use columns of one unit, or convert one "
-                        "of them in the expression."
-                    )
+        entries = {DEFAULT: declaration} if isinstance(declaration, str) else {DEFAULT: "GeV", **declaration}
+        for name, unit in entries.items():
+            if unit not in (*_TO_GEV, NONE):
+                place = f"units='{unit}'" if isinstance(declaration, str) else f"units: {name}: '{unit}'"
+                raise UnitsError(f"{place} is not known. {nearest(str(unit), [*_TO_GEV, NONE])}")
+        patterns = tuple((name, unit) for name, unit in entries.items() if name != DEFAULT)
+        return cls(entries[DEFAULT], patterns, not isinstance(declaration, str))
+
+    def declared(self, identifier: str, branch: str) -> str | None:
+        """The unit of the last pattern that matches; None if there is none."""
+        matching = [u for pattern, u in self.patterns if any(fnmatchcase(n, pattern) for n in (identifier, branch))]
+        return matching[-1] if matching else None
+
+    @property
+    def converts(self) -> bool:
+        """Whether anything can be changed by it."""
+        return any(unit not in ("GeV", NONE) for unit in (self.default, *(u for _, u in self.patterns)))
+
+    def refuse_unmatched(self, branches: Iterable[str], path: str) -> None:
+        """Refuse a pattern that no branch of the file matches: it would silently do nothing.
+
+        Raises
+        ------
+        UnitsError
+            Naming it and the nearest branches.
+        """
+        for pattern, unit in self.patterns:
+            if not any(fnmatchcase(n, pattern) for name in branches for n in (name, identifier(name))):
+                hint = nearest(pattern, map(identifier, branches))
+                raise UnitsError(
+                    f"units: '{pattern}: {unit}' matches no branch of '{path}'. {hint} Patterns know *, ? and […], and "
+                    "capitals count."
+                )
+
+    def __str__(self) -> str:
+        if not self.mapping:
+            return self.default
+        return "{" + ", ".join(f"{n}: {u}" for n, u in ((DEFAULT, self.default), *self.patterns)) + "}"
 
 
-def check_mass(mass: NDArray[np.float64], text: str, unit: str, path: str) -> None:
-    """Refuse a median resonant mass beyond the collision energy.
+class Conversion:
+    """What the branches of one file are converted by.
+
+    Parameters
+    ----------
+    units : the declaration.
+    branches : identifier -> name in the file, of all branches that are needed.
+    mass : expression of the resonant mass, an energy whatever its branches are called.
+    measured : identifiers that selection and features read; their units have to be clear.
+    path : for messages.
 
     Raises
     ------
     UnitsError
-        The message says which unit would fit.
+        If the unit of a measured branch is not clear from its name, or the mass mixes units that are not declared.
     """
-    if len(mass) and (median := float(np.median(mass))) > 2 * _BEAM_ENERGY:
-        raise UnitsError(_message(f"the mass '{text}'", median, "more than the collision has", unit, path))
+
+    def __init__(
+        self, units: Units, branches: Mapping[str, str], mass: Expression, measured: Iterable[str], path: str
+    ) -> None:
+        self._units, self._branches, self._mass, self._path = units, branches, mass, path
+        in_mass = mass.branches(branches)
+        # A mass that is a branch makes this branch an energy in all other expressions too.
+        self._bare = branches[in_mass[0]] if isinstance(mass.root, Branch) else None
+        kinds = {n: self._kind(n) for n in in_mass if self._declared(n) is None}
+        vague = [n for n, kind in kinds.items() if kind in (Kind.UNCLEAR, Kind.OTHER)]
+        if len(kinds) == len(in_mass) and all(kind is Kind.PURE for kind in kinds.values()):
+            vague = list(in_mass)
+        self._whole = bool(vague) and factor(units.default) != 1.0
+        if units.converts:
+            self._refuse_mixed_mass(in_mass, vague)
+            self._refuse_unclear(list(dict.fromkeys(measured)), vague)
+
+    def unit_of(self, name: str, column: Column) -> str:
+        """Unit of the values of a branch in the file: "GeV", "MeV", "TeV" or "none"."""
+        declared = self._declared(name)
+        if column.is_boolean:
+            return NONE
+        if declared is not None:
+            return declared
+        kind = self._kind(name)
+        if kind is Kind.ENERGY:
+            return self._units.default
+        if kind is Kind.PURE or not self._units.mapping or column.values.dtype.kind != "f":
+            return NONE
+        return self._units.default
+
+    def is_guess(self, name: str) -> bool:
+        """Whether nothing is declared for a branch and nothing in its name speaks of an energy."""
+        return self._declared(name) is None and self._kind(name) is Kind.OTHER
+
+    def converted(self, raw: Mapping[str, Column]) -> dict[str, Column]:
+        """All columns in GeV, where they are energies."""
+        return {name: in_gev(column, self.unit_of(name, column)) for name, column in raw.items()}
+
+    def mass(
+        self, raw: Mapping[str, Column], converted: Chunk, passing: NDArray[np.bool_] | None
+    ) -> NDArray[np.float64]:
+        """The mass in GeV: of converted branches, or in the unit of the file and then converted as a whole."""
+        chunk = Chunk(raw, converted.entries) if self._whole else converted
+        values = np.asarray(self._mass.values(chunk, passing, name="mass"), dtype=np.float64)
+        return values * factor(self._units.default) if self._whole else values
+
+    def _declared(self, name: str) -> str | None:
+        return self._units.declared(identifier(self._branches[name]), self._branches[name])
+
+    def _kind(self, name: str) -> Kind:
+        branch = self._branches[name]
+        return Kind.ENERGY if branch == self._bare else kind_of(identifier(branch))
+
+    def _refuse_mixed_mass(self, in_mass: Sequence[str], vague: Sequence[str]) -> None:
+        found = {u for n in in_mass if (u := self._declared(n) or NONE) not in (NONE, self._units.default)}
+        if self._whole and found:
+            raise UnitsError(
+                f"'{self._path}': the mass '{self._mass.text}' has branches in {' and '.join(sorted(found))} beside "
+                f"{', '.join(map(repr, vague))}, whose unit is not clear. Declare it: "
+                f"units: {{{vague[0]}: {self._units.default}}}, or none."
+            )
+
+    def _refuse_unclear(self, measured: Sequence[str], vague: Sequence[str]) -> None:
+        unclear = [
+            n
+            for n in measured
+            if self._declared(n) is None and (n in vague or (kind_of(n) is Kind.UNCLEAR and not self._units.mapping))
+        ]
+        if unclear:
+            given = "".join(f"{pattern}: {unit}, " for pattern, unit in self._units.patterns)
+            remedy = f"units: {{default: {self._units.default}, {given}{unclear[0]}: {self._units.default}}}"
+            raise UnitsError(
+                f"'{self._path}': whether {', '.join(map(repr, unclear))} "
+                f"{'is an energy' if len(unclear) == 1 else 'are energies'} in {self._units.default} is not clear from "
+                f"the name. Declare it, as {remedy} or with 'none' if it is none; `cathode config check` shows what "
+                "every branch is taken for."
+            )
 
 
-def _message(name: str, median: float, why: str, unit: str, path: str) -> str:
-    raw = median / _factor(unit)
-    fitting = [u for u in _TO_GEV if u != unit and _SOFTEST_JET <= raw * _factor(u) <= _BEAM_ENERGY]
-    remedy = " or ".join(f"units='{u}'" for u in fitting) if fitting else "units='GeV', 'MeV' or 'TeV'"
-    return (
-        f"'{path}' is not in {unit}: with units='{unit}' the median of {name} is {median:.4g} GeV, {why}. Set {remedy}."
-    )
-
-
-def _factor(unit: str) -> float:
-    times, over = _TO_GEV[unit]
-    return times / over
-
-
-def _names(pattern: re.Pattern[str], identifier: str) -> bool:
-    """Whether the last part of a snake_case name, or its last camelCase word, matches."""
-    tail = identifier.rstrip("_").rsplit("_", 1)[-1]
-    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*", tail)
-    return any(pattern.fullmatch(word.lower()) for word in (tail, *words[-1:]))
+def in_gev(column: Column, unit: str) -> Column:
+    """The column in GeV; integers become double precision."""
+    times, over = _TO_GEV.get(unit, (1.0, 1.0))
+    if times == over or column.is_boolean:
+        return column
+    kind = column.values.dtype.type if column.values.dtype.kind == "f" else np.float64
+    return replace(column, values=column.values.astype(kind, copy=False) * kind(times) / kind(over))

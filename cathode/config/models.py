@@ -78,6 +78,7 @@ Identifiers = Annotated[
     Annotated[tuple[str, ...], Field(min_length=1, max_length=3)] | None,
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
 ]
+Unit = Literal["GeV", "MeV", "TeV", "none"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -119,7 +120,17 @@ class DataConfig(Section):
     layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco"] = Field(
         default="auto", description="how branches are named; lhco is a features file of the LHC Olympics"
     )
-    units: Literal["GeV", "MeV", "TeV"] = Field(default="GeV", description="of the input; everything inside is GeV")
+    units: Unit | dict[str, Unit] = Field(
+        default="GeV",
+        description="of the input; everything inside is GeV. A mapping has the unit of branches by patterns, the last "
+        "that matches deciding, and of all others under default",
+    )
+    beam_energy: float | None = Field(
+        default=7000.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="GeV of one beam; a median momentum above shows a wrong unit. null leaves this check out",
+    )
     selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
     mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
     features: Features | None = Field(
@@ -299,6 +310,7 @@ class AnalysisConfig(Section):
             tree=data.tree,
             layout=data.layout,
             units=data.units,
+            beam_energy=data.beam_energy,
             weight=data.weight,
             truth=data.truth,
             identifiers=data.identifiers,

@@ -31,9 +31,9 @@ from analysis.errors import (
 from analysis.features import dijets
 from analysis.io.checksums import sha256_of
 from analysis.io.chunks import parse_memory, plan_chunks
+from analysis.io.energies import Kind, kind_of
 from analysis.io.layouts import layout_of
 from analysis.io.ntuples import ReadProgress, iterate_events
-from analysis.io.units import is_energy
 
 Write = Callable[..., Path]
 Make = Callable[..., dict[str, Any]]
@@ -169,7 +169,7 @@ def test_layouts_are_told_by_the_names() -> None:
     ],
 )
 def test_energies_by_name(name: str) -> None:
-    assert is_energy(name)
+    assert kind_of(name) is Kind.ENERGY
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_energies_by_name(name: str) -> None:
     ],
 )
 def test_other_columns_by_name(name: str) -> None:
-    assert not is_energy(name)
+    assert kind_of(name) is not Kind.ENERGY
 
 
 def scaled(columns: dict[str, Any], factor: float, fields: tuple[str, ...] = ("pt", "mass")) -> dict[str, Any]:
