@@ -21,13 +21,14 @@ Arithmetic is done in double precision or in 64-bit integers, whatever the file 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError, ExpressionError, MissingValueError
+from analysis.expressions.arithmetic import as_float, constant
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.expressions.grammar import parse
@@ -64,14 +65,18 @@ class Expression:
             raise type(error)(f"Expression '{self.text}': {error}") from None
         except (TypeError, ValueError, OverflowError, IndexError) as error:
             raise ExpressionError(f"Expression '{self.text}' can not be evaluated: {error}.") from error
-        return value if isinstance(value, Column) else Column(np.full(columns.entries, value))
+        if not isinstance(value, Column):
+            value = Column(np.repeat(constant(value), columns.entries))
+        # Whole numbers of more than 64 bits are for the inside of expressions.
+        return replace(value, values=as_float(value.values)) if value.values.dtype == object else value
 
     def passing(self, chunk: Chunk | Mapping[str, Any]) -> NDArray[np.bool_]:
         """Which events pass it as a selection, (N,): True, and not missing."""
         column = self._per_event(chunk)
         if not column.is_boolean:
             raise ExpressionError(
-                f"The selection '{self.text}' gives numbers, not conditions; compare it with something."
+                f"The selection '{self.text}' gives numbers, not conditions; compare it with something, for example "
+                "'nFatJet > 0' or '(jetId & 2) != 0'."
             )
         return column.values if column.missing is None else column.values & ~column.missing
 
@@ -93,8 +98,8 @@ class Expression:
                 label = f"'{name}' = '{self.text}'" if name else f"'{self.text}'"
                 raise MissingValueError(
                     f"{label} does not exist in {int(missing.sum())} of {len(missing)} selected events (first: number "
-                    f"{int(np.argmax(missing))}), which have too few elements. Require them in the selection, for "
-                    "example 'num(FatJet) >= 2'."
+                    f"{int(np.argmax(missing))}), which have too few elements, or null. Require it in the selection, "
+                    f"for example 'num(FatJet) >= 2', or say what to take instead: default({self.text}, -1)."
                 )
         return values
 

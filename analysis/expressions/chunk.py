@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import BranchNotFoundError, ExpressionError, nearest
+from analysis.expressions.arithmetic import as_float, wide
 from analysis.expressions.column import Column
 
 
@@ -67,9 +68,13 @@ class Chunk:
 
 def _leading_two(key: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Flat positions of the largest and second largest element of each event; None if the first two are already so."""
-    offsets, values = key.offsets, key.values
+    offsets = key.offsets
     if offsets is None:
         raise ExpressionError("Leading elements need a list per event, not one value.")
+    # In double precision: the negative of an unsigned number would be a large one.
+    values = as_float(wide(key.values))
+    if key.missing is not None:
+        values = np.where(key.missing, -np.inf, values)
     falls = np.ones(len(values) + 1, dtype=bool)
     falls[1:-1] = values[1:] <= values[:-1]
     falls[offsets] = True
@@ -116,8 +121,8 @@ def column_of(array: Any, name: str = "") -> Column:
         layout = layout.to_ListOffsetArray64(True)
         offsets = np.asarray(layout.offsets.data, dtype=np.int64)
         content, absent = _present(layout.content[: int(offsets[-1])])
-        if _is_numbers(content) and missing is None:
-            return Column(*_expanded(np.asarray(content.data), absent), offsets)
+        if _is_numbers(content):
+            return Column(*_expanded(np.asarray(content.data), absent), _reaching(offsets, missing), missing)
     elif _is_numbers(layout):
         return Column(*_expanded(np.asarray(layout.data), missing))
     raise ExpressionError(
@@ -131,6 +136,15 @@ def _is_numbers(layout: Any) -> bool:
     return isinstance(data, np.ndarray) and data.ndim == 1 and data.dtype.kind in "biuf"
 
 
+def _reaching(offsets: NDArray[np.int64], missing: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """Offsets of all events, of which those without a list own nothing."""
+    if missing is None:
+        return offsets
+    counts = np.zeros(len(missing), dtype=np.int64)
+    counts[~missing] = np.diff(offsets)
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
 def _present(layout: Any) -> tuple[Any, NDArray[np.bool_] | None]:
     """The values that exist, without the wrappers of optional values, and which ones do not."""
     missing = None
@@ -139,7 +153,8 @@ def _present(layout: Any) -> tuple[Any, NDArray[np.bool_] | None]:
             absent = np.asarray(layout.mask_as_bool(valid_when=False))
             missing = absent if absent.any() else None
         layout = layout.project()
-    return layout, missing
+    # Nothing but empty lists or nulls has no type.
+    return layout.to_NumpyArray(np.dtype(np.float64)) if layout.is_unknown else layout, missing
 
 
 def _expanded(values: NDArray[Any], missing: NDArray[np.bool_] | None) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

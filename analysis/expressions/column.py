@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import ExpressionError
+from analysis.expressions import arithmetic
 
 Values = NDArray[Any]
+Mask = NDArray[np.bool_]
 Scalar = bool | int | float
 
 
@@ -22,11 +25,13 @@ class Column:
     values : (N,) per event, or (M,) the flat elements of all events.
     missing : True where a value does not exist, such as the second jet of an event with one; None if all exist.
     offsets : (N + 1,) int64, event i owns the elements offsets[i] to offsets[i + 1]; None if there is one per event.
+    unlisted : (N,) True where an event has no list at all, not even an empty one; None if all have.
     """
 
     values: Values
-    missing: NDArray[np.bool_] | None = None
+    missing: Mask | None = None
     offsets: NDArray[np.int64] | None = None
+    unlisted: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.values) if self.offsets is None else len(self.offsets) - 1
@@ -69,22 +74,25 @@ class Column:
             raise ExpressionError("The condition in brackets has another number of elements per event than the list.")
         passing = keep.values if keep.missing is None else keep.values & ~keep.missing
         offsets = np.concatenate([[0], np.cumsum(passing, dtype=np.int64)])[self.offsets]
-        return Column(self.values[passing], None if self.missing is None else self.missing[passing], offsets)
+        missing = None if self.missing is None else self.missing[passing]
+        return Column(self.values[passing], missing, offsets, either(self.unlisted, keep.unlisted))
 
-    def reduce(self, ufunc: np.ufunc, *, empty: Scalar | None) -> Column:
+    def reduce(self, function: Callable[[Values, NDArray[np.int64]], Values], *, empty: Scalar | None) -> Column:
         """Reduce the list of every event; an event without elements gives `empty`, or is missing if that is None.
 
-        A list with a missing element has a missing result.
+        `function` takes the values and the first position of every list. A list with a missing element has a missing
+        result.
         """
         if self.offsets is None:
-            raise ExpressionError(f"{ufunc.__name__} over the elements of an event needs a list, not one value.")
+            raise ExpressionError("A reduction over the elements of an event needs a list, not one value.")
         filled = self.counts > 0
-        starts = self.offsets[:-1][filled]
-        values = np.full(len(self), 0 if empty is None else empty, dtype=self.values.dtype)
-        if len(starts):
-            values[filled] = ufunc.reduceat(self.values, starts)
+        reduced = function(self.values, starts := self.offsets[:-1][filled]) if filled.any() else self.values[:0]
+        values = np.full(len(self), 0 if empty is None else empty, dtype=reduced.dtype)
+        values[filled] = reduced
         missing = ~filled if empty is None else np.zeros(len(self), dtype=bool)
-        if self.missing is not None and len(starts):
+        if self.unlisted is not None:
+            missing |= self.unlisted
+        if self.missing is not None and filled.any():
             missing[filled] |= np.logical_or.reduceat(self.missing, starts)
         return Column(values, missing if missing.any() else None)
 
@@ -100,7 +108,12 @@ def length_of(*operands: Operand) -> int | None:
     return lengths.pop() if lengths else None
 
 
-def elementwise(function: Callable[..., Any], *operands: Operand) -> Operand:
+def widened(operand: Operand) -> Values:
+    """The values alone: whole numbers, double precision or truth values; a plain number is an array of one."""
+    return arithmetic.wide(operand.values) if isinstance(operand, Column) else arithmetic.constant(operand)
+
+
+def elementwise(function: Callable[..., Values], *operands: Operand) -> Operand:
     """Apply a function of arrays element by element; what is missing in one operand is missing in the result.
 
     A value per event combines with every element of that event's list. A ufunc gets as many operands as it has inputs:
@@ -109,17 +122,29 @@ def elementwise(function: Callable[..., Any], *operands: Operand) -> Operand:
     if isinstance(function, np.ufunc) and function.nin != len(operands):
         raise ExpressionError(f"{function.__name__} takes {function.nin} operands, not {len(operands)}.")
     if length_of(*operands) is None:
-        return _plain(function(*operands))
-    values, missing, offsets = aligned(*operands)
-    result = np.asarray(function(*values))
-    absent = [m for m in missing if m is not None]
-    return Column(result, np.logical_or.reduce(absent) if absent else None, offsets)
+        return _plain(function(*map(widened, operands)))
+    shape = aligned(*operands)
+    return shape.column(function(*shape.values), either(*shape.missing))
 
 
-def aligned(
-    *operands: Operand,
-) -> tuple[list[Values | Scalar], list[NDArray[np.bool_] | None], NDArray[np.int64] | None]:
-    """Values and missing masks of the operands at one common shape, and the offsets of that shape."""
+@dataclass(frozen=True)
+class Aligned:
+    """Operands at one common shape: their values, where each is missing, and the lists that they share."""
+
+    values: tuple[Values, ...]
+    missing: tuple[Mask | None, ...]
+    offsets: NDArray[np.int64] | None
+    unlisted: Mask | None
+
+    def column(self, values: Values, missing: Mask | None) -> Column:
+        """A result of that shape."""
+        if missing is not None and not missing.any():
+            missing = None
+        return Column(values, missing, self.offsets, self.unlisted)
+
+
+def aligned(*operands: Operand) -> Aligned:
+    """The operands at one common shape; at least one is a column."""
     lists = [o for o in operands if isinstance(o, Column) and o.offsets is not None]
     offsets = lists[0].offsets if lists else None
     for other in lists[1:]:
@@ -129,24 +154,27 @@ def aligned(
                 "[0], or a reduction, such as max(...), of one of them."
             )
     counts = None if offsets is None else np.diff(offsets)
-    values: list[Values | Scalar] = []
-    missing: list[NDArray[np.bool_] | None] = []
+    values: list[Values] = []
+    missing: list[Mask | None] = []
     for operand in operands:
-        if not isinstance(operand, Column):
-            values.append(operand)
-            missing.append(None)
-        elif counts is None or operand.offsets is not None:
-            values.append(operand.values)
-            missing.append(operand.missing)
-        else:
-            values.append(np.repeat(operand.values, counts))
-            missing.append(None if operand.missing is None else np.repeat(operand.missing, counts))
-    return values, missing, offsets
+        value, absent = widened(operand), operand.missing if isinstance(operand, Column) else None
+        if counts is not None and isinstance(operand, Column) and operand.offsets is None:
+            value = np.repeat(value, counts)
+            absent = None if absent is None else np.repeat(absent, counts)
+        values.append(value)
+        missing.append(absent)
+    return Aligned(tuple(values), tuple(missing), offsets, either(*(o.unlisted for o in lists)))
 
 
-def _plain(value: Any) -> Scalar:
-    """A numpy scalar as the Python number that it is."""
-    plain = value.item() if isinstance(value, np.generic | np.ndarray) else value
+def either(*masks: Mask | None) -> Mask | None:
+    """Where one of the masks is True; None if there is none."""
+    found = [mask for mask in masks if mask is not None]
+    return functools.reduce(np.logical_or, found) if found else None
+
+
+def _plain(values: Values) -> Scalar:
+    """The one value of an expression of constants, as Python has it."""
+    plain = values.item()
     if not isinstance(plain, bool | int | float):
         raise ExpressionError(f"An expression of constants gives {plain!r}, which is no number.")
     return plain

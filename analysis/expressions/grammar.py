@@ -6,34 +6,40 @@ Python's own parser builds the syntax tree, of which only the listed parts are t
 from __future__ import annotations
 
 import ast
-import functools
 import warnings
 from typing import NoReturn
 
-import numpy as np
-
 from analysis.errors import ExpressionError, nearest
 from analysis.expressions.jets import DijetCall, Jet
+from analysis.expressions.logic import conjunction
 from analysis.expressions.nodes import (
     Branch,
+    Chain,
     Constant,
     Count,
+    Default,
     Element,
-    Logic,
     Node,
     Operation,
     Reduction,
     Selected,
+    Unary,
     Where,
 )
 from analysis.expressions.operators import (
+    ARGUMENTS,
     BINARY,
+    BITS,
     COMPARE,
     FUNCTION_NAMES,
     FUNCTIONS,
+    IN_FLOATS,
     LOGIC,
+    OF_MISSING,
     PAIRWISE,
     REDUCTIONS,
+    UNARY,
+    Combination,
 )
 from analysis.features.dijets import DIJET_FUNCTIONS
 
@@ -41,6 +47,9 @@ from analysis.features.dijets import DIJET_FUNCTIONS
 _LONGEST_TEXT = 4096
 _DEEPEST = 64
 _LARGEST_EXPONENT = 16
+_LARGEST_SHIFT = 63
+# Whole numbers in a product that is exact; one of more has too many digits and is made in double precision.
+_MOST_FACTORS = 16
 
 _HINTS: dict[type[ast.AST], str] = {
     ast.IfExp: "write where(condition, a, b)",
@@ -99,9 +108,10 @@ class _Translator:
             case ast.BinOp():
                 return self._binary(node)
             case ast.UnaryOp():
-                return self._unary(node)
+                return Unary(UNARY[type(node.op)], self.translate(node.operand))
             case ast.BoolOp():
-                return Logic(LOGIC[type(node.op)], tuple(self.translate(v) for v in node.values))
+                first, *others = (self.translate(v) for v in node.values)
+                return Chain(first, tuple((LOGIC[type(node.op)], other) for other in others))
             case ast.Compare():
                 return self._compare(node)
             case ast.Subscript():
@@ -142,35 +152,60 @@ class _Translator:
         return self._refuse(node, "branch takes the exact name of one branch in quotes: branch('Jet/Jet.PT')")
 
     def _binary(self, node: ast.BinOp) -> Node:
-        operands = (self.translate(node.left), self.translate(node.right))
-        if type(node.op) in LOGIC:
-            return Logic(LOGIC[type(node.op)], operands)
-        if type(node.op) not in BINARY:
-            self._refuse(node, f"the operator {type(node.op).__name__} is not allowed")
-        if isinstance(node.op, ast.Pow):
-            exponent = _literal(node.right)
-            if exponent is None or not abs(exponent) <= _LARGEST_EXPONENT:
-                self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
-        return Operation(BINARY[type(node.op)], operands)
+        """The chain of operations that ends with this one; its left operands are one another's results."""
+        chain, left = [node], node.left
+        while isinstance(left, ast.BinOp):
+            chain.append(left)
+            left = left.left
+        first = self.translate(left)
+        size = _size(left)
+        steps: list[tuple[Combination, Node]] = []
+        for step in reversed(chain):
+            size = _joined_size(step, size)
+            steps.append((self._combination(step, size), self.translate(step.right)))
+        return Chain(first, tuple(steps))
 
-    def _unary(self, node: ast.UnaryOp) -> Node:
-        operand = self.translate(node.operand)
-        if isinstance(node.op, ast.Not | ast.Invert):
-            return Logic(np.logical_not, (operand,))
-        return Operation(np.negative if isinstance(node.op, ast.USub) else np.positive, (operand,))
+    def _combination(self, node: ast.BinOp, size: tuple[int, int]) -> Combination:
+        operator = type(node.op)
+        if operator not in BINARY:
+            self._refuse(node, f"the operator {operator.__name__} is not allowed")
+        right = _literal(node.right)
+        if operator is ast.Pow and (right is None or not abs(right) <= _LARGEST_EXPONENT):
+            self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
+        if operator in (ast.LShift, ast.RShift) and not (isinstance(right, int) and 0 <= right <= _LARGEST_SHIFT):
+            self._refuse(node, f"bits are shifted by a whole number from 0 to {_LARGEST_SHIFT}")
+        numbers, exponent = size
+        return IN_FLOATS.get(operator, BINARY[operator]) if numbers * exponent > _MOST_FACTORS else BINARY[operator]
 
     def _compare(self, node: ast.Compare) -> Node:
         sides = [node.left, *node.comparators]
-        for side in sides:
-            if isinstance(side, ast.BinOp) and isinstance(side.op, ast.BitAnd | ast.BitOr):
-                self._refuse(side, "& and | bind tighter than comparisons; write (a > 1) & (b < 2), or use and, or")
+        for position, side in enumerate(sides):
+            self._refuse_ambiguous(side, alone=position == 0 and len(sides) == 2)
         operands = [self.translate(side) for side in sides]
         steps: list[Node] = []
         for operator, left, right in zip(node.ops, operands, operands[1:], strict=False):
             if type(operator) not in COMPARE:
                 self._refuse(node, f"the comparison {type(operator).__name__} is not allowed")
             steps.append(Operation(COMPARE[type(operator)], (left, right)))
-        return steps[0] if len(steps) == 1 else Logic(np.logical_and, tuple(steps))
+        return steps[0] if len(steps) == 1 else Chain(steps[0], tuple((conjunction, step) for step in steps[1:]))
+
+    def _refuse_ambiguous(self, side: ast.expr, *, alone: bool) -> None:
+        """Refuse `a > 1 & b < 2`, which is not what it looks like: it would be a > (1 & b) < 2.
+
+        What is in parentheses is clear, and so is `jetId & 2 > 0`, with a mask that is a number.
+        """
+        if isinstance(side, ast.UnaryOp) and isinstance(side.op, ast.Invert) and not self._in_parentheses(side):
+            self._refuse(side, "~ binds tighter than comparisons; write ~(a > 1), or (~a) > 1")
+        if not (isinstance(side, ast.BinOp) and isinstance(side.op, BITS)) or self._in_parentheses(side):
+            return
+        if not (alone and _is_constant(side.right)):
+            why = "&, | and ^ bind tighter than comparisons; write (a > 1) & (b < 2), or use and, or"
+            self._refuse(side, f"{why}; of bits write (jetId & 2) > 0")
+
+    def _in_parentheses(self, node: ast.expr) -> bool:
+        text = self._text.encode()
+        before, after = text[: node.col_offset].rstrip(), text[node.end_col_offset :].lstrip()
+        return before.endswith(b"(") and after.startswith(b")")
 
     def _subscript(self, node: ast.Subscript) -> Node:
         of = self.translate(node.value)
@@ -195,17 +230,20 @@ class _Translator:
             return DijetCall(DIJET_FUNCTIONS[name], self._jets(node))
         operands = tuple(self.translate(a) for a in arguments)
         if name in PAIRWISE and len(operands) > 1:
-            # min and max of more than two have no ufunc of their own.
-            return functools.reduce(lambda a, b: Operation(PAIRWISE[name], (a, b)), operands)
-        wanted = {"where": 3}.get(name) or (FUNCTIONS[name][1] if name in FUNCTIONS else 1)
+            return Chain(operands[0], tuple((PAIRWISE[name], operand) for operand in operands[1:]))
+        wanted = ARGUMENTS[name]
         if len(operands) != wanted:
             self._refuse(node, f"{name} takes {wanted} argument{'s' * (wanted > 1)}, not {len(operands)}")
         if name == "where":
             return Where(*operands)
+        if name == "default":
+            return Default(*operands)
         if name == "num":
             return Count(operands[0])
+        if name in OF_MISSING:
+            return Unary(OF_MISSING[name], operands[0])
         if name in REDUCTIONS:
-            return Reduction(*REDUCTIONS[name], operands[0])
+            return Reduction(name, REDUCTIONS[name], operands[0])
         return Operation(FUNCTIONS[name][0], operands)
 
     def _jets(self, node: ast.Call) -> tuple[Jet, Jet]:
@@ -237,6 +275,34 @@ def _literal(node: ast.expr) -> int | float | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return node.value
     return None
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return not any(isinstance(part, ast.Name | ast.Call) for part in ast.walk(node))
+
+
+def _size(node: ast.expr) -> tuple[int, int]:
+    """How many numbers a part is made of, and the product of all its exponents: bounds of the digits of its value."""
+    parts = list(ast.walk(node))
+    numbers = sum(isinstance(part, ast.Name | ast.Constant) for part in parts)
+    exponent = 1
+    for part in parts:
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow):
+            exponent *= _exponent(part)
+    return numbers, exponent
+
+
+def _joined_size(node: ast.BinOp, left: tuple[int, int]) -> tuple[int, int]:
+    """Of an operation whose left operand has that size."""
+    if isinstance(node.op, ast.Pow):
+        return left[0], left[1] * _exponent(node)
+    numbers, exponent = _size(node.right)
+    return left[0] + numbers, left[1] * exponent
+
+
+def _exponent(node: ast.BinOp) -> int:
+    value = _literal(node.right)
+    return max(1, value) if isinstance(value, int) else 1
 
 
 def _short(text: str) -> str:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.errors import AmbiguousNameError, BranchNotFoundError, ExpressionError, nearest
+from analysis.expressions import arithmetic
 from analysis.expressions.chunk import Chunk
-from analysis.expressions.column import Column, Operand, Scalar, aligned, elementwise, length_of
+from analysis.expressions.column import (
+    Column,
+    Operand,
+    Scalar,
+    Values,
+    aligned,
+    elementwise,
+    length_of,
+    widened,
+)
+from analysis.expressions.logic import condition
 
 
 class Node(Protocol):
@@ -100,14 +109,14 @@ class Selected:
 
 @dataclass(frozen=True)
 class Operation:
-    """A function applied element by element, in double precision or in 64-bit integers."""
+    """A function applied element by element."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Values]
     operands: tuple[Node, ...]
 
     def evaluate(self, chunk: Chunk) -> Operand:
         """The result, of the common shape of the operands."""
-        return elementwise(self.function, *(widened(o.evaluate(chunk)) for o in self.operands))
+        return elementwise(self.function, *(o.evaluate(chunk) for o in self.operands))
 
     def branches(self, available: Collection[str]) -> Iterator[str]:
         """Those of the operands."""
@@ -116,45 +125,60 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Logic(Operation):
-    """`and`, `or`, `not` of truth values in three-valued logic.
+class Unary:
+    """A function of one operand that looks at whether it is missing, or a condition."""
 
-    False and missing is False, True or missing is True; otherwise what is missing stays missing.
-    """
+    function: Callable[[Operand], Operand]
+    of: Node
 
     def evaluate(self, chunk: Chunk) -> Operand:
-        """The truth value, of the common shape of the operands."""
-        operands = [_truth(o.evaluate(chunk)) for o in self.operands]
-        if len(operands) == 1:
-            return elementwise(self.function, *operands)
-        # Two at a time: a third argument of a ufunc is the array that it writes into.
-        return functools.reduce(self._pair, operands)
+        """Of the shape of the operand."""
+        return self.function(self.of.evaluate(chunk))
 
-    def _pair(self, left: Operand, right: Operand) -> Operand:
-        result = elementwise(self.function, left, right)
-        if not isinstance(result, Column) or result.missing is None:
-            return result
-        decisive = self.function is np.logical_or
-        decided = np.zeros(result.values.shape, dtype=bool)
-        for values, missing in zip(*aligned(left, right)[:2], strict=True):
-            decides = np.equal(values, decisive)
-            decided |= decides if missing is None else decides & ~missing
-        return Column(np.where(decided, decisive, result.values), result.missing & ~decided, result.offsets)
+    def branches(self, available: Collection[str]) -> Iterator[str]:
+        """Those of the operand."""
+        yield from self.of.branches(available)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Operations of two operands one after another, from the left: `a + b - c`, `a and b and c`.
+
+    One node for all of them, so that a long chain is a loop: a ufunc takes two operands, and Python recurses only so
+    deep.
+    """
+
+    first: Node
+    steps: tuple[tuple[Callable[[Operand, Operand], Operand], Node], ...]
+
+    def evaluate(self, chunk: Chunk) -> Operand:
+        """The result, of the common shape of the operands."""
+        result = self.first.evaluate(chunk)
+        for combine, operand in self.steps:
+            result = combine(result, operand.evaluate(chunk))
+        return result
+
+    def branches(self, available: Collection[str]) -> Iterator[str]:
+        """Those of the operands."""
+        yield from self.first.branches(available)
+        for _, operand in self.steps:
+            yield from operand.branches(available)
 
 
 @dataclass(frozen=True)
 class Reduction:
     """A list of every event reduced to one value."""
 
-    ufunc: np.ufunc
-    empty: Scalar | None
+    name: str
+    function: Callable[[Column], Column]
     of: Node
 
     def evaluate(self, chunk: Chunk) -> Operand:
-        """One value per event; an empty list gives `empty`, or is missing if that is None."""
-        value = self.of.evaluate(chunk)
-        logical = self.ufunc in (np.logical_or, np.logical_and)
-        return _column(_truth(value) if logical else widened(value)).reduce(self.ufunc, empty=self.empty)
+        """One value per event."""
+        operand = self.of.evaluate(chunk)
+        if not isinstance(operand, Column) or operand.offsets is None:
+            raise ExpressionError(f"{self.name} of one argument reduces the list of an event, not one value.")
+        return self.function(replace(operand, values=widened(operand)))
 
     def branches(self, available: Collection[str]) -> Iterator[str]:
         """Those of the list."""
@@ -168,8 +192,9 @@ class Count:
     of: Node
 
     def evaluate(self, chunk: Chunk) -> Operand:
-        """64-bit counts."""
-        return Column(_column(self._list(chunk.names).evaluate(chunk)).counts)
+        """64-bit counts, missing for an event without a list."""
+        column = _column(self._list(chunk.names).evaluate(chunk))
+        return Column(column.counts, column.unlisted)
 
     def branches(self, available: Collection[str]) -> Iterator[str]:
         """Those of the list, or one branch of the collection."""
@@ -193,22 +218,55 @@ class Where:
 
     def evaluate(self, chunk: Chunk) -> Operand:
         """Of the common shape of the three."""
-        condition = _truth(self.condition.evaluate(chunk))
-        then, otherwise = (widened(n.evaluate(chunk)) for n in (self.then, self.otherwise))
-        if length_of(condition, then, otherwise) is None:
-            return elementwise(np.where, condition, then, otherwise)
-        values, missing, offsets = aligned(condition, then, otherwise)
-        absent = np.where(values[0], *(False if m is None else m for m in missing[1:]))
-        if missing[0] is not None:
-            absent = absent | missing[0]
-        result = np.where(*values)
-        absent = np.broadcast_to(absent, result.shape)
-        return Column(result, absent if absent.any() else None, offsets)
+        chosen = condition(self.condition.evaluate(chunk))
+        operands = (chosen, self.then.evaluate(chunk), self.otherwise.evaluate(chunk))
+        if length_of(*operands) is None:
+            return elementwise(arithmetic.where, *operands)
+        shape = aligned(*operands)
+        absent = np.where(shape.values[0], *(False if m is None else m for m in shape.missing[1:]))
+        if shape.missing[0] is not None:
+            absent = absent | shape.missing[0]
+        result = arithmetic.where(*shape.values)
+        return shape.column(result, np.broadcast_to(absent, result.shape))
 
     def branches(self, available: Collection[str]) -> Iterator[str]:
         """Those of the three."""
         for node in (self.condition, self.then, self.otherwise):
             yield from node.branches(available)
+
+
+@dataclass(frozen=True)
+class Default:
+    """`default(x, y)`: y where x is missing; an event without a list gets an empty one."""
+
+    of: Node
+    instead: Node
+
+    def evaluate(self, chunk: Chunk) -> Operand:
+        """Of the common shape of the two."""
+        of, instead = self.of.evaluate(chunk), self.instead.evaluate(chunk)
+        if isinstance(of, Column) and of.unlisted is not None:
+            of = replace(of, unlisted=None)
+        if length_of(of, instead) is None:
+            return elementwise(lambda x, y: arithmetic.where(np.array([True]), x, y), of, instead)
+        shape = aligned(of, instead)
+        absent = np.zeros(1, dtype=bool) if shape.missing[0] is None else shape.missing[0]
+        result = arithmetic.where(~absent, *shape.values)
+        missing = None if shape.missing[1] is None else np.broadcast_to(absent & shape.missing[1], result.shape)
+        return shape.column(result, missing)
+
+    def branches(self, available: Collection[str]) -> Iterator[str]:
+        """Those of both."""
+        yield from self.of.branches(available)
+        yield from self.instead.branches(available)
+
+
+def missing(operand: Operand) -> Operand:
+    """Whether each value is missing; itself never missing."""
+    if not isinstance(operand, Column):
+        return False
+    absent = np.zeros(len(operand.values), dtype=bool) if operand.missing is None else operand.missing
+    return Column(absent, None, operand.offsets, operand.unlisted)
 
 
 class Fields(dict[str, str]):
@@ -236,31 +294,6 @@ class Fields(dict[str, str]):
 def fields_of(collection: str, available: Collection[str]) -> Fields:
     """Branches `collection_*` by their field in lower case."""
     return Fields(collection, available)
-
-
-def widened(operand: Operand) -> Operand:
-    """Integers as 64 bits with a sign, floats in double precision: narrow unsigned counters must not wrap."""
-    if not isinstance(operand, Column):
-        return operand
-    return Column(_wide(operand.values), operand.missing, operand.offsets)
-
-
-def _wide(values: NDArray[Any]) -> NDArray[Any]:
-    kind = values.dtype.kind
-    if kind == "f":
-        return values.astype(np.float64, copy=False)
-    if kind == "b" or (kind == "u" and values.dtype.itemsize == 8 and (values > np.iinfo(np.int64).max).any()):
-        return values
-    return values.astype(np.int64, copy=False)
-
-
-def _truth(operand: Operand) -> Operand:
-    if isinstance(operand, bool) or (isinstance(operand, Column) and operand.is_boolean):
-        return operand
-    raise ExpressionError(
-        "and, or, not, &, |, ~, any, all and where act on conditions; compare the number with something, for example "
-        "'nFatJet > 0', and put each comparison around & or | in parentheses."
-    )
 
 
 def _column(operand: Operand) -> Column:

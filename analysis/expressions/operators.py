@@ -4,76 +4,116 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import numpy as np
 
+from analysis.expressions import arithmetic, logic
+from analysis.expressions.column import Column, Operand, Values, elementwise
+from analysis.expressions.nodes import missing
 from analysis.features.dijets import DIJET_FUNCTIONS
 
-REDUCTIONS: dict[str, tuple[np.ufunc, bool | int | None]] = {
-    "sum": (np.add, 0),
-    "min": (np.minimum, None),
-    "max": (np.maximum, None),
-    "any": (np.logical_or, False),
-    "all": (np.logical_and, True),
+Combination = Callable[[Operand, Operand], Operand]
+
+
+def _of_floats(ufunc: np.ufunc) -> Callable[..., Values]:
+    """A function of numbers in double precision, whatever narrow type the argument has."""
+
+    def function(*values: Values) -> Values:
+        return np.asarray(ufunc(*map(arithmetic.as_float, values)))
+
+    return function
+
+
+def _sum(column: Column) -> Column:
+    return column.reduce(arithmetic.total, empty=0)
+
+
+def _min(column: Column) -> Column:
+    return column.reduce(arithmetic.smallest, empty=None)
+
+
+def _max(column: Column) -> Column:
+    return column.reduce(arithmetic.largest, empty=None)
+
+
+def _any(column: Column) -> Column:
+    return logic.any_of(_conditions(column))
+
+
+def _all(column: Column) -> Column:
+    return logic.all_of(_conditions(column))
+
+
+def _conditions(column: Column) -> Column:
+    logic.condition(column)
+    return column
+
+
+REDUCTIONS: dict[str, Callable[[Column], Column]] = {"sum": _sum, "min": _min, "max": _max, "any": _any, "all": _all}
+PAIRWISE: dict[str, Combination] = {
+    "min": partial(elementwise, arithmetic.minimum),
+    "max": partial(elementwise, arithmetic.maximum),
 }
-PAIRWISE: dict[str, np.ufunc] = {"min": np.minimum, "max": np.maximum}
-FUNCTIONS: dict[str, tuple[np.ufunc, int]] = {
-    "abs": (np.abs, 1),
-    "sqrt": (np.sqrt, 1),
-    "log": (np.log, 1),
-    "log10": (np.log10, 1),
-    "exp": (np.exp, 1),
-    "sin": (np.sin, 1),
-    "cos": (np.cos, 1),
-    "tan": (np.tan, 1),
-    "sinh": (np.sinh, 1),
-    "cosh": (np.cosh, 1),
-    "tanh": (np.tanh, 1),
-    "hypot": (np.hypot, 2),
-    "atan2": (np.arctan2, 2),
+FUNCTIONS: dict[str, tuple[Callable[..., Values], int]] = {
+    "abs": (arithmetic.absolute, 1),
+    "isfinite": (_of_floats(np.isfinite), 1),
+    "isnan": (_of_floats(np.isnan), 1),
+    "sqrt": (_of_floats(np.sqrt), 1),
+    "log": (_of_floats(np.log), 1),
+    "log10": (_of_floats(np.log10), 1),
+    "exp": (_of_floats(np.exp), 1),
+    "sin": (_of_floats(np.sin), 1),
+    "cos": (_of_floats(np.cos), 1),
+    "tan": (_of_floats(np.tan), 1),
+    "sinh": (_of_floats(np.sinh), 1),
+    "cosh": (_of_floats(np.cosh), 1),
+    "tanh": (_of_floats(np.tanh), 1),
+    "hypot": (_of_floats(np.hypot), 2),
+    "atan2": (_of_floats(np.arctan2), 2),
 }
-FUNCTION_NAMES = frozenset({*REDUCTIONS, *FUNCTIONS, *DIJET_FUNCTIONS, "branch", "num", "where"})
-
-
-def _multiply(a: Any, b: Any) -> Any:
-    """Product in floats: a product of integers can leave 64 bits."""
-    return np.multiply(a, b, dtype=np.float64)
-
-
-def _power(a: Any, b: Any) -> Any:
-    return np.power(a, b, dtype=np.float64)
-
-
-def _integer_safe(function: np.ufunc) -> Callable[[Any, Any], Any]:
-    """Division with remainder whose division by zero is NaN for integers too, not a silent zero."""
-
-    def divide(a: Any, b: Any) -> Any:
-        return function(a, b) if np.all(b) else function(a, b, dtype=np.float64)
-
-    return divide
-
-
-BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: _multiply,
-    ast.Div: np.true_divide,
-    ast.FloorDiv: _integer_safe(np.floor_divide),
-    ast.Mod: _integer_safe(np.remainder),
-    ast.Pow: _power,
+OF_MISSING: dict[str, Callable[[Operand], Operand]] = {"missing": missing}
+#: Functions and the number of arguments that they take.
+ARGUMENTS: dict[str, int] = {
+    **{name: count for name, (_, count) in FUNCTIONS.items()},
+    **dict.fromkeys((*REDUCTIONS, *OF_MISSING, "branch", "num"), 1),
+    "default": 2,
+    "where": 3,
 }
-LOGIC: dict[type[ast.AST], np.ufunc] = {
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-    ast.BitAnd: np.logical_and,
-    ast.BitOr: np.logical_or,
+FUNCTION_NAMES = frozenset({*ARGUMENTS, *DIJET_FUNCTIONS})
+
+BINARY: dict[type[ast.operator], Combination] = {
+    ast.Add: partial(elementwise, arithmetic.add),
+    ast.Sub: partial(elementwise, arithmetic.subtract),
+    ast.Mult: partial(elementwise, arithmetic.multiply),
+    ast.Div: partial(elementwise, arithmetic.divide),
+    ast.FloorDiv: partial(elementwise, arithmetic.floor_divide),
+    ast.Mod: partial(elementwise, arithmetic.remainder),
+    ast.Pow: partial(elementwise, arithmetic.power),
+    ast.BitAnd: logic.bitwise_and,
+    ast.BitOr: logic.bitwise_or,
+    ast.BitXor: logic.bitwise_xor,
+    ast.LShift: logic.shift_left,
+    ast.RShift: logic.shift_right,
 }
-COMPARE: dict[type[ast.cmpop], np.ufunc] = {
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
+#: What takes the place of an operator whose whole result could have too many digits.
+IN_FLOATS: dict[type[ast.operator], Combination] = {
+    ast.Mult: partial(elementwise, arithmetic.multiply_floats),
+    ast.Pow: partial(elementwise, arithmetic.power_of_floats),
+}
+BITS = (ast.BitAnd, ast.BitOr, ast.BitXor)
+LOGIC: dict[type[ast.boolop], Combination] = {ast.And: logic.conjunction, ast.Or: logic.disjunction}
+COMPARE: dict[type[ast.cmpop], Callable[..., Values]] = {
+    ast.Lt: arithmetic.comparison(np.less),
+    ast.LtE: arithmetic.comparison(np.less_equal),
+    ast.Gt: arithmetic.comparison(np.greater),
+    ast.GtE: arithmetic.comparison(np.greater_equal),
+    ast.Eq: arithmetic.comparison(np.equal),
+    ast.NotEq: arithmetic.comparison(np.not_equal),
+}
+UNARY: dict[type[ast.unaryop], Callable[[Operand], Operand]] = {
+    ast.UAdd: partial(elementwise, arithmetic.positive),
+    ast.USub: partial(elementwise, arithmetic.negative),
+    ast.Not: logic.negation,
+    ast.Invert: logic.bitwise_not,
 }
