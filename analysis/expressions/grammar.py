@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from analysis.errors import ExpressionError, nearest
 from analysis.expressions.jets import DijetCall, Jet
+from analysis.expressions.literals import joined_size, literal, size_of
 from analysis.expressions.logic import conjunction
 from analysis.expressions.nodes import (
     Branch,
@@ -158,10 +159,10 @@ class _Translator:
             chain.append(left)
             left = left.left
         first = self.translate(left)
-        size = _size(left)
+        size = size_of(left)
         steps: list[tuple[Combination, Node]] = []
         for step in reversed(chain):
-            size = _joined_size(step, size)
+            size = joined_size(step, size)
             steps.append((self._combination(step, size), self.translate(step.right)))
         return Chain(first, tuple(steps))
 
@@ -169,7 +170,7 @@ class _Translator:
         operator = type(node.op)
         if operator not in BINARY:
             self._refuse(node, f"the operator {operator.__name__} is not allowed")
-        right = _literal(node.right)
+        right = literal(node.right)
         if operator is ast.Pow and (right is None or not abs(right) <= _LARGEST_EXPONENT):
             self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
         if operator in (ast.LShift, ast.RShift) and not (isinstance(right, int) and 0 <= right <= _LARGEST_SHIFT):
@@ -209,7 +210,7 @@ class _Translator:
 
     def _subscript(self, node: ast.Subscript) -> Node:
         of = self.translate(node.value)
-        index = _literal(node.slice)
+        index = literal(node.slice)
         if index is None:
             return Selected(of, self.translate(node.slice))
         if not isinstance(index, int) or abs(index) >= 2**31:
@@ -261,48 +262,14 @@ class _Translator:
         if isinstance(node, ast.Name):
             return Jet(node.id)
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            index = _literal(node.slice)
+            index = literal(node.slice)
             if isinstance(index, int):
                 return Jet(node.value.id, index=index)
         return self._refuse(node, "a jet is a collection such as FatJet, or one of its elements such as FatJet[0]")
 
 
-def _literal(node: ast.expr) -> int | float | None:
-    """The number that is written there, with its sign; None if it is anything else."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _literal(node.operand)
-        return None if value is None else -value
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return node.value
-    return None
-
-
 def _is_constant(node: ast.expr) -> bool:
     return not any(isinstance(part, ast.Name | ast.Call) for part in ast.walk(node))
-
-
-def _size(node: ast.expr) -> tuple[int, int]:
-    """How many numbers a part is made of, and the product of all its exponents: bounds of the digits of its value."""
-    parts = list(ast.walk(node))
-    numbers = sum(isinstance(part, ast.Name | ast.Constant) for part in parts)
-    exponent = 1
-    for part in parts:
-        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow):
-            exponent *= _exponent(part)
-    return numbers, exponent
-
-
-def _joined_size(node: ast.BinOp, left: tuple[int, int]) -> tuple[int, int]:
-    """Of an operation whose left operand has that size."""
-    if isinstance(node.op, ast.Pow):
-        return left[0], left[1] * _exponent(node)
-    numbers, exponent = _size(node.right)
-    return left[0] + numbers, left[1] * exponent
-
-
-def _exponent(node: ast.BinOp) -> int:
-    value = _literal(node.right)
-    return max(1, value) if isinstance(value, int) else 1
 
 
 def _short(text: str) -> str:

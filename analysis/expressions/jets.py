@@ -10,7 +10,7 @@ import numpy as np
 from analysis.errors import BranchNotFoundError, ExpressionError, nearest
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column, Operand
-from analysis.expressions.nodes import fields_of
+from analysis.expressions.fields import fields_of
 from analysis.features.dijets import SPELLINGS, DijetFunction
 
 

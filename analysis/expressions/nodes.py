@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from analysis.errors import AmbiguousNameError, BranchNotFoundError, ExpressionError, nearest
+from analysis.errors import BranchNotFoundError, ExpressionError, nearest
 from analysis.expressions import arithmetic
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import (
@@ -21,6 +21,7 @@ from analysis.expressions.column import (
     length_of,
     widened,
 )
+from analysis.expressions.fields import fields_of
 from analysis.expressions.logic import condition
 
 
@@ -267,33 +268,6 @@ def missing(operand: Operand) -> Operand:
         return False
     absent = np.zeros(len(operand.values), dtype=bool) if operand.missing is None else operand.missing
     return Column(absent, None, operand.offsets, operand.unlisted)
-
-
-class Fields(dict[str, str]):
-    """Branches of a collection by their field in lower case; AmbiguousNameError where two differ in case only."""
-
-    def __init__(self, collection: str, available: Collection[str]) -> None:
-        prefix = f"{collection}_"
-        self._spellings: dict[str, list[str]] = {}
-        for name in available:
-            if name.startswith(prefix):
-                self._spellings.setdefault(name[len(prefix) :].lower(), []).append(name)
-        super().__init__({field: names[0] for field, names in self._spellings.items()})
-
-    def __getitem__(self, field: str) -> str:
-        names = self._spellings[field]
-        if len(names) > 1:
-            listed = " or ".join(f"'{name}'" for name in names)
-            raise AmbiguousNameError(
-                f"The field '{field}' could be {listed}. Write the branch that is meant out instead of its collection, "
-                "or remove the other from the file."
-            )
-        return names[0]
-
-
-def fields_of(collection: str, available: Collection[str]) -> Fields:
-    """Branches `collection_*` by their field in lower case."""
-    return Fields(collection, available)
 
 
 def _column(operand: Operand) -> Column:

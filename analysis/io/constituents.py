@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.errors import BranchNotFoundError, ConstituentError, MissingValueError, NonFiniteError, nearest
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
-from analysis.expressions.nodes import fields_of
+from analysis.expressions.fields import fields_of
 from analysis.features.constituents import wrap
 from analysis.features.dijets import SPELLINGS
 from analysis.io.padding import hardest_first

@@ -75,5 +75,6 @@ class Features:
         x = np.empty((n, len(self.expressions)), dtype=np.float32)
         with np.errstate(over="ignore"):
             for i, (name, expression) in enumerate(self.expressions.items()):
-                x[:, i] = expression.values(chunk, passing, name=name)
+                # By way of double precision, so that no width of a whole number is rounded another way.
+                x[:, i] = expression.values(chunk, passing, name=name).astype(np.float64, copy=False)
         return x

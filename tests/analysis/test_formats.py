@@ -98,8 +98,13 @@ def test_nullable_parquet_columns_are_missing(tmp_path: Path) -> None:
     assert read(tmp_path / "a.parquet", selection="m > 0", **arguments).ids[:, 2].tolist() == [1, 3]
     with pytest.raises(AnalysisError, match="1 of 3 selected events"):
         read(tmp_path / "a.parquet", selection=None, **arguments)
-    with pytest.raises(ExpressionError, match="one number, or one list of numbers"):
-        read(tmp_path / "a.parquet", selection="v[0] > 0", **arguments)
+    assert read(tmp_path / "a.parquet", selection="v[0] > 0", **arguments).ids[:, 2].tolist() == [1]
+    assert read(tmp_path / "a.parquet", selection="num(v) == 2", **arguments).ids[:, 2].tolist() == [3]
+    for text in ("default(m, 9)", "where(missing(m), 9, m)"):
+        arguments |= {"mass": text, "features": {"x": text}}
+        events = read(tmp_path / "a.parquet", selection=None, **arguments)
+        assert events.x[:, 0].tolist() == [1, 9, 3]
+    assert read(tmp_path / "a.parquet", selection="missing(num(v))", **arguments).ids[:, 2].tolist() == [2]
 
 
 # HDF5 as others write it
