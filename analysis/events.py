@@ -22,7 +22,9 @@ class SourceFile:
 
     `entries` counts all entries of the range, `selected` those that passed, and `start` is the first entry of the
     range in the file (0 for a whole file); `uuid` is the file's own identifier if its format has one, `sha256` the hash
-    of its bytes if it was asked for.
+    of its bytes if it was asked for. `identifiers` are the expressions that number its events, ("entry",) if that is
+    the position in the file, and none where nobody knows. `verified` says whether all that was read of it agreed with
+    a checksum, of the whole file or of its pages.
     """
 
     path: str
@@ -32,11 +34,23 @@ class SourceFile:
     uuid: str = ""
     sha256: str = ""
     start: int = 0
+    identifiers: tuple[str, ...] = ()
+    verified: bool = False
+
+    def __post_init__(self) -> None:
+        # What comes back from JSON is a list.
+        object.__setattr__(self, "identifiers", tuple(self.identifiers))
 
     def continued_by(self, other: SourceFile) -> bool:
         """Whether `other` is the range of the same file that begins where this one ends."""
         same_file = (self.path, self.tree, self.uuid, self.sha256) == (other.path, other.tree, other.uuid, other.sha256)
         return same_file and other.start == self.start + self.entries
+
+    def same_content(self, other: SourceFile) -> bool:
+        """Whether both are one file by its own identifier or by its bytes, whatever its name."""
+        if self.sha256 and other.sha256:
+            return self.sha256 == other.sha256
+        return bool(self.uuid) and self.uuid == other.uuid
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +201,12 @@ def _joined(sources: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
     for source in sources:
         if joined and joined[-1].continued_by(source):
             last = joined[-1]
-            joined[-1] = replace(last, entries=last.entries + source.entries, selected=last.selected + source.selected)
+            joined[-1] = replace(
+                last,
+                entries=last.entries + source.entries,
+                selected=last.selected + source.selected,
+                verified=last.verified and source.verified,
+            )
         else:
             joined.append(source)
     return tuple(joined)

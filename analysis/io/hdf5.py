@@ -69,6 +69,7 @@ class Hdf5Table:
     """A group of columns, or a data set of a compound type, in an HDF5 file."""
 
     uuid = ""
+    verified = False
 
     def __init__(self, path: str, tree: str | None) -> None:
         import h5py

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.errors import AnalysisError, BranchNotFoundError, IdentifierError, nearest
+from analysis.errors import AnalysisError, IdentifierError, nearest
 
 _PHYSLITE_BRANCH = re.compile(r"\w+?Aux(?:Dyn)?[.:]\w+")
 
@@ -46,14 +46,12 @@ def layout_of(names: Collection[str], declared: str = "auto") -> Layout:
 def event_numbers(
     layout: Layout, available: Mapping[str, str], declared: Sequence[str] | None, path: str
 ) -> tuple[str, ...]:
-    """Identifiers of the branches that number the events: (run, lumi, event), (run, event) or (event).
+    """What numbers the events: (run, lumi, event), (run, event) or (event).
 
     Raises
     ------
     IdentifierError
-        If the file has none of the usual ones and none were declared.
-    BranchNotFoundError
-        If a declared one does not exist.
+        If the file has none of the usual ones and none were declared, or more than three were.
     """
     if declared is not None:
         if not 1 <= len(declared) <= 3:
@@ -61,16 +59,13 @@ def event_numbers(
                 f"identifiers={tuple(declared)!r}: name one to three branches, (run, lumi, event), (run, event) or "
                 "(event)."
             )
-        for name in declared:
-            if name not in available:
-                raise BranchNotFoundError(f"'{path}' has no branch '{name}'. {nearest(name, available)}")
         return tuple(declared)
     missing = [name for name in layout.identifiers if name not in available]
     if missing:
         raise IdentifierError(
             f"'{path}' (layout '{layout.name}') has no branch {', '.join(map(repr, missing))}, which would identify "
             "its events. Folds and score trees need such numbers: name yours by identifiers=('run', 'lumi', 'event'), "
-            "or one or two of them, or choose identifiers='entry' to number the events by their position, which "
-            f"depends on the order of the files. {nearest(missing[-1], available)}"
+            "or one or two of them, or choose identifiers='entry' to number the events by their file and their "
+            f"position in it, which a skim or a merged file does not keep. {nearest(missing[-1], available)}"
         )
     return layout.identifiers

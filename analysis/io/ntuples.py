@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
-from analysis.io.checksums import Checksums, checksum_for
+from analysis.io.checksums import Checksums, checksum_for, sha256_of
 from analysis.io.chunks import parse_memory
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
-from analysis.io.duplicates import refuse_duplicates
-from analysis.io.paths import Files, expand
+from analysis.io.duplicates import refuse_copies, refuse_duplicates
+from analysis.io.numbers import BY_ENTRY
+from analysis.io.paths import Files, expand, is_remote, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
-from analysis.io.tables import open_table
+from analysis.io.tables import Table, open_table
 from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 
@@ -76,8 +77,9 @@ def read_events(
         refused as a wrong unit. None leaves this check out.
     weight : expression of the event weight, of either sign; None is 1.
     truth : expression that is 1 or True for signal; None where nobody knows.
-    identifiers : branches of (run, lumi, event), (run, event) or (event); None takes those of the layout; "entry"
-        numbers the events by their position, which depends on the order of the files.
+    identifiers : expressions of (run, lumi, event), (run, event) or (event); None takes those of the layout; "entry"
+        numbers the events by their file, known by its content, and their position in it. A skim or a merged file has
+        other positions.
     memory : ceiling for what one chunk takes while it is read; the selected events come on top.
     checksums : True records the SHA-256 of every file, a mapping of path or file name verifies it.
     progress : called after every chunk.
@@ -94,9 +96,11 @@ def read_events(
     UnitsError, IdentifierError, EmptySelectionError
         If momenta can not be in the declared unit, events are not numbered or numbered twice, or none is selected.
     """
+    paths = expand(files)
+    refuse_hard_links(paths)
     parts = list(
         iterate_events(
-            files,
+            paths,
             mass=mass,
             features=features,
             constituents=constituents,
@@ -118,6 +122,7 @@ def read_events(
         entries = sum(source.entries for source in events.sources)
         why = f"passes the selection '{selection}'" if selection else "is there"
         raise EmptySelectionError(f"None of {entries} entries in {len(events.sources)} file(s) {why}.")
+    refuse_copies(events.sources)
     refuse_duplicates(events)
     return events
 
@@ -143,7 +148,8 @@ def iterate_events(
     """Read the selected events chunk by chunk, with the arguments and errors of `read_events`.
 
     Each part has one range of one file as its source, and may be empty. `Events.concatenate` of all parts gives what
-    `read_events` gives; only the latter looks for duplicates across files and refuses an empty selection.
+    `read_events` gives; only the latter looks for copies of files and duplicates of events, and refuses an empty
+    selection.
     """
     request = Request(
         mass=compile_expression(mass),
@@ -175,22 +181,28 @@ def _content(features: Mapping[str, str] | None, constituents: Constituents | No
     return Features({name: compile_expression(text) for name, text in (features or {}).items()})
 
 
+def _content_of(table: Table, request: Request, checksum: str) -> str:
+    """What the file is known by where its events are numbered by their position; nothing is hashed otherwise."""
+    if table.uuid or checksum or is_remote(table.path) or request.identifiers != BY_ENTRY:
+        return table.uuid or checksum
+    return sha256_of(table.path)
+
+
 def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
 
 def _iterate(paths: Sequence[str], request: Request, progress: Progress | None) -> Iterator[Events]:
-    before = garbage = 0
+    garbage = 0
     for number, path in enumerate(paths):
         checksum = checksum_for(path, request.checksums)
         table = open_table(path, request.tree, cache_bytes=request.cache)
         try:
-            reader = FileReader(table, request, checksum, before)
+            reader = FileReader(table, request, checksum, _content_of(table, request, checksum))
             for start, stop in reader.ranges():
                 yield reader.events(start, stop)
                 if progress is not None:
                     progress(ReadProgress(path, number, len(paths), stop, table.entries))
-            before += table.entries
             garbage += _BYTES_PER_BRANCH * len(table.names)
             del reader
         finally:

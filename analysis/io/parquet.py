@@ -24,6 +24,7 @@ class ParquetTable:
     """
 
     uuid = ""
+    verified = False
 
     def __init__(self, path: str, tree: str | None) -> None:
         import pyarrow.parquet as pq

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from analysis.errors import InputFileError, nearest
@@ -26,27 +26,61 @@ def expand(files: Files) -> tuple[str, ...]:
     Raises
     ------
     InputFileError
-        If a path does not exist, a pattern matches nothing, or a file is listed twice; the message names the nearest.
+        If a path does not exist, a pattern matches nothing, or a file is listed twice, be it in two spellings or
+        by a symbolic link; the message names the nearest, or both.
     """
     listed = [files] if isinstance(files, str | os.PathLike) else list(files)
     if not listed:
         raise InputFileError("The list of input files is empty.")
     paths = [path for item in listed for path in _expand_one(os.fspath(item))]
-    seen: set[str] = set()
-    for path in paths:
-        if path in seen:
-            raise InputFileError(f"'{path}' is listed twice, so its events would be read twice.")
-        seen.add(path)
+    _refuse_twice(paths, _spelled)
     return tuple(paths)
 
 
-def natural_key(text: str) -> list[tuple[int, int | str]]:
-    """Sort key by which the numbers inside of a name count as numbers.
+def refuse_hard_links(paths: Iterable[str]) -> None:
+    """Check that no two paths are one file on the disk, whatever names it has.
 
-    >>> sorted(["ntuple_10.root", "ntuple_2.root"], key=natural_key)
-    ['ntuple_2.root', 'ntuple_10.root']
+    Raises
+    ------
+    InputFileError
+        Naming both.
     """
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"([0-9]+)", text) if part]
+    _refuse_twice([path for path in paths if not is_remote(path)], _stored)
+
+
+def natural_key(text: str) -> tuple[list[tuple[int, int | str]], str]:
+    """Sort key by which the numbers inside of a name count as numbers; where they are equal, the text decides.
+
+    >>> sorted(["ntuple_10.root", "ntuple_2.root", "ntuple_02.root"], key=natural_key)
+    ['ntuple_02.root', 'ntuple_2.root', 'ntuple_10.root']
+    """
+    parts = [part for part in re.split(r"([0-9]+)", text) if part]
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts], text
+
+
+def _refuse_twice(paths: Iterable[str], place: Callable[[str], object]) -> None:
+    seen: dict[object, str] = {}
+    for path in paths:
+        where = place(path)
+        if where in seen:
+            first = seen[where]
+            name = f"'{path}' is" if first == path else f"'{first}' and '{path}' are one file, which is"
+            raise InputFileError(f"{name} listed twice, so its events would be read twice. Name every file once.")
+        seen[where] = path
+
+
+def _spelled(path: str) -> object:
+    """What all spellings of a path share, and all symbolic links to it; for a URL, without doubled slashes."""
+    if is_remote(path):
+        scheme, rest = path.split("://", 1)
+        return f"{scheme}://{re.sub('/+', '/', rest)}"
+    return os.path.realpath(path)
+
+
+def _stored(path: str) -> object:
+    """Device and number of the file. Some network file systems number none."""
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino) if status.st_ino else path
 
 
 def _expand_one(item: str) -> list[str]:
@@ -57,7 +91,7 @@ def _expand_one(item: str) -> list[str]:
         return [item]
     if os.path.isdir(item):
         raise InputFileError(f"'{item}' is a folder; write a pattern such as '{os.path.join(item, '*.root')}'.")
-    found = sorted((p for p in glob.glob(item, recursive=True) if os.path.isfile(p)), key=natural_key)
+    found = sorted({p for p in glob.glob(item, recursive=True) if os.path.isfile(p)}, key=natural_key)
     if not found:
         what = "No file matches" if glob.has_magic(item) else "There is no file"
         raise InputFileError(f"{what} '{item}'. {_neighbours(Path(item))}")

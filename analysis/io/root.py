@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -93,11 +94,14 @@ def _refuse_short(path: str) -> None:
 class _RootTable:
     """What TTrees and RNTuples share: names, conversion to columns, and the search for the damaged branch."""
 
+    verified = False
+
     def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
         self.path, self.tree = path, tree
         self._file, self._content = file, content
         self.entries = int(content.num_entries)
-        self.uuid = str(file.file.uuid)
+        # Some writers leave it out.
+        self.uuid = str(file.file.uuid) if file.file.uuid.int else ""
 
     def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
         """The named columns for entries start to stop."""
@@ -134,8 +138,9 @@ class TTreeTable(_RootTable):
 
     def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
         super().__init__(path, tree, file, content)
-        branches = content.iteritems(recursive=True, full_paths=True)
+        branches = list(content.iteritems(recursive=True, full_paths=True))
         self._branches: dict[str, Any] = {name: branch for name, branch in branches if not branch.branches}
+        self._leaves = Counter(branch.name for _, branch in branches)
         self.names: Sequence[str] = tuple(self._branches)
 
     def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
@@ -151,19 +156,24 @@ class TTreeTable(_RootTable):
         return sum(float(self._branches[n].uncompressed_bytes) for n in names) / max(self.entries, 1)
 
     def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
-        branches = {name: self._branches[name] for name in names}
-        wanted = {id(branch) for branch in branches.values()}
-        # One call for all branches, because on a remote file it is one request; it names them without their path.
-        arrays = self._content.arrays(
-            filter_branch=lambda branch: id(branch) in wanted,
-            entry_start=start,
-            entry_stop=stop,
-            library="ak",
-            how=dict,
-        )
-        if len(arrays) == len(names):
-            return {name: arrays[branch.name] for name, branch in branches.items()}
-        return {name: branch.array(entry_start=start, entry_stop=stop) for name, branch in branches.items()}
+        # uproot takes what it is asked for by the name of the branch alone, which two parents may share.
+        together = [name for name in names if self._leaves[self._branches[name].name] == 1]
+        arrays: dict[str, Any] = {}
+        if together:
+            wanted = {id(self._branches[name]) for name in together}
+            # One call for all branches, because on a remote file it is one request; it names them without their path.
+            found = self._content.arrays(
+                filter_branch=lambda branch: id(branch) in wanted,
+                entry_start=start,
+                entry_stop=stop,
+                library="ak",
+                how=dict,
+            )
+            arrays = {name: found[self._branches[name].name] for name in together}
+        for name in names:
+            if name not in arrays:
+                arrays[name] = self._branches[name].array(entry_start=start, entry_stop=stop, library="ak")
+        return arrays
 
 
 class RNTupleTable(_RootTable):

@@ -407,14 +407,6 @@ def test_missing_identifiers_say_what_to_do(
         read(path, identifiers=("evt",), **arguments)
 
 
-def test_entry_numbers_go_on_across_files_and_chunks(tmp_path: Path, make_nanoaod: Make, write_ntuple: Write) -> None:
-    for i in (1, 2):
-        write_ntuple(tmp_path / f"a{i}.root", make_nanoaod(100, seed=i))
-    events = read(tmp_path / "a*.root", identifiers="entry", memory=30_000)
-    np.testing.assert_array_equal(events.ids[:, 2], events.entry)
-    assert events.entry.max() > 100
-
-
 def test_two_identifiers_are_run_and_event(ntuple: Path, columns: dict[str, Any]) -> None:
     events = read(ntuple, identifiers=("run", "event"))
     assert (events.ids[:, 0] == 7).all()
