@@ -96,11 +96,9 @@ def read_events(
     UnitsError, IdentifierError, EmptySelectionError
         If momenta can not be in the declared unit, events are not numbered or numbered twice, or none is selected.
     """
-    paths = expand(files)
-    refuse_hard_links(paths)
     parts = list(
         iterate_events(
-            paths,
+            files,
             mass=mass,
             features=features,
             constituents=constituents,
@@ -118,11 +116,12 @@ def read_events(
         )
     )
     events = Events.concatenate(parts)
+    refuse_hard_links(dict.fromkeys(source.path for source in events.sources))
+    refuse_copies(events.sources)
     if len(events) == 0:
         entries = sum(source.entries for source in events.sources)
         why = f"passes the selection '{selection}'" if selection else "is there"
         raise EmptySelectionError(f"None of {entries} entries in {len(events.sources)} file(s) {why}.")
-    refuse_copies(events.sources)
     refuse_duplicates(events)
     return events
 
