@@ -9,12 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from cathode.config.components import component_class, hyperparameter_model
 from cathode.config.messages import Places, message
 from cathode.config.models import AnalysisConfig
+from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
 from generators.errors import GeneratorError
 
@@ -96,15 +96,15 @@ def embedded_text(name: str) -> str:
 def _parsed(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     if isinstance(overrides, Mapping):
         return dict(overrides)
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for item in overrides:
         path, equals, value = item.partition("=")
         if not equals or not path.strip():
             raise ConfigError(f"--set {item!r}: expected path=value, as in region.signal='[3600, 4000]'.")
-        try:
-            parsed[path.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {path.strip()}: {value!r} is no YAML value ({error}).") from error
+        path = path.strip()
+        if path in parsed:
+            raise ConfigError(f"--set {path}: given twice. Remove one.")
+        parsed[path], _ = parse(value, f"--set {path}")
     return parsed
 
 

@@ -9,10 +9,14 @@ import yaml
 from pydantic import BaseModel
 
 from analysis.errors import nearest
+from cathode.config.yaml_text import parse
 from cathode.errors import ConfigError
 
 #: Names of alternatives in the models, which are no part of a path.
 ONE, SEVERAL = "(one)", "(several)"
+
+#: Characters of a wrong value in a message.
+_SHOWN = 200
 
 
 class Places:
@@ -21,11 +25,7 @@ class Places:
     def __init__(self, name: str, text: str):
         self.name = name
         self.overridden: set[str] = set()
-        try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{name}: no valid YAML: {error}") from error
+        self.document, node = parse(text, name)
         if not isinstance(self.document, dict):
             raise ConfigError(
                 f"{name}: expected sections 'data:' and 'region:', found {type(self.document).__name__}. "
@@ -43,11 +43,6 @@ class Places:
             return
         for key, value in node.value:
             here = f"{path}.{key.value}" if path else str(key.value)
-            if here in self._lines:
-                raise ConfigError(
-                    f"{self.name}, line {key.start_mark.line + 1}: {here} is set twice (first in line "
-                    f"{self._lines[here]}). Remove one."
-                )
             self._lines[here] = key.start_mark.line + 1
             self._walk(value, here)
 
@@ -70,13 +65,17 @@ def message(error: Any, model: type[BaseModel], places: Places, *, prefix: str =
     inner = tuple(str(part) for part in error["loc"] if part not in (ONE, SEVERAL))
     path = ".".join((prefix, *inner) if prefix else inner)
     place = places(path)
-    shown = repr(error["input"])
+    shown = _shortened(repr(error["input"]))
     if error["type"] == "extra_forbidden":
         return f"{place}: {path}: unknown key (value {shown}). {nearest(inner[-1], _known(model, inner[:-1]))}"
     if error["type"] == "missing":
         return f"{place}: {path} is missing."
     text = error["msg"].removeprefix("Value error, ")
     return f"{place}: {path}: {text} (value {shown})."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _known(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
