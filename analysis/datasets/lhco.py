@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.datasets.dijet_ntuple import shorten_records
-from analysis.datasets.pandas_hdf import Frame, open_frame
 from analysis.errors import EmptySelectionError, InputFileError
 from analysis.events import Events, SourceFile
 from analysis.features.dijets import DIJET_FEATURES, DIJET_MASS
+from analysis.io.pandas_hdf import Frame, open_frame
 from analysis.selection import compile_expression
 
 PARTICLES = 700

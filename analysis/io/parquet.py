@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.expressions.chunk import column_of
 from analysis.expressions.column import Column
-from analysis.io.tables import checked, choose_tree, decoding
+from analysis.io.decoding import checked, decoding
+from analysis.io.tables import choose_tree
 
 _LIST_LEVELS = re.compile(r"\.(list|bag)\.(element|item|array_element)")
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from analysis.errors import AnalysisError, InputFileError, NtupleReadError
 from analysis.expressions.chunk import column_of
 from analysis.expressions.column import Column
+from analysis.io.decoding import checked, decoding
 from analysis.io.paths import is_remote
-from analysis.io.tables import Table, checked, choose_tree, decoding, with_retries
+from analysis.io.tables import Table, choose_tree, with_retries
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _USUAL_NAMES = ("Events", "CollectionTree", "EventData")

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from analysis.atomic import atomic_path
 from analysis.errors import ScoreAlignmentError, nearest
 from analysis.events import Events, SourceFile
+from analysis.io.decoding import decoding
 from analysis.io.paths import expand
 from analysis.io.root import open_file, open_root
-from analysis.io.tables import decoding
 
 TREE = "Scores"
 _INFORMATION = "ScoresInformation"

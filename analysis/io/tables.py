@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import AnalysisError, InputFileError, NtupleReadError, TreeNotFoundError, nearest
+from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
 from analysis.io.paths import is_remote
 
@@ -113,29 +112,6 @@ def _kind(path: str) -> str:
     return found
 
 
-@contextmanager
-def decoding(path: str, branch: str = "", entries: tuple[int, int] | None = None) -> Iterator[None]:
-    """Turn whatever a decoder raises on damaged input into one named error with the place."""
-    try:
-        yield
-    except AnalysisError:
-        raise
-    except Exception as error:
-        place = f"'{path}'"
-        if branch:
-            place += f", branch '{branch}'"
-        if entries is not None:
-            place += f", entries {entries[0]} to {entries[1]}"
-        reason = " ".join(str(error).split())[:200]
-        raise NtupleReadError(
-            f"{place} can not be read: the file is truncated, corrupted or of an unknown type "
-            f"({type(error).__name__}: {reason}). Copy it again, or remove it from the list.",
-            file=path,
-            branch=branch,
-            entries=entries,
-        ) from error
-
-
 def with_retries(path: str, action: Callable[[], T]) -> T:
     """Run an action on a file; on a remote one try again after a growing pause when the connection fails.
 
@@ -182,13 +158,3 @@ def choose_tree(path: str, tree: str | None, available: Sequence[str], usual: Se
     raise TreeNotFoundError(
         f"'{path}' has {len(available)} trees; say which: tree='{available[0]}'. {nearest('', available)}"
     )
-
-
-def checked(column: Column) -> Column:
-    """The same column, if its lists are consistent; damaged offsets would otherwise surface far from here."""
-    if column.offsets is not None:
-        ends = column.offsets
-        # Compared, not subtracted: the difference of two damaged offsets can wrap around.
-        if len(ends) == 0 or ends[0] != 0 or ends[-1] != len(column.values) or (ends[1:] < ends[:-1]).any():
-            raise ValueError("the list lengths are not consistent")
-    return column

@@ -164,7 +164,10 @@ def test_tables_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "uneven.h5", "w") as file:
         file["a"], file["b"] = np.zeros(3), np.zeros(4)
     with pytest.raises(InputFileError, match=r"different lengths.*'a': 3, 'b': 4"):
-        read(tmp_path / "uneven.h5", **PLAIN)
+        read(
+            tmp_path / "uneven.h5",
+            **{**PLAIN, "mass": "a", "features": {"x": "b"}, "identifiers": "entry", "truth": None},
+        )
     with h5py.File(tmp_path / "two.h5", "w") as file:
         file["one/a"], file["other/a"] = np.zeros(3), np.zeros(4)
     with pytest.raises(TreeNotFoundError, match=r"2 trees; say which.*'one', 'other'"):
@@ -173,14 +176,6 @@ def test_tables_that_do_not_fit_are_named(tmp_path: Path) -> None:
         file["image"] = np.zeros((3, 4, 5))
     with pytest.raises(TreeNotFoundError, match="has no tree"):
         read(tmp_path / "none.h5", **PLAIN)
-
-
-def test_pandas_tables_are_named(tmp_path: Path) -> None:
-    pd = pytest.importorskip("pandas")
-    pytest.importorskip("tables")
-    pd.DataFrame(_plain_columns()).to_hdf(tmp_path / "pandas.h5", key="df")
-    with pytest.raises(InputFileError, match="table of pandas"):
-        read(tmp_path / "pandas.h5", **PLAIN)
 
 
 def test_our_layout_keeps_types_and_refuses_what_it_can_not_hold(tmp_path: Path, make_nanoaod: Make) -> None:
