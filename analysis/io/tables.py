@@ -31,8 +31,7 @@ class Table(Protocol):
     """One open table of one file.
 
     `names` are the columns as the file spells them; `boundaries` are entries, from 0 to `entries`, between which the
-    file is packed, so that reading from one to another unpacks nothing twice. `verified` says whether all that was read
-    so far agreed with a checksum in the file.
+    file is packed, so that reading from one to another unpacks nothing twice.
     """
 
     path: str
@@ -40,7 +39,11 @@ class Table(Protocol):
     entries: int
     uuid: str
     names: Sequence[str]
-    verified: bool
+
+    @property
+    def verified(self) -> bool:
+        """Whether all that was read so far agreed with a checksum in the file."""
+        ...
 
     def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
         """Entries at which the named columns can be cut."""
