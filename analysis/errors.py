@@ -14,6 +14,10 @@ class InputFileError(AnalysisError):
     """A file is missing, is not of the declared format, or matches no pattern."""
 
 
+class OutputError(AnalysisError, OSError):
+    """An output would replace an input or something that is not ours, or its place can not be written."""
+
+
 class NtupleReadError(AnalysisError):
     """A file could not be decoded: truncated, corrupted, or not what its header says.
 

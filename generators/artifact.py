@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import platform
-import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -23,14 +24,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from generators.errors import ArtifactError, GeneratorError
+from generators.atomic import replace_folder, whole
+from generators.ceiling import ceiling
+from generators.errors import ArtifactError
 from generators.registry import create, generator_class
+from generators.restoring import refuse_sizes
 
 FORMAT_VERSION = 1
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 
 _MAX_CARD_BYTES = 1 << 20
+
+#: Characters of the reason in an error, and attempts to read a folder that others replace.
+_SHOWN, _READS = 300, 50
 _PACKAGES = ("cathode-hep", "torch", "numpy", "nflows", "safetensors")
 
 
@@ -89,8 +96,8 @@ class Card:
 def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
     """Write a fitted generator to `folder` and return that path.
 
-    The folder appears or is replaced as a whole: a kill at any moment leaves the old or the new one loadable. One
-    process at a time may write a folder.
+    The folder appears or is replaced as a whole: a kill at any moment leaves the old or the new one loadable, and of
+    several processes that write it at once the last one wins.
 
     Raises
     ------
@@ -98,6 +105,8 @@ def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
         If there is nothing to save.
     ArtifactError
         If `folder` exists and is not a saved generator; it is left as it is.
+    OutputError
+        If the place can not be written or is full.
     """
     target = Path(folder).resolve()
     _refuse_foreign(target)
@@ -115,7 +124,7 @@ def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
         weights_hash=_sha256(weights),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    _replace_folder(target, {CARD: card.to_json().encode(), WEIGHTS: weights})
+    replace_folder(target, {CARD: card.to_json().encode(), WEIGHTS: weights})
     return target
 
 
@@ -129,20 +138,16 @@ def load(folder: str | os.PathLike[str]) -> Any:
     UnknownKindError
         If the kind is not registered here; import the module that registers it first.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load as from_bytes
-
-    place = _existing(folder)
-    card = read_card(place)
-    weights = _read(place / WEIGHTS)
-    if _sha256(weights) != card.weights_hash:
-        raise ArtifactError(f"{place / WEIGHTS}: the content does not match the hash in {CARD}. Restore or retrain it.")
+    place = Path(folder).resolve()
+    card, weights = _consistent(place)
     generator_class(card.kind)
     try:
-        generator = create({"kind": card.kind, **card.hyperparameters})
-        generator.restore(from_bytes(weights))
-    except (SafetensorError, GeneratorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{place}: no '{card.kind}' can be restored from it ({error}). Retrain it.") from error
+        generator = _restored(card, weights)
+    except Exception as error:
+        # Whatever a constructor makes of numbers that it never gave away.
+        raise ArtifactError(
+            f"{place}: no '{card.kind}' can be restored from it ({_said(error)}). Retrain it."
+        ) from error
     provenance = {"seed_": card.seed, "data_hash_": card.data_hash, "columns_": card.columns, "units_": card.units}
     for name, value in provenance.items():
         setattr(generator, name, value)
@@ -157,22 +162,25 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     ArtifactError
         If it is missing, altered, or of another format version.
     """
-    path = _existing(folder) / CARD
+    path = whole(Path(folder).resolve()) / CARD
     data = _read(path, limit=_MAX_CARD_BYTES)
     try:
         content = json.loads(data)
         claimed = content.pop("card_hash")
         version = content["format_version"]
+        canonical = _canonical({**content, "card_hash": _sha256(_canonical(content).encode())}).encode()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not a model card ({error}).") from error
+        raise ArtifactError(f"{path}: not a model card ({_said(error)}).") from error
     if version != FORMAT_VERSION:
-        raise ArtifactError(f"{path}: format version {version!r}; this release reads {FORMAT_VERSION}.")
+        raise ArtifactError(f"{path}: format version {str(version)[:40]!r}; this release reads {FORMAT_VERSION}.")
     # Compared as text, so that even a changed blank is found.
-    if data != _canonical({**content, "card_hash": _sha256(_canonical(content).encode())}).encode() or (
-        content.keys() != {field.name for field in fields(Card)}
-    ):
+    if data != canonical or content.keys() != {field.name for field in fields(Card)}:
         raise ArtifactError(f"{path}: altered after it was written (hash {str(claimed)[:12]}…). Restore or retrain it.")
-    return Card(**content)
+    card = Card(**content)
+    mistyped = [name for name, fits in _TYPES.items() if not fits(getattr(card, name))]
+    if mistyped:
+        raise ArtifactError(f"{path}: '{mistyped[0]}' of this card is of a wrong type. Restore or retrain it.")
+    return card
 
 
 def weights_hash(generator: Saveable) -> str:
@@ -196,6 +204,86 @@ def fingerprint(*arrays: ArrayLike | None) -> str:
         digest.update(f"{little.dtype.str}{array.shape};".encode())
         digest.update(little.tobytes())
     return digest.hexdigest()
+
+
+def _consistent(folder: Path) -> tuple[Card, bytes]:
+    """Card and weights of one moment, though another process may replace the folder between the two."""
+    for left in reversed(range(_READS)):
+        place = whole(folder)
+        with _held(place) as unchanged:
+            try:
+                card, weights = read_card(place), _read(place / WEIGHTS)
+                if _sha256(weights) != card.weights_hash:
+                    raise ArtifactError(
+                        f"{place / WEIGHTS}: the content does not match the hash in {CARD}. Restore or retrain it."
+                    )
+            except ArtifactError:
+                if not left or unchanged():
+                    raise
+            else:
+                break
+    return card, weights
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Whether `folder` is still the one that it was at the beginning; open, or its number could be given away."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        # It was not there at all, or another process is just replacing it.
+        yield lambda: not (folder.exists() or whole(folder).exists())
+        return
+    try:
+        yield lambda: _is(folder, handle)
+    finally:
+        os.close(handle)
+
+
+def _is(folder: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except OSError:
+        return False
+
+
+def _restored(card: Card, weights: bytes) -> Any:
+    from safetensors.torch import load as from_bytes
+
+    state = from_bytes(weights)
+    shapes = [tensor.shape for tensor in state.values()]
+    refuse_sizes(card.hyperparameters, shapes)
+    with ceiling(shapes):
+        generator = create({"kind": card.kind, **card.hyperparameters})
+        generator.restore(state)
+    if list(generator.event_shape) != card.event_shape:
+        raise ArtifactError(f"its events are {generator.event_shape}, the card says {card.event_shape}")
+    return generator
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _all(kind: type, value: Any) -> bool:
+    """Whether something is a list of this kind."""
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
+
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "kind": lambda value: isinstance(value, str),
+    "hyperparameters": lambda value: isinstance(value, dict),
+    "event_shape": lambda value: _all(int, value),
+    "columns": lambda value: _all(str, value),
+    "units": lambda value: _all(str, value),
+    "seed": lambda value: value is None or type(value) is int,
+    "versions": lambda value: isinstance(value, dict),
+    "data_hash": lambda value: value is None or isinstance(value, str),
+    "weights_hash": lambda value: isinstance(value, str),
+    "created": lambda value: isinstance(value, str),
+}
 
 
 def _weights(generator: Saveable) -> bytes:
@@ -235,18 +323,6 @@ def _read(path: Path, *, limit: int | None = None) -> bytes:
         raise ArtifactError(f"{path}: can not be read ({error.strerror}). A saved generator has this file.") from error
 
 
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.previous")
-
-
-def _existing(folder: str | os.PathLike[str]) -> Path:
-    """`folder`, or what it was before, if a kill hit the moment between the two renames of `_replace_folder`."""
-    target = Path(folder).resolve()
-    if not target.exists() and _previous(target).exists():
-        return _previous(target)
-    return target
-
-
 def _refuse_foreign(target: Path) -> None:
     """A folder about to be replaced must hold a saved generator and nothing else."""
     if not target.exists():
@@ -256,34 +332,3 @@ def _refuse_foreign(target: Path) -> None:
     foreign = sorted({entry.name for entry in target.iterdir()} - {CARD, WEIGHTS})
     if foreign:
         raise ArtifactError(f"{target} holds '{foreign[0]}', no part of a saved generator. Name a new folder.")
-
-
-def _replace_folder(target: Path, content: dict[str, bytes]) -> None:
-    writing, previous = target.with_name(f".{target.name}.writing"), _previous(target)
-    if writing.exists():
-        shutil.rmtree(writing)
-    writing.mkdir(parents=True)
-    for name, data in content.items():
-        with open(writing / name, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    _sync(writing)
-    if target.exists():
-        # Only now is the older copy dispensable: until here it may have been the one to load.
-        if previous.exists():
-            shutil.rmtree(previous)
-        target.rename(previous)
-    writing.rename(target)
-    _sync(target.parent)
-    if previous.exists():
-        shutil.rmtree(previous)
-
-
-def _sync(folder: Path) -> None:
-    """Make the entries of a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -51,6 +51,10 @@ class ArtifactError(GeneratorError):
     """A saved model is incomplete, was altered after it was written, or has another format version."""
 
 
+class OutputError(GeneratorError, OSError):
+    """A place can not be written, is full, or holds something that is no file."""
+
+
 class ExportError(GeneratorError):
     """A model can not be written as a graph that other programs evaluate; the message says what stands in the way."""
 

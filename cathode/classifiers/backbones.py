@@ -19,7 +19,7 @@ from cathode.classifiers.high_level import computed, specified
 from cathode.classifiers.network_ensemble import NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM
-from cathode.classifiers.storage import load_folder, read_card
+from cathode.classifiers.storage import load_folder, read_card, restoring
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
 from cathode.runtime.specification import refuse_unknown
 from generators.training.batches import TrainingData
@@ -146,4 +146,5 @@ def read_bodies(folder: str | os.PathLike[str], kind: str, hyperparameters: Mapp
                 f"{kind}: {name} = {value}, but the backbone in {folder} has {card.hyperparameters.get(name)}. "
                 "Use that, or another backbone."
             )
-    return bodies(NetworkEnsemble.from_arrays(arrays, int(card.hyperparameters.get("members", 1))))
+    with restoring(folder, card, arrays):
+        return bodies(NetworkEnsemble.from_arrays(arrays, int(card.hyperparameters.get("members", 1))))

@@ -24,8 +24,8 @@ from cathode.classifiers.forest import (
 from cathode.classifiers.parallel import default_jobs, ordered_map
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import Rows, balanced, finite_rows, training_rows
-from cathode.classifiers.storage import load_folder, save_folder
-from cathode.errors import CathodeError, ClassifierFolderError, ConfigError, NotFittedError, TooFewEventsError
+from cathode.classifiers.storage import load_folder, restoring, save_folder
+from cathode.errors import CathodeError, ConfigError, NotFittedError, TooFewEventsError
 
 #: Rows on which the boxes read from scikit-learn are compared with its own answer.
 _COMPARED = 256
@@ -141,13 +141,13 @@ class BoostedTrees:
             If a file is missing, was altered, or is not of this kind.
         """
         card, arrays = load_folder(folder, cls.kind)
-        try:
+        with restoring(folder, card, arrays):
             loaded = cls(**card.hyperparameters)
             loaded.forest_ = Forest.from_arrays(arrays)
             ends = np.cumsum(arrays["trees"] + 1)[:-1]
+            if len(arrays["losses"]) != int((arrays["trees"] + 1).sum()):
+                raise ValueError("there is not one loss for every tree and one before")
             loaded.validation_losses_ = np.split(arrays["losses"], ends)
-        except (KeyError, IndexError, TypeError, ValueError, ConfigError) as error:
-            raise ClassifierFolderError(f"{folder}: no boosted trees can be read from it ({error!r}).") from error
         loaded.features_, loaded.seed_ = len(loaded.forest_.edges), card.seed
         return loaded
 

@@ -120,6 +120,7 @@ class Forest:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Forest:
         """The inverse of `to_arrays`; KeyError or ValueError if they are not a forest's."""
+        _require_forest(arrays)
         edges = tuple(arrays[f"edges.{column}"] for column in range(arrays["lower"].shape[1]))
         ends = np.cumsum(arrays["trees"])[:-1]
         boxes = np.split(arrays["boxes"], ends)
@@ -127,6 +128,28 @@ class Forest:
         lower, upper, value = (np.split(arrays[name], cuts) for name in ("lower", "upper", "value"))
         members = zip(lower, upper, value, boxes, arrays["baseline"].tolist(), strict=True)
         return cls(edges, tuple(Trees(*member) for member in members))
+
+
+def _require_forest(arrays: dict[str, NDArray[Any]]) -> None:
+    """Refuse arrays whose types, shapes or counts do not fit together."""
+    lower, upper, value, boxes, trees, baseline = (
+        arrays[name] for name in ("lower", "upper", "value", "boxes", "trees", "baseline")
+    )
+    kinds = {"lower": "u", "upper": "u", "value": "f", "boxes": "i", "trees": "i", "baseline": "f"}
+    for name, kind in kinds.items():
+        if arrays[name].dtype.kind != kind or arrays[name].ndim != (2 if kind == "u" else 1):
+            raise ValueError(f"'{name}' is {arrays[name].dtype} of the shape {arrays[name].shape}")
+    if lower.dtype != np.uint8 or upper.dtype != np.uint8 or lower.shape != upper.shape or (lower > upper).any():
+        raise ValueError("'lower' and 'upper' are no bins of the same boxes")
+    counted = len(trees) == len(baseline) >= 1 and bool((trees >= 0).all()) and int(trees.sum()) == len(boxes)
+    if not counted or ((boxes < 1) | (boxes > MAX_BOXES)).any() or not int(boxes.sum()) == len(lower) == len(value):
+        raise ValueError("members, trees and boxes are not as many as counted")
+    if not (np.isfinite(value).all() and np.isfinite(baseline).all()):
+        raise ValueError("a box or a baseline has no finite value")
+    for column in range(lower.shape[1]):
+        inner = arrays[f"edges.{column}"]
+        if inner.dtype.kind != "f" or inner.ndim != 1 or len(inner) >= MAX_BINS or not (np.diff(inner) > 0).all():
+            raise ValueError(f"'edges.{column}' are not the rising edges of at most {MAX_BINS} bins")
 
 
 def boxes_of(nodes: NDArray[Any], features: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:

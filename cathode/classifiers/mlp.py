@@ -17,8 +17,8 @@ from torch import nn
 from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
-from cathode.classifiers.storage import load_folder, save_folder
-from cathode.errors import ClassifierFolderError, ConfigError, NotFittedError
+from cathode.classifiers.storage import load_folder, restoring, save_folder
+from cathode.errors import ConfigError, NotFittedError
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
@@ -152,12 +152,14 @@ class Mlp:
             If a file is missing, was altered, or is not of this kind.
         """
         card, arrays = load_folder(folder, cls.kind)
-        try:
+        with restoring(folder, card, arrays):
             loaded = cls(**card.hyperparameters)
             loaded.mean_, loaded.scale_, loaded.seed_ = arrays["mean"], arrays["scale"], card.seed
             loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ClassifierFolderError(f"{folder}: no network can be read from it ({error!r}).") from error
+            (features,) = loaded.mean_.shape
+            loaded.ensemble_.require_fit_to(lambda: _network(features, loaded.hidden, loaded.layers, seed=0))
+            if loaded.scale_.shape != loaded.mean_.shape:
+                raise ValueError("mean and scale differ in length")
         return loaded
 
     def _require_fit(self) -> None:

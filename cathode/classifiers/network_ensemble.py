@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cathode.classifiers.protocol import Monitor
 from cathode.runtime.processes import one_thread
+from generators.ceiling import ceiling
 from generators.protocols import Progress
 from generators.training.batches import TrainingData
 from generators.training.loop import Phase, train
@@ -106,6 +107,16 @@ class NetworkEnsemble:
             arrays["losses.train"].tolist(),
             arrays["losses.validation"].tolist(),
         )
+
+    def require_fit_to(self, make: Callable[[], nn.Module]) -> None:
+        """Refuse states with other tensors than those of the network that `make` makes, by a `ValueError`."""
+        states = [state for member in self.states for state in member]
+        with ceiling(value.shape for state in states for value in state.values()):
+            shapes = {name: value.shape for name, value in make().state_dict().items()}
+        for state in states:
+            if {name: value.shape for name, value in state.items()} != shapes:
+                differ = sorted(shapes.keys() ^ state.keys()) or [k for k in shapes if shapes[k] != state[k].shape]
+                raise ValueError(f"its tensors are not those of such a network, first '{differ[0]}'")
 
 
 class CrossEntropy(nn.Module):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cathode.errors import ClassifierFolderError
+from generators.atomic import replace_folder, whole
+from generators.restoring import refuse_sizes
 
 FORMAT_VERSION = 1
 CARD = "card.json"
@@ -59,6 +60,8 @@ def save_folder(
     ------
     ClassifierFolderError
         If `folder` exists and holds something else; it is left as it is.
+    OutputError
+        If the place can not be written or is full.
     """
     from safetensors.numpy import save
 
@@ -74,22 +77,7 @@ def save_folder(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    writing = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        writing.chmod(0o755)
-        _write(writing / WEIGHTS, weights)
-        _write(writing / CARD, _text(card).encode())
-        if target.exists():
-            # A kill between the two renames leaves no folder; it leaves neither half a folder nor a mixed one.
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-            target.rename(old / "old")
-            writing.rename(target)
-            shutil.rmtree(old)
-        else:
-            writing.rename(target)
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
+    replace_folder(target, {WEIGHTS: weights, CARD: _text(card).encode()})
     return target
 
 
@@ -101,20 +89,27 @@ def read_card(folder: str | os.PathLike[str]) -> Card:
     ClassifierFolderError
         If it is missing, was altered, or is of another format version.
     """
-    path = Path(folder) / CARD
+    path = whole(Path(folder).resolve()) / CARD
     data = _read(path, _MAX_CARD_BYTES)
     try:
         content = json.loads(data)
         version = content["format_version"]
-        known = {name: content[name] for name in (field.name for field in fields(Card))}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        card = Card(**{name: content[name] for name in (field.name for field in fields(Card))})
+        text = _text(card)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ClassifierFolderError(f"{path}: not the card of a classifier ({error!r}). Train it again.") from error
     if version != FORMAT_VERSION:
         raise ClassifierFolderError(f"{path}: format version {version!r}; this release reads {FORMAT_VERSION}.")
-    card = Card(**known)
     # Compared as text, so that even a changed blank or an added key is found.
-    if _text(card).encode() != data:
+    if text.encode() != data:
         raise ClassifierFolderError(f"{path}: altered after it was written. Restore it or train again.")
+    if not (
+        isinstance(card.kind, str)
+        and isinstance(card.hyperparameters, dict)
+        and type(card.seed) is int
+        and isinstance(card.weights_sha256, str)
+    ):
+        raise ClassifierFolderError(f"{path}: an entry of this card is of a wrong type. Restore it or train again.")
     return card
 
 
@@ -134,7 +129,7 @@ def load_folder(folder: str | os.PathLike[str], kind: str) -> tuple[Card, Arrays
         raise ClassifierFolderError(
             f"{folder} holds a classifier of kind '{card.kind}', not '{kind}'. Use load_classifier."
         )
-    path = Path(folder) / WEIGHTS
+    path = whole(Path(folder).resolve()) / WEIGHTS
     weights = _read(path)
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise ClassifierFolderError(
@@ -144,6 +139,26 @@ def load_folder(folder: str | os.PathLike[str], kind: str) -> tuple[Card, Arrays
         return card, dict(load(weights))
     except SafetensorError as error:
         raise ClassifierFolderError(f"{path}: not readable ({error}). Train it again.") from error
+
+
+@contextmanager
+def restoring(folder: str | os.PathLike[str], card: Card, arrays: Arrays) -> Iterator[None]:
+    """Make a classifier of a card and arrays that somebody else may have written, inside of the block.
+
+    Raises
+    ------
+    ClassifierFolderError
+        Whatever goes wrong; at once if a hyperparameter is far larger than the arrays.
+    """
+    try:
+        refuse_sizes(card.hyperparameters, [array.shape for array in arrays.values()])
+        yield
+    except Exception as error:
+        # Constructors may say anything of numbers that they never gave away.
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ClassifierFolderError(
+            f"{folder}: no '{card.kind}' can be restored from it ({said}). Train it again."
+        ) from error
 
 
 def _text(card: Card) -> str:
@@ -158,13 +173,6 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read(path: Path, limit: int | None = None) -> bytes:

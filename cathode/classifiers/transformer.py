@@ -21,8 +21,8 @@ from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
-from cathode.classifiers.storage import load_folder, read_card, save_folder
-from cathode.errors import ClassifierFolderError, ClassifierInputError, ConfigError, NotFittedError
+from cathode.classifiers.storage import load_folder, read_card, restoring, save_folder
+from cathode.errors import ClassifierInputError, ConfigError, NotFittedError
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -245,12 +245,12 @@ class Transformer:
             If a file is missing, was altered, or is not of this kind.
         """
         card, arrays = load_folder(folder, cls.kind)
-        try:
+        with restoring(folder, card, arrays):
             loaded = cls(**card.hyperparameters)
             loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
             loaded.jets_, loaded.seed_ = int(arrays["jets"][0]), card.seed
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ClassifierFolderError(f"{folder}: no network can be read from it ({error!r}).") from error
+            told = len(loaded.ensemble_.states[0][0].get("high_level.mean", ()))
+            loaded.ensemble_.require_fit_to(lambda: loaded.network(seed=0, observables=told))
         return loaded
 
     def architecture(self) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from analysis.atomic import write_text
+from analysis.atomic import is_abandoned, write_text
 from cathode.errors import RunFolderError
 
 IDENTITY = "search.json"
@@ -20,9 +19,6 @@ REWEIGHTING = "reweighting"
 PRETRAINING = "pretraining"
 CLASSIFIERS = "classifiers"
 RESULT = "result.json"
-
-#: Names that `tempfile` makes out of ours, and the folder in which `generators.artifact` writes.
-_UNFINISHED = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?|\..+\.writing")
 
 _PACKAGES = ("cathode-hep", "torch", "nflows", "scikit-learn", "numpy", "scipy", "uproot", "awkward", "iminuit")
 
@@ -92,9 +88,9 @@ def versions() -> dict[str, str]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed run was writing when it ended: hidden, and never given its name."""
+    """Remove what killed processes of this machine were writing: hidden, and never given its name; nobody else's."""
     for path in sorted(folder.rglob(".*")):
-        if _UNFINISHED.fullmatch(path.name):
+        if is_abandoned(path.name):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

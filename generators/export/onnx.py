@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from generators.artifact import weights_hash
+from generators.atomic import write_bytes
 from generators.errors import ExportError, MissingExtraError, NotFittedError
 from generators.export.graphs import Graph, LogProb, Sampler
 from generators.export.operations.table import write_program
@@ -82,7 +82,8 @@ def _export(generator: Any, form: type[Any], path: str | os.PathLike[str]) -> Pa
                 "another generator."
             ) from error
         _compare(graph, content, kind)
-    return _write(Path(path), content)
+    write_bytes(Path(path), content)
+    return Path(path)
 
 
 def _written(graph: Graph, description: dict[str, str]) -> bytes:
@@ -150,24 +151,6 @@ def _description(generator: TabularGenerator[Any], graph: Graph) -> dict[str, st
         "data_hash": str(getattr(generator, "data_hash_", "")),
         "package": f"cathode-hep {metadata.version('cathode-hep')}",
     }
-
-
-def _write(path: Path, content: bytes) -> Path:
-    """Write a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
 
 
 def _require_extra() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from generators.atomic import write_bytes
 from generators.errors import CheckpointError
 
 _KEY = "tree"
@@ -26,16 +25,7 @@ def write_checkpoint(path: Path, tree: dict[str, Any]) -> None:
     skeleton = json.dumps(_detach(tree, tensors))
     digest = _digest(skeleton, tensors)
     data = save(tensors, metadata={_KEY: skeleton, _HASH: digest})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_bytes(path, data)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -53,12 +43,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             metadata = file.metadata() or {}
             # Clones, because safetensors hands out views of the mapped file that a later write would replace.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: not a readable checkpoint ({error}). Delete it to start afresh.") from error
     skeleton = metadata.get(_KEY, "")
     if not skeleton or _digest(skeleton, tensors) != metadata.get(_HASH):
         raise CheckpointError(f"{path}: the content does not match its hash. Delete it to start afresh.")
-    tree: dict[str, Any] = _attach(json.loads(skeleton), tensors)
+    try:
+        tree: dict[str, Any] = _attach(json.loads(skeleton), tensors)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not the state of a training ({error!r}). Delete it to start afresh.") from error
     return tree
 
 

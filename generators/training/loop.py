@@ -284,10 +284,27 @@ def _resume(
     position: _Position,
 ) -> None:
     tree = read_checkpoint(path)
-    if tree["identity"] != identity:
+    if not isinstance(tree, dict) or tree.get("identity") != identity:
         raise CheckpointError(
             f"{path}: this checkpoint belongs to another model, data set, setting or seed. Delete it to start afresh."
         )
+    try:
+        _take_over(tree, model, optimisers, average, best, position)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: not a state of this training ({' '.join(str(error).split())[:300]!r}). Delete it to start afresh."
+        ) from error
+
+
+def _take_over(
+    tree: dict[str, Any],
+    model: nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    average: AveragedModel | None,
+    best: Sequence[BestStates],
+    position: _Position,
+) -> None:
+    """Set everything that changes while training from what `_store` wrote."""
     model.load_state_dict(tree["model"])
     for optimiser, state in zip(optimisers, tree["optimisers"], strict=True):
         optimiser.load_state_dict(state)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
+import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -16,7 +20,7 @@ from torch import Tensor
 
 from generators import registry
 from generators.artifact import CARD, FORMAT_VERSION, WEIGHTS, fingerprint, load, read_card, save
-from generators.errors import ArtifactError, UnknownKindError
+from generators.errors import ArtifactError, OutputError, UnknownKindError
 
 
 @dataclass
@@ -222,13 +226,57 @@ def test_failure_while_saving_keeps_the_older_model(
     before = load(folder).mean_
 
     def fail(*_: Any) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("generators.artifact.os.fsync", fail)
+    monkeypatch.setattr("generators.atomic.os.fsync", fail)
     fitted.mean_ = fitted.mean_ + 1
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OutputError, match=rf"{folder}: can not be written \(No space left on device\)"):
         save(fitted, folder)
     assert torch.equal(load(folder).mean_, before)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_leftovers_are_removed_by_their_owner_only(fitted: Mean, folder: Path) -> None:
+    """What a process of this machine left that is no more; not what others, or other machines, may still be writing."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+    theirs = [f".model.{host}-{os.getpid()}-abcdefgh", ".model.elsewhere-1-abcdefgh", ".model.mine", ".other-abcdefgh"]
+    theirs.append(f".other.{host}-{dead.pid}-abcdefgh")
+    for name in (*theirs, f".model.{host}-{dead.pid}-abcdefgh"):
+        (folder.parent / name).mkdir()
+    save(fitted, folder)
+    assert sorted(path.name for path in folder.parent.iterdir()) == sorted([*theirs, "model"])
+
+
+def test_simultaneous_saves_all_succeed_and_readers_see_whole_models(folder: Path) -> None:
+    def hammer(number: int) -> None:
+        model = Mean()
+        for _ in range(30):
+            model.mean_ = torch.full((1000,), float(number))
+            save(model, folder)
+        os._exit(0)
+
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                hammer(number)
+            except BaseException as error:
+                os.write(2, f"{error!r}\n".encode())
+                os._exit(1)
+        children.append(child)
+    statuses: dict[int, int] = {}
+    while len(statuses) < len(children):
+        mean = load(folder).mean_
+        assert len(set(mean.tolist())) <= 3
+        for child in children:
+            if child not in statuses and (found := os.waitpid(child, os.WNOHANG))[0]:
+                statuses[child] = os.waitstatus_to_exitcode(found[1])
+    assert set(statuses.values()) == {0}
+    assert len(set(load(folder).mean_.tolist())) == 1
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_kill_between_the_two_renames_loses_nothing(fitted: Mean, folder: Path) -> None:

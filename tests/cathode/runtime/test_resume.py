@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.atomic import host
 from analysis.events import Events
 from analysis.io.scores import read_scores
 from cathode.diagnostics import Diagnostics
@@ -248,17 +249,20 @@ class TestDamage:
             small_search().run(events, output=tmp_path)
 
     def test_leftovers_of_a_kill_are_swept_away(self, events: Events, whole: Path, folder: Path) -> None:
-        leftovers = [".result-abcd1234.json", "classifiers/.fold_0-a_b_c_d1/card.json", ".template.writing/card.json"]
-        for name in leftovers:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        mine, alive = f"{host()}-{dead.pid}", f"{host()}-{os.getpid()}"
+        leftovers = [f".result.{mine}-abcd1234.json", f"classifiers/.fold_0.{mine}-a_b_c_d1/card.json"]
+        kept = [".mine", f".x.{alive}-abcd1234.json", ".x.elsewhere-1-abcd1234.json", ".notes-abcd1234.txt"]
+        for name in leftovers + kept:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text("half")
-        (folder / ".mine").write_text("kept")
         (folder / "template.checkpoint").write_text("already superseded by template")
         small_search().run(events, output=folder)
         assert not any((folder / name).exists() for name in leftovers)
-        assert not (folder / "classifiers/.fold_0-a_b_c_d1").exists()
+        assert not (folder / leftovers[1]).parent.exists()
         assert not (folder / "template.checkpoint").exists()
-        assert (folder / ".mine").read_text() == "kept"
+        assert all((folder / name).exists() for name in kept)
         assert_same(folder, whole)
 
 
