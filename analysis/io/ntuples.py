@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
-from analysis.io.checksums import Checksums, checksum_for, sha256_of
+from analysis.io.checksums import Checksums, checksum_for
 from analysis.io.chunks import parse_memory
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
-from analysis.io.numbers import BY_ENTRY
-from analysis.io.paths import Files, expand, is_remote, refuse_hard_links
+from analysis.io.paths import Files, expand, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
-from analysis.io.tables import Table, open_table
+from analysis.io.tables import open_table
 from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 
@@ -180,13 +179,6 @@ def _content(features: Mapping[str, str] | None, constituents: Constituents | No
     return Features({name: compile_expression(text) for name, text in (features or {}).items()})
 
 
-def _content_of(table: Table, request: Request, checksum: str) -> str:
-    """What the file is known by where its events are numbered by their position; nothing is hashed otherwise."""
-    if table.uuid or checksum or is_remote(table.path) or request.identifiers != BY_ENTRY:
-        return table.uuid or checksum
-    return sha256_of(table.path)
-
-
 def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
@@ -197,7 +189,7 @@ def _iterate(paths: Sequence[str], request: Request, progress: Progress | None) 
         checksum = checksum_for(path, request.checksums)
         table = open_table(path, request.tree, cache_bytes=request.cache)
         try:
-            reader = FileReader(table, request, checksum, _content_of(table, request, checksum))
+            reader = FileReader(table, request, checksum)
             for start, stop in reader.ranges():
                 yield reader.events(start, stop)
                 if progress is not None:

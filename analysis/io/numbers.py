@@ -12,8 +12,10 @@ from analysis.errors import AnalysisError, BranchNotFoundError, IdentifierError,
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.expressions.nodes import Branch
+from analysis.io.checksums import sha256_of
 from analysis.io.layouts import event_numbers, layout_of
 from analysis.io.names import Names
+from analysis.io.paths import is_remote
 from analysis.io.tables import Table
 from analysis.selection import Expression, compile_expression
 
@@ -34,7 +36,7 @@ class EventNumbers:
     ----------
     identifiers : expressions of (run, lumi, event), (run, event) or (event); None takes those of the layout, "entry"
         alone the position.
-    content : what the file is known by; needed only for the position.
+    checksum : hash of the file if it is known; one without an identifier is hashed for the position if it is not.
 
     Raises
     ------
@@ -44,15 +46,17 @@ class EventNumbers:
         If a declared one does not exist, or could be several.
     """
 
-    def __init__(self, table: Table, identifiers: Sequence[str] | None, layout: str, *, content: str = "") -> None:
+    def __init__(self, table: Table, identifiers: Sequence[str] | None, layout: str, *, checksum: str = "") -> None:
         self._table = table
-        self._content = content
+        self._content = table.uuid or checksum
         self.by_position = identifiers is not None and tuple(identifiers) == BY_ENTRY
         self.identifiers: tuple[str, ...] = BY_ENTRY
         self._expressions: tuple[Expression, ...] = ()
         self._columns: dict[str, str] = {}
         if self.by_position:
-            if not content:
+            if not self._content and not is_remote(table.path):
+                self._content = sha256_of(table.path)
+            if not self._content:
                 raise IdentifierError(
                     f"'{table.path}' has no identifier of its own, by which the position of an event could be kept "
                     "apart from that in other files. Read a local copy, or number the events by branches."

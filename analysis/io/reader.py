@@ -62,7 +62,7 @@ class Request:
 class FileReader:
     """Turns ranges of entries of one file into Events."""
 
-    def __init__(self, table: Table, request: Request, checksum: str, content: str) -> None:
+    def __init__(self, table: Table, request: Request, checksum: str) -> None:
         self._table, self._request, self._checksum = table, request, checksum
         self._needed: dict[str, str] = {}
         if table.entries == 0:
@@ -82,7 +82,7 @@ class FileReader:
         request.units.refuse_unmatched(table.names, table.path)
         self._conversion = Conversion(request.units, self._needed, request.mass, self._measured, table.path)
         self._check = EnergyCheck(request.beam_energy, request.units.default, request.mass.text, table.path)
-        self._numbers = EventNumbers(table, request.identifiers, request.layout, content=content)
+        self._numbers = EventNumbers(table, request.identifiers, request.layout, checksum=checksum)
 
     def ranges(self) -> list[tuple[int, int]]:
         """Ranges of entries under the memory ceiling; an empty file has one empty range."""

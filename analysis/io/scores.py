@@ -1,10 +1,15 @@
-"""Scores back into ROOT: a friend tree with one row per entry of the files that the events were read from."""
+"""Scores back into ROOT: a friend tree with one row per entry of the files that the events were read from.
+
+The rows are in the order in which the files were read, which need not be that of another chain of the same files. The
+tree `Files` beside the scores lists the files in this order; every row says which of them it belongs to (`file`), which
+`entry` of its tree it is, and its run, luminosity block and event number, selected or not.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,15 +19,18 @@ from numpy.typing import NDArray
 from analysis.atomic import atomic_path
 from analysis.errors import ScoreAlignmentError, nearest
 from analysis.events import Events, SourceFile
+from analysis.io.chains import first_rows, numbers_of, places_of
 from analysis.io.decoding import decoding
 from analysis.io.paths import expand
 from analysis.io.root import open_file, open_root
 
 TREE = "Scores"
 _INFORMATION = "ScoresInformation"
-_VERSION = 1
+FILES = "Files"
+_VERSION = 2
 _NUMBERS = ("run", "luminosityBlock", "event")
 _SELECTED = "selected"
+_PLACE = ("file", "entry")
 _BASKET = 100_000
 
 
@@ -31,7 +39,7 @@ class Scores:
     """What a score file holds: one row per entry of the chain of `sources`.
 
     columns : name -> (N,); NaN, or -1 for integers, in entries that were not selected.
-    ids : (N, 3) uint64 run, lumi, event; 0 in entries that were not selected.
+    ids : (N, 3) uint64 run, lumi, event; 0 in unselected entries of files that could not be read again.
     selected : (N,) bool.
     sources : the files that the entries belong to, in their order.
     path : the score file.
@@ -96,8 +104,8 @@ def write_scores(
     """Write a friend tree `Scores` (a TTree) for the files that the events come from, atomically.
 
     columns : name -> (n,) floats, integers or truth values, one per event. Entries that were not selected get NaN, or
-    -1 in integers and truth values. Beside them go `run`, `luminosityBlock`, `event` (0 where not selected) and
-    `selected`.
+    -1 in integers and truth values. Beside them go `run`, `luminosityBlock`, `event`, `file`, `entry` and
+    `selected`. The event numbers of unselected entries are read again from the sources.
     n_entries : entries of the chain, where the events do not know their sources.
 
     Raises
@@ -109,13 +117,11 @@ def write_scores(
 
     total = _chain_length(events, n_entries)
     for name in columns:
-        if name in (*_NUMBERS, _SELECTED) or not name.isidentifier():
+        if name in (*_NUMBERS, *_PLACE, _SELECTED) or not name.isidentifier():
             raise ScoreAlignmentError(f"A score can not be called '{name}'; choose another plain name.")
     rows = {name: _spread(name, values, events.entry, total) for name, values in columns.items()}
-    for position, name in enumerate(_NUMBERS):
-        numbers = np.zeros(total, dtype=np.uint64)
-        numbers[events.entry] = events.ids[:, position]
-        rows[name] = numbers
+    rows |= zip(_NUMBERS, numbers_of(events, total).T, strict=True)
+    rows |= zip(_PLACE, places_of(events.sources, total), strict=True)
     selected = np.zeros(total, dtype=bool)
     selected[events.entry] = True
     rows[_SELECTED] = selected
@@ -125,7 +131,23 @@ def write_scores(
         tree = file.mktree(TREE, {name: values.dtype for name, values in rows.items()})
         for start in range(0, total, _BASKET):
             tree.extend({name: values[start : start + _BASKET] for name, values in rows.items()})
+        _write_files(file, events.sources)
         file[_INFORMATION] = json.dumps(information)
+
+
+def _write_files(file: Any, sources: Sequence[SourceFile]) -> None:
+    """The list of files, with the row of each file's first entry, as a small tree that ROOT can loop over."""
+    import awkward as ak
+
+    texts = {name: [str(getattr(source, name)) for source in sources] for name in ("path", "tree", "uuid")}
+    numbers = {
+        "first": first_rows(sources),
+        "start": np.array([source.start for source in sources], dtype=np.int64),
+        "entries": np.array([source.entries for source in sources], dtype=np.int64),
+    }
+    tree = file.mktree(FILES, {**dict.fromkeys(texts, "string"), **dict.fromkeys(numbers, np.dtype(np.int64))})
+    if sources:
+        tree.extend({name: ak.Array(values) for name, values in texts.items()} | numbers)
 
 
 def read_scores(path: str | os.PathLike[str]) -> Scores:
@@ -153,6 +175,8 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
         if name not in raw:
             raise ScoreAlignmentError(f"'{found}' has no branch '{name}' in '{TREE}'. {nearest(name, raw)}")
     ids = np.stack([raw.pop(name).astype(np.uint64) for name in _NUMBERS], axis=1)
+    for name in _PLACE:
+        raw.pop(name, None)
     return Scores(columns=raw, ids=ids, selected=raw.pop(_SELECTED).astype(bool), sources=sources, path=found)
 
 
