@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from analysis.errors import InputFileError, nearest
+from analysis.io.hive import files_below
 
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -21,7 +22,8 @@ def is_remote(path: str) -> bool:
 def expand(files: Files) -> tuple[str, ...]:
     """Paths meant by a path, a pattern (`*`, `?`, `[…]`, `**`), or a list of them.
 
-    The files of a pattern come in natural order, file_2 before file_10; a list keeps its own order.
+    The files of a pattern come in natural order, file_2 before file_10; a list keeps its own order. A folder means the
+    parquet files in it and in the folders below, as pyarrow, Spark and Dask write a data set.
 
     Raises
     ------
@@ -90,8 +92,14 @@ def _expand_one(item: str) -> list[str]:
     if os.path.isfile(item):
         return [item]
     if os.path.isdir(item):
-        raise InputFileError(f"'{item}' is a folder; write a pattern such as '{os.path.join(item, '*.root')}'.")
-    found = sorted({p for p in glob.glob(item, recursive=True) if os.path.isfile(p)}, key=natural_key)
+        if found := sorted(files_below(item), key=natural_key):
+            return found
+        raise InputFileError(
+            f"'{item}' is a folder without parquet files; write a pattern such as '{os.path.join(item, '*.root')}'."
+        )
+    matching = glob.glob(item, recursive=True)
+    files = {p for p in matching if os.path.isfile(p)} or {p for folder in matching for p in files_below(folder)}
+    found = sorted(files, key=natural_key)
     if not found:
         what = "No file matches" if glob.has_magic(item) else "There is no file"
         raise InputFileError(f"{what} '{item}'. {_neighbours(Path(item))}")
