@@ -109,5 +109,7 @@ def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
     if close:
         return "Nearest: " + ", ".join(repr(c) for c in close) + "."
+    if not names:
+        return "There is none at all."
     shown = ", ".join(repr(n) for n in sorted(names)[:12])
     return f"Available: {shown}{', …' if len(names) > 12 else ''}."

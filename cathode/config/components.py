@@ -128,7 +128,7 @@ def component_class(role: str, kind: str) -> type:
 class Hyperparameters(BaseModel):
     """Checked constructor arguments of `target`."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
     target: ClassVar[type]
 
     def make(self) -> Any:

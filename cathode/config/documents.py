@@ -69,7 +69,7 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
         try:
             model = hyperparameter_model(component_class(component.role, component.kind))
             values = model.model_validate(component.hyperparameters).model_dump(mode="json")
-            component.build()
+            _try(component.build())
         except ConfigError as error:
             problems.append(f"{places(path + '.kind')}: {path}.{error}")
         except ValidationError as error:
@@ -81,6 +81,13 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
     if problems:
         raise ConfigError("\n".join(problems))
     return AnalysisConfig.model_validate(document)
+
+
+def _try(built: Any) -> None:
+    """Look into the settings that a part would else look into only when it is fitted."""
+    unfitted = getattr(built, "unfitted_bijection", None)
+    if unfitted is not None:
+        unfitted()
 
 
 def example() -> str:
@@ -134,5 +141,6 @@ def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
 
 
 _COMPONENT = re.compile(
-    r"mass_model|template\.generator|(template\.reweighting\.(\d+\.)?)?classifier|selection\.generators\.\d+"
+    r"mass_model|template\.generator|(template\.reweighting\.(\d+\.)?)?(classifier|observables)"
+    r"|selection\.generators\.\d+"
 )

@@ -85,7 +85,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 class Section(BaseModel):
     """Base of every section: immutable, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ConstituentsConfig(Section):
@@ -361,6 +361,7 @@ class AnalysisConfig(Section):
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
             **{f"template.{path}.classifier": each.classifier for path, each in reweightings.items()},
+            **{f"template.{path}.observables": o for path, each in reweightings.items() if (o := each.observables)},
             "observables": self.observables,
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
