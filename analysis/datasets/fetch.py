@@ -12,8 +12,9 @@ import pooch
 from analysis.atomic import write_text
 from analysis.datasets.registry import DatasetFile, entry
 from analysis.datasets.resuming import Progress, ResumingDownloader
-from analysis.errors import DownloadError
+from analysis.errors import DownloadError, InputFileError
 from analysis.io.checksums import sha256_of
+from analysis.io.http import PassingError
 
 RETRIES = 4
 FOLDER_VARIABLE = "CATHODE_DATA"
@@ -97,7 +98,7 @@ def _download(file: DatasetFile, target: Path, expected: str | None, retries: in
         except ValueError as error:
             said_by = file.checksum_source or f"the first download, see {target / MANIFEST}"
             failures.append(f"{error} Expected according to: {said_by}.")
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, OSError, InputFileError, PassingError) as error:
             failures.append(f"{type(error).__name__}: {error}")
     raise DownloadError(
         f"'{file.name}' could not be fetched. "

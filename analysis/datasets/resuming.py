@@ -12,10 +12,10 @@ from typing import Any
 
 from analysis.datasets.registry import refuse_unsafe
 from analysis.errors import DownloadError
+from analysis.io.http import PassingError, answer, is_passing
 
 Progress = Callable[[str, float, float], None]
 
-TIMEOUT = 60.0
 PIECE = 1 << 16
 
 logger = logging.getLogger(__name__)
@@ -44,11 +44,11 @@ class ResumingDownloader:
                 try:
                     self._attempt(url)
                     break
-                except requests.RequestException as error:
-                    if attempt == self.retries or _is_final(error):
+                except (requests.RequestException, PassingError) as error:
+                    if attempt == self.retries or not is_passing(error):
                         raise
                     logger.info("%s; attempt %d of %d follows", error, attempt + 2, self.retries + 1)
-                    time.sleep(min(2.0**attempt / 4, 10.0))
+                    time.sleep(min(max(2.0**attempt / 4, getattr(error, "pause", 0.0)), 10.0))
         shutil.move(self.part, output_file)
         self.validator.unlink(missing_ok=True)
 
@@ -57,15 +57,16 @@ class ResumingDownloader:
         import requests
 
         have = self.part.stat().st_size
-        with requests.get(url, headers=self._headers(have), stream=True, timeout=TIMEOUT) as response:
-            refuse_unsafe(response.url)
+        with (
+            requests.Session() as session,
+            answer(session, url, self._headers(have), allowed=refuse_unsafe) as response,
+        ):
             start, total = _extent(response, have)
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 if have == total:
                     return
                 self._forget()
                 raise requests.ConnectionError(f"{url}: the server can not continue at byte {have}; starting over")
-            response.raise_for_status()
             self._write(response, start, total)
         size = self.part.stat().st_size
         if total and size != total:
@@ -115,12 +116,6 @@ def _extent(response: Any, have: int) -> tuple[int, int]:
         return have, int(total) if total.isdigit() else 0
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else 0
-
-
-def _is_final(error: Any) -> bool:
-    """Whether asking again is useless: the server says that the request is wrong, not that it is busy."""
-    status = error.response.status_code if error.response is not None else 0
-    return 400 <= status < 500 and status not in (408, 429)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from analysis.errors import AnalysisError, InputFileError, NtupleReadError
 from analysis.expressions.chunk import column_of
 from analysis.expressions.column import Column
 from analysis.io.decoding import checked, decoding
+from analysis.io.http import is_http, retried
 from analysis.io.paths import is_remote
-from analysis.io.tables import Table, choose_tree, with_retries
+from analysis.io.remote import RemoteFile
+from analysis.io.tables import Table, choose_tree
+
+_T = TypeVar("_T")
 
 _TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
 _USUAL_NAMES = ("Events", "CollectionTree", "EventData")
@@ -55,14 +59,35 @@ def open_file(path: str) -> Any:
     _refuse_short(path)
     with decoding(path):
         try:
-            # A mapping, because a plain path is split at its colons.
             options = {"object_cache": None, "array_cache": None, **_source(path)}
-            return with_retries(path, lambda: uproot.open({path: None}, **options))
+            if is_http(path):
+                return uproot.open({_remote(path): None}, **options)
+            # A mapping, because a plain path is split at its colons.
+            return _with_retries(path, lambda: uproot.open({path: None}, **options))
         except ImportError as error:
             raise InputFileError(
                 f"'{path}' needs a package that is not installed; for root:// URLs: pip install 'cathode-hep[xrootd]'. "
                 f"({' '.join(str(error).split())[:160]})"
             ) from error
+
+
+def _remote(path: str) -> RemoteFile:
+    """The file of a web address, if what the server sends is one."""
+    file = RemoteFile(path)
+    magic = file.read(4)
+    if magic != b"root":
+        file.close()
+        raise InputFileError(
+            f"'{path}' is not a ROOT file: what the server sends begins with {magic!r}. Is it a page that asks for a "
+            "password?"
+        )
+    file.seek(0)
+    return file
+
+
+def _with_retries(path: str, action: Callable[[], _T]) -> _T:
+    """A file of another machine is asked again when the way to it fails; one of the web does so by itself."""
+    return retried(path, action) if is_remote(path) and not is_http(path) else action()
 
 
 def _source(path: str) -> dict[str, Any]:
@@ -107,7 +132,7 @@ class _RootTable:
     def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
         """The named columns for entries start to stop."""
         try:
-            return with_retries(self.path, lambda: self._columns(names, start, stop))
+            return _with_retries(self.path, lambda: self._columns(names, start, stop))
         except AnalysisError:
             raise
         except Exception as error:

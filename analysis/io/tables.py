@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +13,9 @@ from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
 from analysis.io.paths import is_remote
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
 _ROOT, _HDF5, _PARQUET = "ROOT", "HDF5", "parquet"
 _SUFFIXES = {".root": _ROOT, ".h5": _HDF5, ".hdf5": _HDF5, ".hdf": _HDF5, ".parquet": _PARQUET, ".pq": _PARQUET}
 _MAGIC = {b"root": _ROOT, b"\x89HDF": _HDF5, b"PAR1": _PARQUET}
-
-_ATTEMPTS = 4
-_FIRST_PAUSE = 1.0
 
 
 class Table(Protocol):
@@ -113,29 +104,6 @@ def _kind(path: str) -> str:
     if declared is not None and declared != found:
         raise InputFileError(f"'{path}' is named like a {declared} file but its content is {found}; rename it.")
     return found
-
-
-def with_retries(path: str, action: Callable[[], T]) -> T:
-    """Run an action on a file; on a remote one try again after a growing pause when the connection fails.
-
-    Raises
-    ------
-    InputFileError
-        If the last attempt fails too.
-    """
-    if not is_remote(path):
-        return action()
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return action()
-        except OSError as error:
-            pause = _FIRST_PAUSE * 2 ** (attempt - 1)
-            log.warning("'%s', attempt %d of %d: %s; again in %g s", path, attempt, _ATTEMPTS, error, pause)
-            time.sleep(pause)
-    try:
-        return action()
-    except OSError as error:
-        raise InputFileError(f"'{path}' can not be reached after {_ATTEMPTS} attempts: {error}.") from error
 
 
 def choose_tree(path: str, tree: str | None, available: Sequence[str], usual: Sequence[str] = ()) -> str:
