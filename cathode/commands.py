@@ -14,7 +14,7 @@ from cathode.config import AnalysisConfig, load_config
 from cathode.errors import ConfigError, RunFolderError
 from cathode.result import SearchResult
 from cathode.runtime.progress import Progress
-from cathode.runtime.run_folder import IDENTITY, MASS_MODEL, REWEIGHTING, TEMPLATE, RunFolder, step
+from cathode.runtime.run_folder import IDENTITY, MASS_MODEL, RESULT, REWEIGHTING, TEMPLATE, RunFolder, step
 
 if TYPE_CHECKING:
     from cathode.comparison.result import Selection
@@ -179,11 +179,15 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
 
 @dataclass(frozen=True)
 class Scored:
-    """How many events of other ntuples were scored by a finished search, and how many pass each cut."""
+    """How many events of other ntuples were scored by a finished search, and how many pass each cut.
+
+    `warnings` says in plain words what weakens these scores.
+    """
 
     path: Path
     events: int
     passes: dict[float, int]
+    warnings: tuple[str, ...] = ()
 
 
 def score_files(
@@ -196,9 +200,19 @@ def score_files(
 ) -> Scored:
     """Score other ntuples by the classifiers of a finished run, into a ROOT friend tree.
 
-    They are read as the run read its own; `overrides` change that, for example `data.truth=null`.
+    They are read as the run read its own, but without weights and truth, which scores do not need. `overrides` change
+    that, for example `data.selection=null`; for files of the run itself none that would make other events of their
+    entries. Files without selected events give rows without scores.
+
+    Raises
+    ------
+    ConfigError
+        If an override does not concern `data`, or decides what an event of the run is.
+    RunFolderError
+        If there is no finished run, or events of the run would get another fold than they had in it.
     """
     from analysis.io.scores import write_scores
+    from cathode.rescoring import refuse_other_folds, refuse_other_reading, strangers
     from cathode.scoring import Scorer, columns
 
     place = Path(run)
@@ -209,11 +223,14 @@ def score_files(
         raise ConfigError(f"--set {', '.join(changes)}: only data.… can be overridden here; the search is finished.")
     config = load_config(place / CONFIG, changes)
     scorer = Scorer.load(place)
-    events = config.read_files(files, progress)
+    inputs = SearchResult.read(place / RESULT).inputs
+    refuse_other_reading(load_config(place / CONFIG).data, config.data, files, inputs)
+    events = config.read_for_scores(files, progress)
     scores = scorer(events)
+    refuse_other_folds(place, events, scores.fold)
     write_scores(output, events, columns(events, scores, scorer.region, scorer.cuts))
     passing = {cut.background_efficiency: int(p.sum()) for cut, p in zip(scorer.cuts, scores.passes, strict=True)}
-    return Scored(Path(output), len(events), passing)
+    return Scored(Path(output), len(events), passing, tuple(strangers(events, inputs)))
 
 
 @contextmanager

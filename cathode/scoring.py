@@ -53,7 +53,8 @@ class Scorer:
         """Score events whose features are the observables already."""
         fold = fold_of(events.ids, len(self.classifiers))
         score = held_out_scores(self.classifiers, events.x, fold)
-        return Scores(score, fold, np.array([cut.passes(score, fold) for cut in self.cuts]))
+        passes = [cut.passes(score, fold) for cut in self.cuts]
+        return Scores(score, fold, np.array(passes, dtype=bool).reshape(len(self.cuts), len(events)))
 
     @classmethod
     def load(cls, folder: Path | str) -> Scorer:
@@ -62,13 +63,13 @@ class Scorer:
         Raises
         ------
         RunFolderError
-            If the folder holds no finished run.
+            If the folder holds no finished run, or thresholds and classifiers of other numbers of folds.
         """
         place = Path(folder)
         if not (place / RESULT).exists():
             raise RunFolderError(f"{place}: no {RESULT}; this is not a finished run. Run the search to its end first.")
         result = SearchResult.from_json((place / RESULT).read_text(encoding="utf-8"))
-        folds = len(result.cuts[0].thresholds)
+        folds = _folds(place, result)
         return cls(
             Region(result.region.low, result.region.high, result.region.sideband_low, result.region.sideband_high),
             result.columns,
@@ -76,6 +77,22 @@ class Scorer:
             tuple(load_classifier(place / CLASSIFIERS / f"fold_{fold}") for fold in range(folds)),
             tuple(Cut(c.background_efficiency, np.array(c.thresholds)) for c in result.cuts),
         )
+
+
+def _folds(folder: Path, result: SearchResult) -> int:
+    """Number of folds, on which thresholds, classifiers and settings of a run have to agree."""
+    found = {f"thresholds of the cut at {c.background_efficiency:g}": len(c.thresholds) for c in result.cuts}
+    # A file of a file browser beside them is none of ours.
+    found["classifiers"] = sum(1 for place in (folder / CLASSIFIERS).glob("fold_*") if place.is_dir())
+    if result.config is not None and "folds" in result.config:
+        found["folds of the settings"] = result.config["folds"]
+    if len(set(found.values())) > 1 or not result.cuts or found["classifiers"] < 2:
+        counts = ", ".join(f"{count} {what}" for what, count in found.items())
+        raise RunFolderError(
+            f"{folder}: the parts do not belong together ({counts}), so no event would get the right threshold. Run "
+            "the search again in a new folder."
+        )
+    return found["classifiers"]
 
 
 def score(folder: Path | str, events: Events) -> dict[str, NDArray[Any]]:
@@ -96,7 +113,13 @@ def columns(events: Events, scores: Scores, region: Region, cuts: tuple[Cut, ...
         "region": place,
         "mass": events.mass,
     }
-    return out | {
-        f"passes_{cut.background_efficiency:g}".replace(".", "p").replace("-", "m"): passes
-        for cut, passes in zip(cuts, scores.passes, strict=True)
-    }
+    return out | dict(zip(_names(cuts), scores.passes, strict=True))
+
+
+def _names(cuts: tuple[Cut, ...]) -> list[str]:
+    """Name of the flag of every cut, with as many digits as tell them apart."""
+    for digits in ("g", ".9g", ".17g"):
+        names = [f"passes_{cut.background_efficiency:{digits}}" for cut in cuts]
+        if len(set(names)) == len(names):
+            break
+    return [name.replace(".", "p").replace("-", "m") for name in names]

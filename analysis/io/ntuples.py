@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.errors import EmptySelectionError, ExpressionError
@@ -95,7 +95,7 @@ def read_events(
     UnitsError, IdentifierError, EmptySelectionError
         If momenta can not be in the declared unit, events are not numbered or numbered twice, or none is selected.
     """
-    parts = list(
+    events = joined(
         iterate_events(
             files,
             mass=mass,
@@ -114,14 +114,10 @@ def read_events(
             progress=progress,
         )
     )
-    events = Events.concatenate(parts)
-    refuse_hard_links(dict.fromkeys(source.path for source in events.sources))
-    refuse_copies(events.sources)
     if len(events) == 0:
         entries = sum(source.entries for source in events.sources)
         why = f"passes the selection '{selection}'" if selection else "is there"
         raise EmptySelectionError(f"None of {entries} entries in {len(events.sources)} file(s) {why}.")
-    refuse_duplicates(events)
     return events
 
 
@@ -146,8 +142,8 @@ def iterate_events(
     """Read the selected events chunk by chunk, with the arguments and errors of `read_events`.
 
     Each part has one range of one file as its source, and may be empty. `Events.concatenate` of all parts gives what
-    `read_events` gives; only the latter looks for copies of files and duplicates of events, and refuses an empty
-    selection.
+    `read_events` gives, and `joined` too; only these look for copies of files and duplicates of events, and only
+    `read_events` refuses an empty selection.
     """
     request = Request(
         mass=compile_expression(mass),
@@ -164,6 +160,21 @@ def iterate_events(
         checksums=checksums,
     )
     return _iterate(expand(files), request, progress)
+
+
+def joined(parts: Iterable[Events]) -> Events:
+    """All parts of one reading as the events of their chain, which may be none.
+
+    Raises
+    ------
+    InputFileError, IdentifierError
+        If a file or an event was read twice.
+    """
+    events = Events.concatenate(list(parts))
+    refuse_hard_links(dict.fromkeys(source.path for source in events.sources))
+    refuse_copies(events.sources)
+    refuse_duplicates(events)
+    return events
 
 
 # What a closed ROOT file leaves behind in reference cycles, until the garbage collector happens to come by.

@@ -36,7 +36,8 @@ class EventNumbers:
     ----------
     identifiers : expressions of (run, lumi, event), (run, event) or (event); None takes those of the layout, "entry"
         alone the position.
-    checksum : hash of the file if it is known; one without an identifier is hashed for the position if it is not.
+    checksum : hash of the file if it is known; one without an identifier is hashed for the position if it is not, and
+        then has it as `checksum`.
 
     Raises
     ------
@@ -48,15 +49,15 @@ class EventNumbers:
 
     def __init__(self, table: Table, identifiers: Sequence[str] | None, layout: str, *, checksum: str = "") -> None:
         self._table = table
-        self._content = table.uuid or checksum
+        self.checksum = checksum
         self.by_position = identifiers is not None and tuple(identifiers) == BY_ENTRY
         self.identifiers: tuple[str, ...] = BY_ENTRY
         self._expressions: tuple[Expression, ...] = ()
         self._columns: dict[str, str] = {}
         if self.by_position:
-            if not self._content and not is_remote(table.path):
-                self._content = sha256_of(table.path)
-            if not self._content:
+            if not table.uuid and not checksum and not is_remote(table.path):
+                self.checksum = sha256_of(table.path)
+            if not table.uuid and not self.checksum:
                 raise IdentifierError(
                     f"'{table.path}' has no identifier of its own, by which the position of an event could be kept "
                     "apart from that in other files. Read a local copy, or number the events by branches."
@@ -89,7 +90,7 @@ class EventNumbers:
         """
         ids = np.ones((stop - start, 3), dtype=np.uint64)
         if self.by_position:
-            ids[:, 1] = _key(self._content, self._table.tree)
+            ids[:, 1] = _key(self._table.uuid or self.checksum, self._table.tree)
             ids[:, 2] = np.arange(start, stop)
             return ids
         chunk = Chunk({name: columns[column] for name, column in self._columns.items()}, stop - start)

@@ -137,7 +137,7 @@ class FileReader:
             entries=stop - start,
             selected=selected,
             uuid=self._table.uuid,
-            sha256=self._checksum,
+            sha256=self._checksum if self._table.entries == 0 else self._numbers.checksum,
             start=start,
             identifiers=() if self._table.entries == 0 else self._numbers.identifiers,
             verified=self._verified(),

@@ -174,10 +174,13 @@ def score(
     with terminal.progress() as progress:
         scored = score_files(run_folder, files, output, overrides=overrides or (), progress=progress)
     passes = {f"{efficiency:g}": count for efficiency, count in scored.passes.items()}
-    terminal.result({"path": str(scored.path), "events": scored.events, "passes": passes})
+    terminal.result(
+        {"path": str(scored.path), "events": scored.events, "passes": passes, "warnings": [*scored.warnings]}
+    )
     if not (json or quiet):
         counts = ", ".join(f"{count:,} at {efficiency}" for efficiency, count in passes.items())
         terminal.show(f"{scored.events:,} events scored; passing by background efficiency: {counts}.")
+        terminal.show(*(f"Warning: {warning}" for warning in scored.warnings))
     if not json:
         typer.echo(scored.path)
 

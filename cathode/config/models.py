@@ -292,32 +292,46 @@ class AnalysisConfig(Section):
 
     def read_files(self, files: Iterable[str], progress: Progress | None = None, *, stage: str = "read") -> Events:
         """Read other files with the expressions of `data`."""
-        from analysis.io.ntuples import ReadProgress, read_events
+        from analysis.io.ntuples import read_events
+
+        if self.data.layout == "lhco":
+            return _lhco(self.data, tuple(files))
+        return read_events(**self._reading(files, progress, stage))
+
+    def read_for_scores(self, files: Iterable[str], progress: Progress | None = None) -> Events:
+        """Read other files with the expressions of `data` but without weights and truth; there may be no events."""
+        from analysis.io.ntuples import iterate_events, joined
+
+        if self.data.layout == "lhco":
+            return _lhco(self.data, tuple(files))
+        return joined(iterate_events(**{**self._reading(files, progress, "read"), "weight": None, "truth": None}))
+
+    def _reading(self, files: Iterable[str], progress: Progress | None, stage: str) -> dict[str, Any]:
+        """Arguments of `read_events`."""
+        from analysis.io.ntuples import ReadProgress
 
         def chunk_read(at: ReadProgress) -> None:
             if progress is not None:
                 progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
 
         data = self.data
-        if data.layout == "lhco":
-            return _lhco(data, tuple(files))
-        return read_events(
-            [_embedded(name) for name in files],
-            mass=data.mass,
-            features=data.features,
-            constituents=None if data.constituents is None else data.constituents.build(),
-            selection=data.selection,
-            tree=data.tree,
-            layout=data.layout,
-            units=data.units,
-            beam_energy=data.beam_energy,
-            weight=data.weight,
-            truth=data.truth,
-            identifiers=data.identifiers,
-            memory=data.memory,
-            checksums=data.checksums,
-            progress=chunk_read,
-        )
+        return {
+            "files": [_embedded(name) for name in files],
+            "mass": data.mass,
+            "features": data.features,
+            "constituents": None if data.constituents is None else data.constituents.build(),
+            "selection": data.selection,
+            "tree": data.tree,
+            "layout": data.layout,
+            "units": data.units,
+            "beam_energy": data.beam_energy,
+            "weight": data.weight,
+            "truth": data.truth,
+            "identifiers": data.identifiers,
+            "memory": data.memory,
+            "checksums": data.checksums,
+            "progress": chunk_read,
+        }
 
     def search(self) -> Search:
         """The search that this file describes, ready to run."""

@@ -89,10 +89,9 @@ def test_copies_without_an_identifier_are_found_by_their_bytes(
 ) -> None:
     a = write_ntuple(tmp_path / f"a{suffix}", table(10, 1))
     shutil.copy(a, tmp_path / f"b{suffix}")
-    with pytest.raises(InputFileError, match="is a copy of"):
-        read(tmp_path / f"*{suffix}", checksums=True)
-    with pytest.raises(IdentifierError, match="The same file is there twice"):
-        read(tmp_path / f"*{suffix}")
+    for checksums in (True, False):
+        with pytest.raises(InputFileError, match="is a copy of"):
+            read(tmp_path / f"*{suffix}", checksums=checksums)
 
 
 def test_a_copy_that_was_written_on_is_another_file(tmp_path: Path, write_ntuple: Write) -> None:
