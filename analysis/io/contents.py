@@ -73,7 +73,7 @@ class Features:
         """(n, D); MissingValueError where an expression has no value."""
         n = chunk.entries if passing is None else int(np.count_nonzero(passing))
         x = np.empty((n, len(self.expressions)), dtype=np.float32)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             for i, (name, expression) in enumerate(self.expressions.items()):
                 # By way of double precision, so that no width of a whole number is rounded another way.
                 x[:, i] = expression.values(chunk, passing, name=name).astype(np.float64, copy=False)

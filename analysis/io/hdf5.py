@@ -90,7 +90,8 @@ class Hdf5Table:
             found = list(_columns(node, path))
             self._members: dict[str, Member] = dict(found)
             self.names: Sequence[str] = tuple(name for name, _ in found)
-            lengths = Counter(m.length for m in self._members.values() if not isinstance(m, Odd))
+            # That of most columns, until it is known which are read.
+            lengths = Counter(m.length for m in self._members.values() if not isinstance(m, Odd) and m.length)
             self.entries = lengths.most_common(1)[0][0] if lengths else 0
         self._looked_at: set[str] = set()
         self._without_checksum: set[str] = set()

@@ -1,4 +1,4 @@
-"""Ntuples to `Events`: ROOT (TTree, RNTuple), HDF5 and parquet, in chunks under a memory ceiling."""
+"""Ntuples to `Events`: ROOT (TTree, RNTuple), HDF5, parquet and numpy, in chunks under a memory ceiling."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_events(
 
     Parameters
     ----------
-    files : path, pattern or list of them; the format is told by the suffix (.root, .h5, .parquet).
+    files : path, pattern or list of them; the format is told by the suffix (.root, .h5, .parquet, .npz, .npy).
     mass : expression of the resonant variable, in GeV.
     features : column name -> expression; or instead of it
     constituents : the particles of the leading jets, so that `x` is (N, jets, particles, 3) with columns pt, eta, phi.

@@ -92,7 +92,7 @@ class FileReader:
         budget = self._request.memory - self._request.cache
         event = math.prod(self._request.content.shape) * np.dtype(np.float32).itemsize
         largest = entries_within(budget, self._table.bytes_per_entry(branches), event)
-        return plan_chunks(self._table.boundaries(branches), largest)
+        return plan_chunks(self._table.boundaries(branches), largest) or [(0, 0)]
 
     def events(self, start: int, stop: int) -> Events:
         """The selected events of a range."""

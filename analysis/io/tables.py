@@ -13,9 +13,18 @@ from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
 from analysis.io.paths import is_remote
 
-_ROOT, _HDF5, _PARQUET = "ROOT", "HDF5", "parquet"
-_SUFFIXES = {".root": _ROOT, ".h5": _HDF5, ".hdf5": _HDF5, ".hdf": _HDF5, ".parquet": _PARQUET, ".pq": _PARQUET}
-_MAGIC = {b"root": _ROOT, b"\x89HDF": _HDF5, b"PAR1": _PARQUET}
+_ROOT, _HDF5, _PARQUET, _NUMPY = "ROOT", "HDF5", "parquet", "numpy"
+_SUFFIXES = {
+    ".root": _ROOT,
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".hdf": _HDF5,
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
+    ".npy": _NUMPY,
+    ".npz": _NUMPY,
+}
+_MAGIC = {b"root": _ROOT, b"\x89HDF": _HDF5, b"PAR1": _PARQUET, b"\x93NUM": _NUMPY, b"PK\x03\x04": _NUMPY}
 
 
 class Table(Protocol):
@@ -84,6 +93,10 @@ def open_table(path: str, tree: str | None, *, cache_bytes: int) -> Table:
         from analysis.io.parquet import ParquetTable
 
         return ParquetTable(path, tree)
+    if kind == _NUMPY:
+        from analysis.io.numpy_files import NumpyTable
+
+        return NumpyTable(path, tree)
     from analysis.io.root import open_root
 
     return open_root(path, tree, cache_bytes=cache_bytes)
@@ -100,7 +113,7 @@ def _kind(path: str) -> str:
     found = _MAGIC.get(first)
     if found is None:
         what = f"starts with the bytes {first!r}" if first else "is empty"
-        raise InputFileError(f"'{path}' is not a {declared or 'ROOT, HDF5 or parquet'} file: it {what}.")
+        raise InputFileError(f"'{path}' is not a {declared or 'ROOT, HDF5, parquet or numpy'} file: it {what}.")
     if declared is not None and declared != found:
         raise InputFileError(f"'{path}' is named like a {declared} file but its content is {found}; rename it.")
     return found

@@ -113,7 +113,9 @@ class ConstituentsConfig(Section):
 class DataConfig(Section):
     """What to read: the arguments of `analysis.read_events`."""
 
-    files: Files = Field(description="ROOT, HDF5 or parquet files; globs, URLs and embedded:dijets are understood")
+    files: Files = Field(
+        description="ROOT, HDF5, parquet or numpy files, folders of parquet; globs, URLs and embedded:dijets are known"
+    )
     tree: str | None = Field(
         default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
     )
