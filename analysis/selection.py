@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError, ExpressionError, MissingValueError
-from analysis.expressions.arithmetic import as_float, constant
+from analysis.expressions.arithmetic import as_float
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.expressions.grammar import parse
@@ -66,7 +66,7 @@ class Expression:
         except (TypeError, ValueError, OverflowError, IndexError) as error:
             raise ExpressionError(f"Expression '{self.text}' can not be evaluated: {error}.") from error
         if not isinstance(value, Column):
-            value = Column(np.repeat(constant(value), columns.entries))
+            value = Column(np.repeat(value, columns.entries))
         # Whole numbers of more than 64 bits are for the inside of expressions.
         return replace(value, values=as_float(value.values)) if value.values.dtype == object else value
 

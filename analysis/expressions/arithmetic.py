@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import ExpressionError
-
 Values = NDArray[Any]
 Pair = Callable[[Any, Any], Any]
 Fits = Callable[[Values, Values, Values], bool]
@@ -100,7 +98,9 @@ def power(base: Values, exponent: Values) -> Values:
 
 def power_of_floats(base: Values, exponent: Values) -> Values:
     """The power in double precision; NaN for a fraction of a negative base."""
-    return np.asarray(np.power(as_float(base), as_float(exponent)))
+    base, exponent = as_float(base), as_float(exponent)
+    # Of minus infinity some exponents would give infinity.
+    return np.where((base < 0) & (exponent != np.floor(exponent)), np.nan, np.power(base, exponent))
 
 
 def positive(a: Values) -> Values:
@@ -156,15 +156,15 @@ def comparison(ufunc: np.ufunc) -> Pair:
 
 
 def of_bits(ufunc: np.ufunc, function: Pair) -> Pair:
-    """An operation on the bits of whole numbers, negative ones in two's complement of any length."""
+    """An operation on the bits of whole numbers, negative ones in two's complement of any length.
+
+    What a division by zero left has no bits and becomes NaN.
+    """
 
     def combine(a: Values, b: Values) -> Values:
         if a.dtype != object and b.dtype != object:
             return np.asarray(ufunc(a, b))
-        for values in (a, b):
-            if any(isinstance(v, float) for v in values.flat):
-                raise ExpressionError("A division by zero left numbers without bits; exclude it before &, | or ^.")
-        return _each(function, a, b)
+        return _each(lambda x, y: function(x, y) if isinstance(x, int) and isinstance(y, int) else np.nan, a, b)
 
     return combine
 

@@ -97,11 +97,12 @@ class Column:
         return Column(values, missing if missing.any() else None)
 
 
-Operand = Column | Scalar
+#: A column, or a number of the text as an array of one.
+Operand = Column | Values
 
 
 def length_of(*operands: Operand) -> int | None:
-    """Events of the operands; None if all are plain numbers."""
+    """Events of the operands; None if all are numbers of the text."""
     lengths = {len(o) for o in operands if isinstance(o, Column)}
     if len(lengths) > 1:
         raise ExpressionError(f"Columns of {sorted(lengths)} events do not combine.")
@@ -109,8 +110,8 @@ def length_of(*operands: Operand) -> int | None:
 
 
 def widened(operand: Operand) -> Values:
-    """The values alone: whole numbers, double precision or truth values; a plain number is an array of one."""
-    return arithmetic.wide(operand.values) if isinstance(operand, Column) else arithmetic.constant(operand)
+    """The values alone: whole numbers, double precision or truth values."""
+    return arithmetic.wide(operand.values) if isinstance(operand, Column) else operand
 
 
 def elementwise(function: Callable[..., Values], *operands: Operand) -> Operand:
@@ -122,7 +123,7 @@ def elementwise(function: Callable[..., Values], *operands: Operand) -> Operand:
     if isinstance(function, np.ufunc) and function.nin != len(operands):
         raise ExpressionError(f"{function.__name__} takes {function.nin} operands, not {len(operands)}.")
     if length_of(*operands) is None:
-        return _plain(function(*map(widened, operands)))
+        return function(*map(widened, operands))
     shape = aligned(*operands)
     return shape.column(function(*shape.values), either(*shape.missing))
 
@@ -170,11 +171,3 @@ def either(*masks: Mask | None) -> Mask | None:
     """Where one of the masks is True; None if there is none."""
     found = [mask for mask in masks if mask is not None]
     return functools.reduce(np.logical_or, found) if found else None
-
-
-def _plain(values: Values) -> Scalar:
-    """The one value of an expression of constants, as Python has it."""
-    plain = values.item()
-    if not isinstance(plain, bool | int | float):
-        raise ExpressionError(f"An expression of constants gives {plain!r}, which is no number.")
-    return plain

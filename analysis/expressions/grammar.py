@@ -49,8 +49,8 @@ _LONGEST_TEXT = 4096
 _DEEPEST = 64
 _LARGEST_EXPONENT = 16
 _LARGEST_SHIFT = 63
-# Whole numbers in a product that is exact; one of more has too many digits and is made in double precision.
-_MOST_FACTORS = 16
+# Factors of a whole product that is exact; one of more has too many digits and is made in double precision.
+_MOST_FACTORS = 64
 
 _HINTS: dict[type[ast.AST], str] = {
     ast.IfExp: "write where(condition, a, b)",
@@ -162,11 +162,11 @@ class _Translator:
         size = size_of(left)
         steps: list[tuple[Combination, Node]] = []
         for step in reversed(chain):
-            size = joined_size(step, size)
+            size = joined_size(step, size, size_of(step.right))
             steps.append((self._combination(step, size), self.translate(step.right)))
         return Chain(first, tuple(steps))
 
-    def _combination(self, node: ast.BinOp, size: tuple[int, int]) -> Combination:
+    def _combination(self, node: ast.BinOp, size: int) -> Combination:
         operator = type(node.op)
         if operator not in BINARY:
             self._refuse(node, f"the operator {operator.__name__} is not allowed")
@@ -175,8 +175,7 @@ class _Translator:
             self._refuse(node, f"an exponent is a number between -{_LARGEST_EXPONENT} and {_LARGEST_EXPONENT}")
         if operator in (ast.LShift, ast.RShift) and not (isinstance(right, int) and 0 <= right <= _LARGEST_SHIFT):
             self._refuse(node, f"bits are shifted by a whole number from 0 to {_LARGEST_SHIFT}")
-        numbers, exponent = size
-        return IN_FLOATS.get(operator, BINARY[operator]) if numbers * exponent > _MOST_FACTORS else BINARY[operator]
+        return IN_FLOATS.get(operator, BINARY[operator]) if size > _MOST_FACTORS else BINARY[operator]
 
     def _compare(self, node: ast.Compare) -> Node:
         sides = [node.left, *node.comparators]

@@ -15,25 +15,24 @@ def literal(node: ast.expr) -> int | float | None:
     return None
 
 
-def size_of(node: ast.expr) -> tuple[int, int]:
-    """How many numbers a part is made of, and the product of all its exponents: bounds of the digits of its value."""
+def size_of(node: ast.expr) -> int:
+    """Bound of the length of a whole number that a part can give, in units of the 64 bits of a branch."""
     parts = list(ast.walk(node))
-    numbers = sum(isinstance(part, ast.Name | ast.Constant) for part in parts)
-    exponent = 1
-    for part in parts:
-        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow):
-            exponent *= _exponent(part)
-    return numbers, exponent
+    sizes: dict[ast.AST, int] = {}
+    # From the inside out, without recursion: a chain of operators is as deep as it is long.
+    for part in reversed(parts):
+        if isinstance(part, ast.Name | ast.Constant):
+            sizes[part] = 1
+        elif isinstance(part, ast.BinOp):
+            sizes[part] = joined_size(part, sizes[part.left], sizes[part.right])
+        else:
+            sizes[part] = sum(sizes[child] for child in ast.iter_child_nodes(part))
+    return sizes[node]
 
 
-def joined_size(node: ast.BinOp, left: tuple[int, int]) -> tuple[int, int]:
-    """Of an operation whose left operand has that size."""
-    if isinstance(node.op, ast.Pow):
-        return left[0], left[1] * _exponent(node)
-    numbers, exponent = size_of(node.right)
-    return left[0] + numbers, left[1] * exponent
-
-
-def _exponent(node: ast.BinOp) -> int:
-    value = literal(node.right)
-    return max(1, value) if isinstance(value, int) else 1
+def joined_size(node: ast.BinOp, left: int, right: int) -> int:
+    """That of an operation on parts of these sizes."""
+    exponent = literal(node.right) if isinstance(node.op, ast.Pow) else None
+    if isinstance(exponent, int):
+        return left * max(1, exponent)
+    return left + right

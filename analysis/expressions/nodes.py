@@ -45,7 +45,7 @@ class Constant:
 
     def evaluate(self, chunk: Chunk) -> Operand:
         """The number itself."""
-        return self.value
+        return arithmetic.constant(self.value)
 
     def branches(self, available: Collection[str]) -> Iterator[str]:
         """None."""
@@ -265,7 +265,7 @@ class Default:
 def missing(operand: Operand) -> Operand:
     """Whether each value is missing; itself never missing."""
     if not isinstance(operand, Column):
-        return False
+        return np.zeros(1, dtype=bool)
     absent = np.zeros(len(operand.values), dtype=bool) if operand.missing is None else operand.missing
     return Column(absent, None, operand.offsets, operand.unlisted)
 
@@ -273,4 +273,4 @@ def missing(operand: Operand) -> Operand:
 def _column(operand: Operand) -> Column:
     if isinstance(operand, Column):
         return operand
-    raise ExpressionError(f"A list per event is needed, not the number {operand}.")
+    raise ExpressionError(f"A list per event is needed, not the number {operand.item()}.")

@@ -100,7 +100,7 @@ class ParquetTable:
             group = self._row_group(first, name)
             begin = max(start - int(self._starts[first]), 0)
             end = min(stop, int(self._starts[first + 1])) - int(self._starts[first])
-            parts.append(group.slice(begin, end - begin))
+            parts.append(group if end - begin == len(group) else _copied(group, begin, end))
             first += 1
         return parts
 
@@ -120,6 +120,13 @@ class ParquetTable:
         """Release the file."""
         self._kept = (-1, {})
         self._file.close()
+
+
+def _copied(column: Any, begin: int, end: int) -> Any:
+    """Rows of a column; not a slice, because awkward 2.14 loses the nulls of an array that begins inside of another."""
+    import pyarrow as pa
+
+    return column.take(pa.array(np.arange(begin, end)))
 
 
 def _numbers(column: Any, name: str) -> Column:
