@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from analysis.errors import AnalysisError
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+#: Bytes of the least ceiling. Below, a file is read event by event for hours, and most likely a unit was forgotten.
+SMALLEST = 10**6
 
 # While a chunk is read, its compressed, unpacked and joined forms coexist.
 _COPIES = 4.0
@@ -20,15 +24,24 @@ _TEMPORARIES = 200.0
 def parse_memory(memory: str | int) -> int:
     """Bytes of a size such as "200 MB" or 200_000_000.
 
+    Raises
+    ------
+    AnalysisError
+        If it is no size, or less than 1 MB.
+
     >>> parse_memory("1.5 GB")
     1500000000
     """
-    match = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)\s*([A-Za-z]*)", str(memory).strip())
-    if match and match[2].upper() in _SIZES and match[1].count(".") <= 1:
-        size = int(float(match[1]) * _SIZES[match[2].upper()])
-        if size > 0:
-            return size
-    raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
+    match = re.fullmatch(r"((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[0-9]{1,3})?)\s*([A-Za-z]*)", str(memory).strip())
+    if not match or match[2].upper() not in _SIZES:
+        raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
+    size = float(match[1]) * _SIZES[match[2].upper()]
+    if not SMALLEST <= size < math.inf:
+        raise AnalysisError(
+            f"memory={memory!r} is {size:g} bytes; a ceiling is finite and at least 1 MB. Write it with its unit, for "
+            "example '200 MB'."
+        )
+    return int(size)
 
 
 def entries_within(memory: int, bytes_per_entry: float, bytes_per_event: float = 0.0) -> int:

@@ -159,6 +159,18 @@ class DataConfig(Section):
             return value
         return {**value, "features": "dijet"}
 
+    @field_validator("memory")
+    @classmethod
+    def _enough_memory(cls, value: str) -> str:
+        from analysis.errors import AnalysisError
+        from analysis.io.chunks import parse_memory
+
+        try:
+            parse_memory(value)
+        except AnalysisError as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        return value
+
     @field_validator("constituents")
     @classmethod
     def _one_kind_of_event(cls, value: ConstituentsConfig | None, info: ValidationInfo) -> ConstituentsConfig | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
+
+from analysis.io import chunks
 
 Columns = dict[str, Any]
 FIELDS = ("pt", "eta", "phi", "mass", "tau1", "tau2")
@@ -112,3 +114,20 @@ def make_flat() -> Callable[..., Columns]:
 @pytest.fixture(scope="session")
 def write_ntuple() -> Callable[..., Path]:
     return write
+
+
+SMALLEST = chunks.SMALLEST
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_chunks() -> Iterator[None]:
+    """Small files are read in many chunks, under ceilings that are refused elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "SMALLEST", 1)
+        yield
+
+
+@pytest.fixture
+def real_ceilings(small_chunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ceilings that users may set."""
+    monkeypatch.setattr(chunks, "SMALLEST", SMALLEST)

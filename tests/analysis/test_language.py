@@ -173,7 +173,7 @@ def test_every_event_has_the_value_that_python_gives_it(tmp_path: Path, suffix: 
     written = texts(1700, seed)
     recorder = Recorder([compile_expression(text) for text in written])
     arguments: Mapping[str, Any] = {"mass": "1", "identifiers": "entry", "constituents": recorder, "checksums": False}
-    for _ in iterate_events(tmp_path / f"a{suffix}", memory="20 kB", **arguments):
+    for _ in iterate_events(tmp_path / f"a{suffix}", memory="12 kB", **arguments):
         pass
     reference, nudged = Reference(KINDS), Reference(KINDS, nudge=1e-11)
     assert len(recorder.chunks) > 2
