@@ -33,9 +33,9 @@ def parse_memory(memory: str | int) -> int:
     1500000000
     """
     match = re.fullmatch(r"((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[0-9]{1,3})?)\s*([A-Za-z]*)", str(memory).strip())
-    if not match or match[2].upper() not in _SIZES:
+    size = float(match[1]) * _SIZES.get(match[2].upper(), 0) if match else 0.0
+    if size == 0:
         raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
-    size = float(match[1]) * _SIZES[match[2].upper()]
     if not SMALLEST <= size < math.inf:
         raise AnalysisError(
             f"memory={memory!r} is {size:g} bytes; a ceiling is finite and at least 1 MB. Write it with its unit, for "
