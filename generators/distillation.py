@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
+from generators.conditional_network import ConditionalNetwork
 from generators.errors import HyperparameterError
-from generators.frame import ConditionalNetwork, NetworkGenerator
-from generators.protocols import Monitor, Progress
+from generators.frame import NetworkGenerator
+from generators.protocols import Monitor
 from generators.registry import create
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, Trained
+from generators.training.phases import Phase, trainable
+from generators.training.sequence import Stage, TrainingSequence
 from generators.training.settings import TrainingSettings
+from generators.training.trained import Trained, identity_of
 
 S = TypeVar("S", bound=ConditionalNetwork)
 
@@ -33,8 +35,7 @@ class Distillation(NetworkGenerator[S]):
     learned much faster than many short ones. Sampling takes `sampling_steps`: after the first, noise is put back and
     the rest of the way taken again.
 
-    `fit` reports the epochs of the teacher and then those of the student, and continues either from its `checkpoint`:
-    the teacher has its own beside the one that is named, until the student is done.
+    `fit` reports the epochs of the teacher and then those of the student, and continues either, see `TrainingSequence`.
     """
 
     #: What a teacher may be, and how that is said.
@@ -66,42 +67,39 @@ class Distillation(NetworkGenerator[S]):
     def lesson(self, student: S, teacher: Any) -> nn.Module:
         """The objective of a student, made from the trained network of the teacher: losses (N,) of x and context."""
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON types."""
-        return {key: copy.deepcopy(value) for key, value in super().hyperparameters().items() if key != "bijection"}
+    @abstractmethod
+    def told_teacher(self) -> Any:
+        """The unfitted teacher, after it was told what of the events it has to know."""
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
     ) -> Trained:
-        """See `NetworkGenerator`: first the teacher, then the student."""
-        own = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.teacher")
-        first, second = (_epochs(settings, data, seed) for settings in (self.inner.training, self.training))
-        taught = self.inner.learn(data, seed=seed, monitor=_shifted(monitor, 0, first + second), checkpoint=own)
-        teacher, student = self.inner.untrained(data, seed=seed), self.untrained(data, seed=seed)
-        teacher.load_state_dict(taught.states[0])
+        """First the teacher, then the student."""
+        inner, names = self.told_teacher(), ("teacher", "student")
+        second = _epochs(self.training, data, seed)
+        identity = identity_of([self.hyperparameters(), seed], data.x, data.context, data.weights)
+        sequence = TrainingSequence(names, identity=identity, monitor=monitor, checkpoint=checkpoint)
+
+        def taught(monitor: Monitor | None, checkpoint: Path | None) -> Trained:
+            trained: Trained = inner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+            return trained
+
+        teacher, student = inner.untrained(data, seed=seed), self.untrained(data, seed=seed)
+        teacher.load_state_dict(sequence.run(_stage("teacher", taught), later=second).states[0])
         lesson = self.lesson(student, teacher)
-        done = len(taught.train_losses)
-        trained = self.trained(
-            student,
-            Phase(self.kind, lesson, [p for p in student.parameters() if p.requires_grad]),
-            data,
-            seed=seed,
-            monitor=_shifted(monitor, done, done + second),
-            checkpoint=checkpoint,
-        )
-        if own is not None:
-            own.unlink(missing_ok=True)
-        return trained
+
+        def distilled(monitor: Monitor | None, checkpoint: Path | None) -> Trained:
+            phase = Phase(self.kind, lesson, trainable(student))
+            return self.trained(student, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+
+        return sequence.run(_stage("student", distilled), later=0)
+
+
+def _stage(name: str, train: Callable[[Monitor | None, Path | None], Trained]) -> Stage[Trained]:
+    return Stage(name, train, Trained.to_tree, Trained.from_tree, lambda trained: len(trained.train_losses))
 
 
 def _epochs(settings: TrainingSettings, data: TrainingData, seed: int) -> int:
     """Epochs of a training with these settings, unless patience ends it."""
     training, _ = data.split(settings.validation_fraction, seed=seed)
     return len(settings.plan(len(training)))
-
-
-def _shifted(monitor: Monitor | None, done: int, epochs: int) -> Monitor | None:
-    """A monitor that counts `done` epochs before, of so many in all."""
-    if monitor is None:
-        return None
-    return lambda now: monitor(Progress(now.epoch + done, epochs, now.train_loss, now.validation_loss))

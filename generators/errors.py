@@ -63,5 +63,13 @@ class CheckpointError(GeneratorError):
     """A training checkpoint does not belong to this model, data or settings."""
 
 
+class PhaseError(GeneratorError):
+    """A phase of a training has no parameters, foreign ones, or a name that is taken; the message says which."""
+
+
+class ProcessesError(GeneratorError):
+    """A training on several devices was not started as so many processes; the message says how to."""
+
+
 class DivergedError(GeneratorError):
     """The training loss became NaN or infinite."""

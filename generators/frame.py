@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -16,38 +17,22 @@ from torch import Tensor, nn
 
 from generators.artifact import fingerprint
 from generators.bijections.frame import FittedBijection
+from generators.conditional_network import ConditionalNetwork, after_epoch
 from generators.context import ContextMap
-from generators.errors import NonFiniteInputError, NotFittedError, ShapeError, TooFewEventsError
+from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
 from generators.protocols import Array, Monitor
 from generators.registry import create
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, Trained, train
+from generators.training.loop import train
+from generators.training.phases import Phase, trainable
+from generators.training.rules import Rule
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
+from generators.training.trained import Trained
 
 #: Sets the seed of the noise of discrete columns apart from that of the training.
 NOISE = 0x6E6F697365
-
-#: Events of weight other than zero that a density can be learned from.
-MINIMUM_EVENTS = 50
-
-
-class ConditionalNetwork(nn.Module, ABC):
-    """A network that has a loss for every event, in the space behind the preprocessing.
-
-    A loss whose target is noisy anyway can say by `tolerates_bfloat16` that it may be computed in that precision.
-    """
-
-    tolerates_bfloat16: ClassVar[bool] = False
-
-    @abstractmethod
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-
-    def after_epoch(self, z: Tensor, c: Tensor) -> None:
-        """Set statistics from the whole training sample, (N, *event) and (N, C); most models have none."""
-
 
 S = TypeVar("S", bound=ConditionalNetwork)
 
@@ -71,9 +56,14 @@ class NetworkGenerator(ABC, Generic[S]):
 
     `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
     first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`.
+
+    A generator whose network is told of an event more than the context says by `beside` how many columns that are, and
+    by `sizes` which whole numbers, found by `prepared`, belong to its preprocessing.
     """
 
     kind: ClassVar[str]
+    beside: ClassVar[int] = 0
+    sizes: ClassVar[tuple[str, ...]] = ()
 
     bijection: str | dict[str, Any] = "quantile_normal"
     training: TrainingSettings
@@ -102,6 +92,15 @@ class NetworkGenerator(ABC, Generic[S]):
     @abstractmethod
     def rows_at_once(self, network: S) -> int:
         """Events that go through a network at once when sampling; bounds the memory whatever is asked for."""
+
+    @abstractmethod
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """States of the network of `build` from data behind the bijection; `fit` calls it after its checks.
+
+        `OnePhase` has it for a network with a single loss. Others can use `untrained` and `trained`.
+        """
 
     def fit(
         self,
@@ -158,10 +157,13 @@ class NetworkGenerator(ABC, Generic[S]):
 
     def preprocessing(self) -> dict[str, Tensor]:
         """What was fitted beside networks and context, as named tensors."""
-        return {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
+        bijection = {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
+        return bijection | {name.rstrip("_"): torch.tensor(getattr(self, name)) for name in self.sizes}
 
     def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
         """Take what `preprocessing` gave; the number of features is returned."""
+        for name in self.sizes:
+            setattr(self, name, int(state[name.rstrip("_")]))
         self.bijection_ = self.unfitted_bijection()
         self.bijection_.load_state_dict(under("bijection.", state))
         return self.bijection_.features
@@ -172,45 +174,35 @@ class NetworkGenerator(ABC, Generic[S]):
         bijection: FittedBijection = create(specification)
         return bijection
 
-    def learn(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
-    ) -> Trained:
-        """States of the network of `build` from data behind the bijection; for a model that needs more than one phase.
-
-        `fit` calls it after its checks; a model that replaces it can use `untrained` and `trained`.
-        """
-        network = self.untrained(data, seed=seed)
-        phase = Phase(self.kind, network)
-        return self.trained(network, phase, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
-
-    @property
-    def plain(self) -> bool:
-        """Whether `learn` is no more than one phase for one network, so that several can be trained at once."""
-        return type(self).learn is NetworkGenerator.learn
-
     def untrained(self, data: TrainingData, *, seed: int) -> S:
         """The network of `build` for these data, with initial weights drawn from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.build(data.x.shape[-1], data.context.shape[1])
+            return self.build(data.x.shape[-1], data.context.shape[1] - self.beside)
 
     def trained(
         self,
-        network: S,
-        phase: Phase,
+        model: nn.Module,
+        phases: Sequence[Phase],
         data: TrainingData,
         *,
         seed: int,
         monitor: Monitor | None = None,
         checkpoint: Path | None = None,
+        rule: Rule | None = None,
+        keep: nn.Module | None = None,
+        averaged: Sequence[nn.Module] | None = None,
     ) -> Trained:
-        """Train one phase of a network with the settings of `training`."""
+        """Train phases of a model with the settings of `training`; see `train`."""
         return train(
-            network,
-            [phase],
+            model,
+            phases,
             data,
             self.training,
             seed=seed,
+            rule=rule,
+            keep=keep,
+            averaged=averaged,
             monitor=monitor,
             checkpoint=checkpoint,
             description=self.hyperparameters(),
@@ -219,7 +211,8 @@ class NetworkGenerator(ABC, Generic[S]):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON types."""
-        return dataclasses.asdict(self)
+        arguments = {field.name for field in dataclasses.fields(self) if field.init}
+        return {key: value for key, value in dataclasses.asdict(self).items() if key in arguments}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that was fitted, as named tensors."""
@@ -277,37 +270,24 @@ class NetworkGenerator(ABC, Generic[S]):
             raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
 
 
-def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
-    """Refuse x (N, *event), context (N, C) and weights (N,) that can not be learned from, by name."""
-    if np.ndim(context) != 2:
-        raise ShapeError(f"context must be (N, C); it is {np.shape(context)}.")
-    if not len(x) == len(context) == len(weights) or weights.ndim != 1:
-        raise ShapeError(f"x, context and weights have {len(x)}, {len(context)} and {np.shape(weights)} rows.")
-    used = int(np.count_nonzero(weights))
-    if used < minimum:
-        raise TooFewEventsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
-    for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
-        bad = ~np.isfinite(values)
-        if bad.any():
-            column = int(np.argmax(bad.any(axis=tuple(range(bad.ndim - 1)))))
-            rows = bad[..., column].reshape(len(values), -1).any(axis=1)
-            raise NonFiniteInputError(
-                f"{name}, column {column}: {int(rows.sum())} of {len(values)} values are NaN or infinite "
-                f"(first in row {int(np.argmax(rows))})."
-            )
-    if minimum and not weights.sum() > 0:
-        raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+@dataclass(kw_only=True, eq=False)
+class OnePhase(NetworkGenerator[S]):
+    """A generator whose network has one loss, that of its `forward`; several of them can be trained at once."""
+
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """The network alone."""
+        return one_phase(self, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
 
-def after_epoch(model: nn.Module, data: TrainingData) -> None:
-    """Let a network set its statistics from all that it learns from."""
-    assert isinstance(model, ConditionalNetwork)
-    model.after_epoch(data.x, data.context)
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Where a network computes; preprocessing stays in the main memory, and is cheap."""
-    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+def one_phase(
+    generator: NetworkGenerator[S], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
+) -> Trained:
+    """States of the network of a generator by its own loss, that of `forward`."""
+    network = generator.untrained(data, seed=seed)
+    phase = Phase(generator.kind, network, trainable(network))
+    return generator.trained(network, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
 
 def under(prefix: str, state: dict[str, Tensor]) -> State:

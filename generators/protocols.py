@@ -6,8 +6,8 @@ a feature vector (D,), a jet (P, 3), a shower (layers, angles, radii). Oversampl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -22,13 +22,15 @@ Array = NDArray[np.floating[Any]]
 class Progress:
     """Where a training stands; handed to a monitor after every epoch.
 
-    `epoch` counts from 1, `train_loss` and `validation_loss` are weighted means over the epoch.
+    `epoch` counts from 1, `train_loss` and `validation_loss` are weighted means over the epoch. Where several losses
+    are trained by turns they are those of the first, and `phases` has both of each by its name.
     """
 
     epoch: int
     epochs: int
     train_loss: float
     validation_loss: float
+    phases: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 Monitor = Callable[[Progress], None]

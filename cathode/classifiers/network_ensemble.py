@@ -16,7 +16,8 @@ from cathode.runtime.processes import one_thread
 from generators.ceiling import ceiling
 from generators.protocols import Progress
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, train
+from generators.training.loop import train
+from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 
@@ -51,7 +52,8 @@ class NetworkEnsemble:
         for member, stream in enumerate(np.random.SeedSequence(seed).spawn(members)):
             of_member = int(stream.generate_state(1)[0])
             model = network(member, of_member)
-            phases = [Phase(name, objective(model))]
+            loss = objective(model)
+            phases = [Phase(name, loss, trainable(loss))]
             told = _told(monitor, member, members)
             with one_thread():
                 found.append(train(model, phases, data, settings, seed=of_member, monitor=told))

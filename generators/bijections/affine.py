@@ -9,14 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.errors import HyperparameterError
 from generators.registry import register
 
 
 @register
 @dataclass(eq=False, repr=False)
-class Affine(FittedBijection):
+class Affine(SmoothBijection):
     """z = (x − shift) / scale with numbers that are given, one for all columns or one for each; nothing is learned.
 
     >>> z, log_det = Affine(shift=100.0, scale=50.0).fit(x := torch.tensor([[100.0], [250.0]])).forward(x)

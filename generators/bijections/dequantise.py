@@ -39,7 +39,7 @@ class Dequantisation(NoisyBijection):
     `step` is the distance of levels, by default the greatest whole number of which all differences are multiples: 2 for
     charges of ±1.
 
-    A new dequantisation fills `_place`, and `_learn_noise` if that learns something.
+    A new dequantisation implements `_place`, and `_learn_noise`, which may learn nothing.
     """
 
     learned: ClassVar[tuple[str, ...]] = ("low", "step_size", "last", "discrete", "position")
@@ -60,9 +60,9 @@ class Dequantisation(NoisyBijection):
     def _place(self, level: Tensor, last: Tensor, noise: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Values (N, M) within the intervals of `level` (N, M), of 0 … `last` (M,), and the sum of log dz/dnoise."""
 
+    @abstractmethod
     def _learn_noise(self, level: Tensor, last: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
         """Further buffers, learned from `level` (N, M), of 0 … `last` (M,), with weights (N,)."""
-        return {}
 
     @property
     def discrete_columns(self) -> list[int]:
@@ -130,6 +130,9 @@ class UniformDequantise(Dequantisation):
     """
 
     kind: ClassVar[str] = "dequantise"
+
+    def _learn_noise(self, level: Tensor, last: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
+        return {}
 
     def _place(self, level: Tensor, last: Tensor, noise: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         v = inner(noise, level)

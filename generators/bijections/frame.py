@@ -1,4 +1,4 @@
-"""The frame of all fitted bijections: checks, buffers and the state live here, a map fills three holes."""
+"""The base of all fitted bijections: checks, buffers and the state live here, a map implements three methods."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class FittedBijection(nn.Module, ABC):
     evaluation unless the module was cast; results have the type of the input. Both directions are differentiable and
     never wait for the device. A row with NaN maps to NaN and harms no other row.
 
-    A new bijection names its buffers in `learned`, the first of floating type with features as its first axis, and
-    fills `_learn`, `_map` and `_unmap`. One that spreads out discrete values subclasses `NoisyBijection` instead.
+    A new bijection names its buffers in `learned`, the first of floating type with features as its first axis. It is a
+    `SmoothBijection` with `_learn`, `_map` and `_unmap`, or a `NoisyBijection` if it spreads out discrete values.
     """
 
     kind: ClassVar[str]
@@ -43,8 +43,8 @@ class FittedBijection(nn.Module, ABC):
             self.register_buffer(name, torch.empty(0, dtype=torch.float64))
 
     @abstractmethod
-    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
-        """Values of the buffers from x (N, D), weights (N,) and, if there is any, context (N, C).
+    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        """Values of the buffers from x (N, D), weights (N,), noise (N, D) and, if there is any, context (N, C).
 
         All are finite and in double precision, the weights sum to 1; most maps ignore the context.
 
@@ -52,12 +52,21 @@ class FittedBijection(nn.Module, ABC):
         """
 
     @abstractmethod
+    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` gives with noise (N, D): z (N, D) and log|det dz/dx| (N,)."""
+
+    @abstractmethod
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The hole behind `forward`: z (N, D) and log|det dz/dx| (N,)."""
+        """What `forward` gives without noise."""
 
     @abstractmethod
     def _unmap(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """The hole behind `inverse`: x (N, D)."""
+        """What `inverse` gives: x (N, D)."""
+
+    @property
+    @abstractmethod
+    def discrete_columns(self) -> list[int]:
+        """The columns of which `forward` looks at the noise."""
 
     def fit(
         self,
@@ -96,11 +105,6 @@ class FittedBijection(nn.Module, ABC):
         return self._unmap(self._own(z), context).to(z.dtype)
 
     @property
-    def discrete_columns(self) -> list[int]:
-        """The columns of which `forward` looks at the noise."""
-        return []
-
-    @property
     def features(self) -> int:
         """Number of columns D that the map was fitted with."""
         buffer = self._first_buffer()
@@ -119,12 +123,6 @@ class FittedBijection(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Hyperparameters, for the printed form of a model."""
         return ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
-
-    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
-        return self._learn(x, weights, context)
-
-    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
-        return self._map(x, context)
 
     def _learned(self) -> tuple[Tensor, ...]:
         """The buffers in the order of `learned`."""
@@ -146,6 +144,26 @@ class FittedBijection(nn.Module, ABC):
             if isinstance(value, Tensor):
                 setattr(self, name, torch.empty_like(value, device=getattr(self, name).device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+@dataclass(eq=False, repr=False)
+class SmoothBijection(FittedBijection):
+    """A map to which noise is nothing: all columns are continuous."""
+
+    @abstractmethod
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
+        """As `_learn_noisy`, without noise."""
+
+    @property
+    def discrete_columns(self) -> list[int]:
+        """None."""
+        return []
+
+    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        return self._learn(x, weights, context)
+
+    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return self._map(x, context)
 
 
 def uniform(x: Tensor, *, seed: int = 0) -> Tensor:

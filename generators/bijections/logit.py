@@ -9,14 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.errors import HyperparameterError
 from generators.registry import register
 
 
 @register
 @dataclass(eq=False, repr=False)
-class Logit(FittedBijection):
+class Logit(SmoothBijection):
     """Logit of every feature scaled to the range of its training rows, as CATHODE prepares them (2109.00546).
 
     The smallest and largest training value go to u = ε and 1 − ε, not to 0 and 1, so that no training row becomes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -29,22 +28,6 @@ class NoisyBijection(FittedBijection):
     log|det| = −∞. Noise (N, D) that is not given is 1/2 in `forward` and drawn with seed 0 in `fit`; `discrete_columns`
     are those that matter. The inverse needs no noise.
     """
-
-    @abstractmethod
-    def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
-        """As `_learn`, with noise (N, D)."""
-
-    @abstractmethod
-    def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The hole behind `forward`: z (N, D) and log|det| (N,)."""
-
-    @property
-    @abstractmethod
-    def discrete_columns(self) -> list[int]:
-        """See `FittedBijection`."""
-
-    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
-        return self._learn_noisy(x, weights, context, torch.full_like(x, 0.5))
 
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         return self._spread(x, context, torch.full_like(x, 0.5))

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.errors import HyperparameterError
 from generators.registry import register
 
@@ -23,7 +23,7 @@ _NEAREST = 2.0**-52
 
 @register
 @dataclass(eq=False, repr=False)
-class Periodic(FittedBijection):
+class Periodic(SmoothBijection):
     """Angles in [low, low + period), turned until the seam lies where the training sample is emptiest, then logit.
 
     With t the share of the circle between the seam and the angle, z = log(t / (1 − t)) is a bijection of the circle

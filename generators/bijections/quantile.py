@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.bijections.monotone import MonotoneSpline, monotone_slopes
 from generators.errors import HyperparameterError, WeightError
 from generators.registry import register
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 @register
 @dataclass(eq=False, repr=False)
-class QuantileNormal(FittedBijection):
+class QuantileNormal(SmoothBijection):
     """Rank-based map of every feature to a standard normal, smooth enough to be part of a density.
 
     The empirical (weighted) distribution function is read off at knots, half of which are spread evenly in probability

@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.registry import register
 
 
 @register
 @dataclass(eq=False, repr=False)
-class Standardise(FittedBijection):
+class Standardise(SmoothBijection):
     """z = (x − mean) / standard deviation, with the weighted moments of the training rows.
 
     With negative weights a variance can come out non-positive; that column is then scaled by the moments of |w|. Any

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection, spread
+from generators.bijections.frame import SmoothBijection, spread
 from generators.bijections.smooth import least_squares, polynomials, required
 from generators.errors import HyperparameterError
 from generators.registry import register
@@ -22,7 +22,7 @@ _SCORING_STEPS = 30
 
 @register
 @dataclass(eq=False, repr=False)
-class Whiten(FittedBijection):
+class Whiten(SmoothBijection):
     """x = μ(c) + L(c) z, where z has zero mean and unit covariance at every context c, up to what smooth functions can.
 
     L is lower triangular: every feature is regressed on the z of the features before it, with coefficients, mean and

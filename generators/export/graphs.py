@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import ExportError
-from generators.tabular.frame import NoiseSampler, TabularDensity, TabularGenerator, log_mean
+from generators.tabular.frame import FeatureDensity, NoiseMap, TabularGenerator, log_mean
 
 Inputs = dict[str, Tensor]
 
@@ -76,7 +76,7 @@ class Sampler(Graph):
 
     def __init__(self, generator: TabularGenerator[Any]) -> None:
         network = generator.networks_[0]
-        if not isinstance(network, NoiseSampler):
+        if not isinstance(network, NoiseMap):
             raise ExportError(
                 f"This '{generator.kind}' draws in other ways than by a function of normal noise, so its sampler can "
                 "not be exported. Sample in Python, or use another generator; its log-density may be exported."
@@ -103,12 +103,12 @@ class Sampler(Graph):
 
 
 class LogProb(Graph):
-    """Log p(x | c), (N,), natural, per unit of x (N, D), at context (N, C): `TabularDensity.log_prob`."""
+    """Log p(x | c), (N,), natural, per unit of x (N, D), at context (N, C): `FeatureDensity.log_prob`."""
 
     name = "log_prob"
     output = "log_prob"
 
-    def __init__(self, generator: TabularDensity) -> None:
+    def __init__(self, generator: FeatureDensity) -> None:
         super().__init__(generator, {"x": (generator.features_,)})
         # Once for all: they are made by writing into a tensor, which a graph can not.
         self.points = generator.noise_points_

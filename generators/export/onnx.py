@@ -23,7 +23,7 @@ from generators.export.graphs import Graph, LogProb, Sampler
 from generators.export.operations.table import write_program
 from generators.export.tape import Value, program
 from generators.export.writer import ELEMENT_TYPES, OPSET
-from generators.tabular.frame import TabularDensity, TabularGenerator
+from generators.tabular.frame import FeatureDensity, TabularGenerator
 
 #: How far onnxruntime may be from torch, relative to a number and to the spread of its column.
 TOLERANCE = 1e-5
@@ -52,7 +52,7 @@ def export_sampler(generator: TabularGenerator[Any], path: str | os.PathLike[str
     return _export(generator, Sampler, path)
 
 
-def export_log_prob(generator: TabularDensity, path: str | os.PathLike[str]) -> Path:
+def export_log_prob(generator: FeatureDensity, path: str | os.PathLike[str]) -> Path:
     """Write the log-density of a fitted density to an ONNX file and return its path.
 
     The inputs are `context` (N, C) and `x` (N, D), the output is `log_prob` (N,). Raises what `export_sampler` raises.
@@ -61,7 +61,7 @@ def export_log_prob(generator: TabularDensity, path: str | os.PathLike[str]) -> 
 
 
 def _export(generator: Any, form: type[Any], path: str | os.PathLike[str]) -> Path:
-    needed, what = (TabularDensity, "density") if form is LogProb else (TabularGenerator, "generator")
+    needed, what = (FeatureDensity, "density") if form is LogProb else (TabularGenerator, "generator")
     kind = getattr(generator, "kind", type(generator).__name__)
     if not isinstance(generator, needed):
         raise ExportError(

@@ -18,14 +18,23 @@ class Coupling(Transform):  # type: ignore[misc]
     """A univariate map of the features with mask 1, whose parameters a network makes of those with mask 0.
 
     Forward and inverse map (N, D) with context (N, C) or None to (N, D) and log|det| (N,), one pass of the network
-    each. Without any feature to be given, the parameters depend on the context alone, or on nothing.
+    each. Without any feature to be given, the parameters depend on the context alone, or on nothing. `shrunk` says how
+    many of the parameters of a feature are multiplied, and by what.
     """
 
     identity_features: Tensor
     transform_features: Tensor
 
-    def __init__(self, mask: Sequence[int] | Tensor, transform_net: nn.Module, univariate: Univariate) -> None:
+    def __init__(
+        self,
+        mask: Sequence[int] | Tensor,
+        transform_net: nn.Module,
+        univariate: Univariate,
+        *,
+        shrunk: tuple[int, float] | None = None,
+    ) -> None:
         super().__init__()
+        self.shrunk = shrunk
         chosen = torch.as_tensor(mask) > 0
         self.register_buffer("identity_features", (~chosen).nonzero().flatten())
         self.register_buffer("transform_features", chosen.nonzero().flatten())
@@ -45,6 +54,13 @@ class Coupling(Transform):  # type: ignore[misc]
 
     def _parameters_at(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Parameters (P, T, N) of the T transformed features."""
+        parameters = self._made(x, context)
+        if self.shrunk is None:
+            return parameters
+        first, factor = self.shrunk
+        return torch.cat([parameters[:first] * factor, parameters[first:]])
+
+    def _made(self, x: Tensor, context: Tensor | None) -> Tensor:
         given = x[:, self.identity_features]
         if isinstance(self.transform_net, ParameterMLP):
             return self.transform_net.by_parameter(given, context)
@@ -71,18 +87,10 @@ class CouplingSpline(Coupling):
         univariate = RationalQuadratic(num_bins, tail_bound, minimum)
         transformed = int((torch.as_tensor(mask) > 0).sum())
         net = transform_net_create_fn(len(mask) - transformed, transformed * univariate.parameters)
-        super().__init__(mask, net, univariate)
-        self.bins = num_bins
         # nflows takes widths and heights of such networks down by the root of their width.
         width = getattr(net, "hidden_features", None)
-        self._shrink = 1.0 if width is None else 1 / math.sqrt(width)
-
-    def _parameters_at(self, x: Tensor, context: Tensor | None) -> Tensor:
-        parameters = super()._parameters_at(x, context)
-        if self._shrink == 1.0:
-            return parameters
-        inner = 2 * self.bins
-        return torch.cat([parameters[:inner] * self._shrink, parameters[inner:]])
+        shrunk = None if width is None else (2 * num_bins, 1 / math.sqrt(width))
+        super().__init__(mask, net, univariate, shrunk=shrunk)
 
 
 def transformed_features(block: int, features: int) -> list[int]:

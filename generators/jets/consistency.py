@@ -45,13 +45,12 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
 
     def build(self, features: int, context: int) -> CloudConsistencySampler:
         """See `CloudGenerator`."""
-        self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
-        return CloudConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
+        return CloudConsistencySampler(self.told_teacher().build(features, context), self.stages, self.sampling_steps)
 
-    def learn(self, *args: Any, **kwargs: Any) -> Any:
-        """See `Distillation`; the teacher has to know what it learns from."""
+    def told_teacher(self) -> Any:
+        """See `Distillation`: the size of the clouds, and where their numbers of points are."""
         self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
-        return super().learn(*args, **kwargs)
+        return self.inner
 
     def lesson(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
         """See `Distillation`; what the teacher knows of the number of points is taken over."""
@@ -74,6 +73,8 @@ class CloudConsistencySampler(CloudNetwork):
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
+        # Fresh noise for every step.
+        self.random_numbers = steps * inner.features
 
     def field(self, c: Tensor, mask: Tensor) -> CircleField:
         """The field given c (N, C) and the present points (N, P)."""
@@ -101,11 +102,6 @@ class CloudConsistencySampler(CloudNetwork):
 
         with weights_once(self.network):
             return by_length(part, counts, z, noise, c, now)
-
-    @property
-    def noise_features(self) -> int:
-        """See `CloudNetwork`: noise for every step."""
-        return self.steps * self.features
 
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """See `CloudNetwork`."""

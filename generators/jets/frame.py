@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.bijections.frame import FittedBijection, uniform
+from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.frame import NOISE, ConditionalNetwork, NetworkGenerator, Prepared, check_rows, device_of
+from generators.frame import NOISE, NetworkGenerator, OnePhase, Prepared
 from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.protocols import Array
-from generators.training.batches import TrainingData
+from generators.usable_rows import check_rows
 
 #: Place of pT among the features of a constituent; a constituent without any is absent.
 PT = 2
@@ -34,11 +35,13 @@ class CloudNetwork(ConditionalNetwork):
 
     z (N, P, F) holds the present points first and zeros after them; every feature has about zero mean and unit
     variance. The last column of c (N, C + 1) is the number of points, the others lie in [−1, 1] over the training
-    range. `multiplicity` knows p(n | c), or is None where the number is always given.
+    range. `multiplicity` knows p(n | c), or is None where the number is always given; `random_numbers` is how many are
+    needed for one point, if not as many as it has features.
     """
 
     features: int
     multiplicity: Multiplicity | None
+    random_numbers: int | None = None
 
     @abstractmethod
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ class CloudNetwork(ConditionalNetwork):
     @property
     def noise_features(self) -> int:
         """Random numbers for one point."""
-        return self.features
+        return self.features if self.random_numbers is None else self.random_numbers
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """See `ConditionalNetwork`: the loss of the points, and that of their number if that is learned."""
@@ -81,6 +84,12 @@ class CloudGenerator(NetworkGenerator[S]):
     the constituents, all features and ln pT in the place of pT.
     """
 
+    beside: ClassVar[int] = 1
+    sizes: ClassVar[tuple[str, ...]] = ("points_",)
+
+    #: Constituents of the largest cloud that was fitted. Without a type, or it would be a hyperparameter.
+    points_ = 0
+
     multiplicity: int | None = None
 
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
@@ -101,24 +110,9 @@ class CloudGenerator(NetworkGenerator[S]):
         self._require_fit()
         return (self.points_, self.features_)
 
-    def preprocessing(self) -> dict[str, Tensor]:
-        """See `NetworkGenerator`."""
-        return super().preprocessing() | {"points": torch.tensor(self.points_)}
-
-    def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
-        """See `NetworkGenerator`."""
-        self.points_ = int(state["points"])
-        return super().restore_preprocessing(state)
-
     def counting(self, context: int) -> Multiplicity | None:
         """What a network of `build` learns of the number of points, of which there are at most `points_`."""
         return Multiplicity(context, self.points_) if self.multiplicity is None else None
-
-    def untrained(self, data: TrainingData, *, seed: int) -> S:
-        """See `NetworkGenerator`; the column with the number of points is none of the context."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self.build(data.x.shape[-1], data.context.shape[1] - 1)
 
     def rows_at_once(self, network: S) -> int:
         """See `NetworkGenerator`."""
@@ -169,8 +163,8 @@ class CloudGenerator(NetworkGenerator[S]):
 
 
 @dataclass(kw_only=True, eq=False)
-class CloudDensityGenerator(CloudGenerator[CloudDensity]):
-    """A generator of clouds that knows its density."""
+class CloudDensityGenerator(CloudGenerator[CloudDensity], OnePhase[CloudDensity]):
+    """A generator of clouds that knows its density, by a network with one loss."""
 
     def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
         """Log p(x | c), (N,), for clouds x (N, P, F) and context (N, C): natural, per unit of every present feature.

@@ -15,14 +15,20 @@ from torch import Tensor
 
 from generators.artifact import fingerprint
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
-from generators.frame import check_rows, under
+from generators.frame import under
 from generators.jets.dijet_features import DijetFeatures, constituents_context, jets_of
 from generators.jets.four_momenta import absolute, aligned, conforming, from_widths, in_widths, laid_anyhow, relative
-from generators.protocols import Array, ConditionalGenerator, Monitor, Progress
+from generators.protocols import Array, ConditionalGenerator, Monitor
 from generators.registry import create, register
+from generators.training.sequence import Stage, TrainingSequence
+from generators.training.trained import identity_of
+from generators.usable_rows import check_rows
 
 #: Column of the context of constituents that holds their number.
 _NUMBER = 2
+
+#: The trainings, one after the other.
+_STAGES = ("jets", "constituents")
 
 
 @register
@@ -72,8 +78,7 @@ class FullPhaseSpace:
     ) -> Self:
         """Learn from x (N, 2, P, F), context (N, C) and optional event weights (N,).
 
-        `monitor` counts both trainings as equally long. The first has its own checkpoint beside the one that is
-        named, until both are done.
+        `monitor` counts both trainings as equally long; either is continued from `checkpoint`, see `TrainingSequence`.
 
         Raises
         ------
@@ -89,13 +94,14 @@ class FullPhaseSpace:
         features = DijetFeatures.of(jets, counts, raw[:, 0], torch.as_tensor(w[used]))
         first, second = (int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(2))
         kept = features.columns(jets, counts, raw[:, 0]).numpy()
-        stages = _Stages(copy.deepcopy(self.unfitted), monitor, checkpoint)
-        trained = stages.fit(0, kept, raw.numpy(), w[used], first)
+        identity = identity_of([self.hyperparameters(), seed, data_hash])
+        sequence = TrainingSequence(_STAGES, identity=identity, monitor=monitor, checkpoint=checkpoint)
+        unfitted = copy.deepcopy(self.unfitted)
+        trained = sequence.run(_stage("jets", unfitted[0], kept, raw.numpy(), w[used], first))
         of_jets = constituents_context(jets, counts, raw[:, 0])
         clouds = aligned(in_widths(relative(events, jets), jets))
         both = clouds.flatten(0, 1).numpy(), of_jets.flatten(0, 1).numpy(), np.repeat(w[used], 2)
-        filled = stages.fit(1, *both, second)
-        stages.done()
+        filled = sequence.run(_stage("constituents", unfitted[1], *both, second))
         self.features_, self.points_, self.width_ = features, events.shape[2], events.shape[3]
         self.jets_, self.constituents_ = trained, filled
         self.seed_, self.data_hash_, self.context_columns_ = seed, data_hash, raw.shape[1]
@@ -178,32 +184,19 @@ class FullPhaseSpace:
             raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
 
 
-class _Stages:
-    """Two trainings one after the other, reported and checkpointed as one."""
+def _stage(name: str, generator: Any, x: Array, context: Array, weights: Array, seed: int) -> Stage[Any]:
+    """The training of one of both generators."""
 
-    def __init__(self, generators: tuple[Any, Any], monitor: Monitor | None, checkpoint: Path | None) -> None:
-        self.generators, self.monitor = generators, monitor
-        # The first is of no more use when the second is done, which keeps the name for itself.
-        self.first = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.jets")
-        self.checkpoints = (self.first, checkpoint)
+    def fit(monitor: Monitor | None, checkpoint: Path | None) -> Any:
+        return generator.fit(x, context, weights=weights, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
-    def fit(self, stage: int, x: Array, context: Array, weights: Array, seed: int) -> Any:
-        """Train one of them."""
-        monitor = None if self.monitor is None else self._told(stage, self.monitor)
-        return self.generators[stage].fit(
-            x, context, weights=weights, seed=seed, monitor=monitor, checkpoint=self.checkpoints[stage]
-        )
-
-    def done(self) -> None:
-        """Both are trained."""
-        if self.first is not None:
-            self.first.unlink(missing_ok=True)
-
-    def _told(self, stage: int, monitor: Monitor) -> Monitor:
-        def tell(now: Progress) -> None:
-            monitor(Progress(now.epoch + stage * now.epochs, 2 * now.epochs, now.train_loss, now.validation_loss))
-
-        return tell
+    return Stage(
+        name,
+        fit,
+        to_tree=lambda fitted: fitted.state(),
+        from_tree=generator.restore,
+        length=lambda fitted: len(getattr(fitted, "train_losses_", ())),
+    )
 
 
 def _check(x: Array, context: Array, weights: NDArray[np.float64]) -> None:

@@ -46,6 +46,8 @@ class OrderedPoints(CloudDensity):
         anchors: int,
     ) -> None:
         super().__init__()
+        # Both mixtures choose a component and draw from it.
+        self.random_numbers = features + 2
         self.features, self.points, self.anchors, self.multiplicity = features, points, anchors, multiplicity
         self.others = [index for index in range(features) if index != PT]
         self.enter = nn.Linear(features, width)
@@ -75,11 +77,6 @@ class OrderedPoints(CloudDensity):
             self.of_pair.weight.mul_(0.1)
             self.of_pair.bias.zero_()
             self.of_pair.bias[widths] = 3.0
-
-    @property
-    def noise_features(self) -> int:
-        """See `CloudNetwork`: both mixtures choose a component and draw from it."""
-        return self.features + 2
 
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """See `CloudNetwork`: every point counts the same, whatever the size of its cloud."""

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from generators.conditional_network import WithStatistics
 from generators.flows.epoch_norm import EpochNorm
 from generators.tabular.frame import CHUNK, ConditionalDensity, NoiseSampler
 from generators.tabular.precision import in_double_precision
 
 
-class ComposedFlow(NoiseSampler, ConditionalDensity):
+class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
     """The density of z whose image under all `transforms` is standard normal, and minus its logarithm as loss.
 
     A transform maps (N, D) and a context (N, C) or None to (N, D) and log|det| (N,), and has an `inverse` of the same

@@ -40,6 +40,10 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         """See `TabularGenerator`."""
         return ConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
 
+    def told_teacher(self) -> Any:
+        """See `Distillation`; there is nothing that it would not know."""
+        return self.inner
+
     def lesson(self, student: ConsistencySampler, teacher: Any) -> nn.Module:
         """See `Distillation`."""
         student.network.load_state_dict(teacher.network.state_dict())
@@ -58,6 +62,9 @@ class ConsistencySampler(NoiseSampler):
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
+        if steps > 1:
+            # Fresh noise for every step.
+            self.random_numbers = (steps, inner.features)
 
     def field(self, c: Tensor) -> CircleField:
         """The field given c (N, C)."""
@@ -76,11 +83,6 @@ class ConsistencySampler(NoiseSampler):
         then = (now + turn).clamp_max(self.last)
         x, _ = mix(noise, z, now)
         return consistency_loss(self.field(c), advance, x, now, then)
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        """See `NoiseSampler`: noise for every step."""
-        return (self.features,) if self.steps == 1 else (self.steps, self.features)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """See `NoiseSampler`."""

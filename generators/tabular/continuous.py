@@ -49,8 +49,8 @@ class ContinuousDensity(NoiseSampler, ConditionalDensity):
         network: Any = self.network
         return CircleField(network, c, self.clock)
 
-    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`: what the flow along the schedule makes of noise (N, D)."""
+    def carried(self, noise: Tensor, c: Tensor) -> Tensor:
+        """What the flow along the schedule makes of noise (N, D)."""
         first, last = self.schedule.ends
 
         def part(noise: Tensor, c: Tensor) -> Tensor:

@@ -105,21 +105,18 @@ class DiffusionDensity(ContinuousDensity):
         self.levels: Levels = LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
         self.sampler = settings.sampler
         self.noise_levels = noise_levels(schedule, settings.sampling_steps)
+        if self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy:
+            # That of the start and of every step.
+            self.random_numbers = (len(self.noise_levels), features)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
         return matching_loss(self.network, self.levels, torch.randn_like(z), z, c, stratified(z), self.clock)
 
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        """See `NoiseSampler`: that of the start, and where the sampler is random that of every step."""
-        noisy = self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy
-        return (len(self.noise_levels), self.features) if noisy else (self.features,)
-
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """See `NoiseSampler`."""
         if self.sampler in WALKS:
-            return super().transport(noise, c)
+            return self.carried(noise, c)
         sampler = SAMPLERS[self.sampler]()
         # Noisy data of unit variance have this width, with hardly any trace of the data.
         width = (1 + self.noise_levels[0] ** 2) ** 0.5

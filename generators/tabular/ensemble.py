@@ -11,20 +11,22 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from generators.conditional_network import after_epoch
 from generators.errors import HyperparameterError
-from generators.frame import after_epoch
 from generators.protocols import Monitor
 from generators.registry import create, register
-from generators.tabular.frame import ConditionalDensity, TabularDensity
-from generators.training.batches import SharedData, TrainingData
-from generators.training.loop import Phase, Trained, train
+from generators.tabular.frame import ConditionalDensity, FeatureDensity
+from generators.training.batches import Rows, SharedData, TrainingData
+from generators.training.loop import train
 from generators.training.members import Members
+from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
+from generators.training.trained import Trained
 
 
 @register
 @dataclass(kw_only=True, eq=False)
-class Ensemble(TabularDensity):
+class Ensemble(FeatureDensity):
     """`members` densities of one kind, trained at once with batched weights.
 
     `generator` is the specification of a member; its bijection and training are those of all. Members start from
@@ -50,7 +52,7 @@ class Ensemble(TabularDensity):
         if self.members < 2:
             raise HyperparameterError(f"members = {self.members} of {self.kind} must be at least 2.")
         inner = create(self.generator) if isinstance(self.generator, Mapping) else self.generator
-        if not isinstance(inner, TabularDensity) or not inner.plain:
+        if not isinstance(inner, FeatureDensity) or not inner.plain:
             raise HyperparameterError(
                 f"generator of {self.kind}: '{getattr(inner, 'kind', inner)}' can not be trained in an ensemble; it "
                 "must be a density of feature vectors with one phase of training."
@@ -59,9 +61,10 @@ class Ensemble(TabularDensity):
         self.generator = {"kind": inner.kind, **inner.hyperparameters()}
         self.bijection, self.training = inner.bijection, inner.training
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON types."""
-        return {"generator": copy.deepcopy(self.generator), "members": self.members, "vary": self.vary}
+    @property
+    def plain(self) -> bool:
+        """See `FeatureDensity`; its members already are trained at once."""
+        return False
 
     def build(self, features: int, context: int) -> ConditionalDensity:
         """The network of one member."""
@@ -70,14 +73,14 @@ class Ensemble(TabularDensity):
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
     ) -> Trained:
-        """See `TabularGenerator`: all members at once."""
+        """All members at once."""
         networks = [self.untrained(data, seed=seed + member) for member in range(self.members)]
         shares = SHARES[self.vary](len(data), self.members, torch.Generator().manual_seed(seed))
         shared = SharedData(data.x, data.context, data.weights[:, None] * shares.to(data.weights))
         together = Members(networks)
         return train(
             together,
-            [Phase(self.kind, together)],
+            [Phase(self.kind, together, trainable(together))],
             shared,
             self.training,
             seed=seed,
@@ -87,7 +90,7 @@ class Ensemble(TabularDensity):
             after_epoch=_after_epoch,
         )
 
-    def member(self, index: int) -> TabularDensity:
+    def member(self, index: int) -> FeatureDensity:
         """One of the fitted densities, counted from 0."""
         self._require_fit()
         if not 0 <= index < self.members:
@@ -98,7 +101,7 @@ class Ensemble(TabularDensity):
         state["losses.best_epochs"] = state["losses.best_epochs"][chosen]
         for number, own in enumerate(self.states_[chosen]):
             state |= {f"network.{number}.{key}": value for key, value in own.items()}
-        out: TabularDensity = copy.copy(self.inner).restore(state)
+        out: FeatureDensity = copy.copy(self.inner).restore(state)
         out.data_hash_ = self.data_hash_
         return out
 
@@ -120,7 +123,7 @@ def _all_but_one_fold(events: int, members: int, generator: torch.Generator) -> 
 SHARES = {"seeds": _the_same, "bootstraps": _bootstraps, "folds": _all_but_one_fold}
 
 
-def _after_epoch(model: nn.Module, data: TrainingData) -> None:
+def _after_epoch(model: nn.Module, data: Rows) -> None:
     assert isinstance(model, Members)
     assert isinstance(data, SharedData)
     model.visit(after_epoch, data)

@@ -15,14 +15,16 @@ from generators.continuous.objectives import VelocityMatching, matching_loss, st
 from generators.continuous.schedules import Schedule, Straight, Trigonometric, VariancePreserving
 from generators.continuous.solvers import solver
 from generators.errors import HyperparameterError
+from generators.frame import one_phase
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.protocols import Monitor
 from generators.registry import register
 from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
-from generators.tabular.frame import TabularDensity
+from generators.tabular.frame import FeatureDensity
 from generators.training.batches import TrainingData
-from generators.training.loop import Phase, Trained
+from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
+from generators.training.trained import Trained
 
 PATHS: dict[str, type[Schedule]] = {
     "straight": Straight,
@@ -33,7 +35,7 @@ PATHS: dict[str, type[Schedule]] = {
 
 @register
 @dataclass(kw_only=True, eq=False)
-class FlowMatching(TabularDensity):
+class FlowMatching(FeatureDensity):
     """Continuous normalizing flow trained by conditional flow matching (Lipman et al., 2210.02747).
 
     `path` is "trigonometric", "straight" or "variance_preserving"; `coupling` of noise and data is "independent" or
@@ -75,20 +77,20 @@ class FlowMatching(TabularDensity):
         density_trace(self.log_density, self.probes)
 
     def build(self, features: int, context: int) -> FlowMatchingDensity:
-        """See `TabularDensity`."""
+        """See `FeatureDensity`."""
         return FlowMatchingDensity(self, features, context)
 
     @property
     def plain(self) -> bool:
-        """See `TabularGenerator`."""
+        """See `FeatureDensity`; a coupling is no loss of single events."""
         return self.coupling == "independent"
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
     ) -> Trained:
-        """See `TabularGenerator`; a coupling has to know the weights, which are hidden in the context for it."""
+        """The network alone; a coupling has to know the weights, which are hidden in the context for it."""
         if self.coupling == "independent" or bool((data.weights == data.weights[0]).all()):
-            return super().learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+            return one_phase(self, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
         if bool((data.weights < 0).any()):
             raise HyperparameterError(
                 f"coupling '{self.coupling}' can not match events of negative weight, and "
@@ -97,8 +99,8 @@ class FlowMatching(TabularDensity):
         network = self.untrained(data, seed=seed)
         assert isinstance(network, FlowMatchingDensity)
         widened = TrainingData(data.x, torch.cat([data.context, data.weights[:, None]], dim=1), data.weights)
-        phase = Phase(self.kind, _Weighted(network))
-        return self.trained(network, phase, widened, seed=seed, monitor=monitor, checkpoint=checkpoint)
+        phase = Phase(self.kind, _Weighted(network), trainable(network))
+        return self.trained(network, [phase], widened, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
 
 class FlowMatchingDensity(ContinuousDensity):
@@ -118,6 +120,10 @@ class FlowMatchingDensity(ContinuousDensity):
         )
         self.coupling = None if settings.coupling == "independent" else COUPLINGS[settings.coupling]()
         self.levels = VelocityMatching(self.schedule)
+
+    def transport(self, noise: Tensor, c: Tensor) -> Tensor:
+        """See `NoiseMap`."""
+        return self.carried(noise, c)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""

@@ -15,17 +15,11 @@ from torch import Tensor
 
 from generators.bijections.frame import FittedBijection, uniform
 from generators.bijections.noise import lattice
+from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import ShapeError
-from generators.frame import (
-    MINIMUM_EVENTS,
-    NOISE,
-    ConditionalNetwork,
-    NetworkGenerator,
-    Prepared,
-    check_rows,
-    device_of,
-)
+from generators.frame import NOISE, NetworkGenerator, OnePhase, Prepared
 from generators.protocols import Array
+from generators.usable_rows import MINIMUM_EVENTS, check_rows
 
 #: Rows that go through a network at once when sampling; bounds the memory whatever is asked for.
 CHUNK = 1 << 15
@@ -37,10 +31,12 @@ _NOISE_POINTS = 64
 class ConditionalSampler(ConditionalNetwork):
     """A network with a loss and a sampler in the space behind the bijection.
 
-    z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range.
+    z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range. `random_numbers`
+    is the shape of those of one event, if it is not that of z.
     """
 
     features: int
+    random_numbers: tuple[int, ...] | None = None
 
     @abstractmethod
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
@@ -49,11 +45,11 @@ class ConditionalSampler(ConditionalNetwork):
     @property
     def noise_shape(self) -> tuple[int, ...]:
         """Shape of the random numbers of one event."""
-        return (self.features,)
+        return (self.features,) if self.random_numbers is None else self.random_numbers
 
 
-class NoiseSampler(ConditionalSampler):
-    """A sampler that is a function of the context and of standard normal noise, which comes from outside.
+class NoiseMap(ConditionalSampler):
+    """A sampler with a function of the context and of standard normal noise, which comes from outside.
 
     So a sample is the same on every device, and can be exported to programs that have other random numbers.
     """
@@ -61,6 +57,10 @@ class NoiseSampler(ConditionalSampler):
     @abstractmethod
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """What becomes of standard normal noise (N, *noise_shape), in double precision, at c: z (N, D)."""
+
+
+class NoiseSampler(NoiseMap):
+    """A sampler whose draws are what becomes of any noise."""
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """See `ConditionalSampler`."""
@@ -116,8 +116,13 @@ class TabularGenerator(NetworkGenerator[S]):
 
 
 @dataclass(kw_only=True, eq=False)
-class TabularDensity(TabularGenerator[ConditionalDensity]):
+class FeatureDensity(TabularGenerator[ConditionalDensity]):
     """A generator of feature vectors that knows its density, the mean over all kept states."""
+
+    @property
+    @abstractmethod
+    def plain(self) -> bool:
+        """Whether `learn` is no more than one loss for one network, so that several can be trained at once."""
 
     def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
         """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x.
@@ -142,6 +147,16 @@ class TabularDensity(TabularGenerator[ConditionalDensity]):
     def noise_points_(self) -> Tensor:
         """Noise of discrete columns, (P, D), over which a mean stands for the integral."""
         return lattice(_NOISE_POINTS, self.bijection_.discrete_columns, self.features_)
+
+
+@dataclass(kw_only=True, eq=False)
+class TabularDensity(FeatureDensity, OnePhase[ConditionalDensity]):
+    """A density of feature vectors by a network with one loss: all but `build`."""
+
+    @property
+    def plain(self) -> bool:
+        """It always is."""
+        return True
 
 
 def log_mean(

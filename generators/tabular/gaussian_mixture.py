@@ -54,6 +54,8 @@ class MixtureDensity(NoiseSampler, ConditionalDensity):
     def __init__(self, features: int, context: int, *, components: int, hidden: int, layers: int) -> None:
         super().__init__()
         self.features = features
+        # The first number chooses the component.
+        self.random_numbers = (1 + features,)
         self.mixture = NormalMixture(features, components, farthest=_FARTHEST)
         start = torch.zeros(components, self.mixture.parameters_of_one)
         # Means apart from each other, so that no two components learn the same.
@@ -68,11 +70,6 @@ class MixtureDensity(NoiseSampler, ConditionalDensity):
         """Log p(z | c), (N,), in double precision for good."""
         in_double_precision(self)
         return self.mixture.log_prob(z.double(), *self.parameters_at(c.double()))
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        """See `NoiseSampler`: the first number chooses the component."""
-        return (1 + self.features,)
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         """See `NoiseSampler`; in double precision."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity
+from generators.tabular.frame import ConditionalDensity, NoiseMap, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
@@ -76,12 +76,12 @@ class ZukoFlow(TabularDensity):
         return _Flow(flow, features, within_ten=self.flow in _WITHIN_TEN)
 
 
-class _Distribution(ConditionalDensity):
-    """A lazy distribution of zuko, which draws its noise itself."""
+class _Zuko(ConditionalDensity):
+    """The density of a lazy distribution of zuko, on the line or, if `within_ten`, on [−10, 10]."""
 
-    def __init__(self, flow: nn.Module, features: int) -> None:
+    def __init__(self, flow: nn.Module, features: int, *, within_ten: bool = False) -> None:
         super().__init__()
-        self.flow, self.features = flow, features
+        self.flow, self.features, self.within_ten = flow, features, within_ten
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
@@ -92,6 +92,24 @@ class _Distribution(ConditionalDensity):
         in_double_precision(self)
         return self._log_density(z.double(), c.double())
 
+    def _at(self, c: Tensor) -> Any:
+        return self.flow(c if c.shape[1] else None)
+
+    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        if self.within_ten:
+            near, log_det = _together(z)
+            return self._log_prob(near, c) + log_det
+        return self._log_prob(z, c)
+
+    def _log_prob(self, z: Tensor, c: Tensor) -> Tensor:
+        # No rows are too few for the reductions of torch.distributions.
+        log_p: Tensor = self._at(c).log_prob(z) if z.shape[0] else z.sum(dim=1)
+        return log_p
+
+
+class _Distribution(_Zuko):
+    """A lazy distribution of zuko, which draws its noise itself."""
+
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
         """One z per row of c, (N, D), in double precision."""
         in_double_precision(self)
@@ -101,24 +119,12 @@ class _Distribution(ConditionalDensity):
             z: Tensor = self._at(c.double()).sample(() if c.shape[1] else (c.shape[0],))
         return z.reshape(c.shape[0], self.features)
 
-    def _at(self, c: Tensor) -> Any:
-        return self.flow(c if c.shape[1] else None)
 
-    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        # No rows are too few for the reductions of torch.distributions.
-        log_p: Tensor = self._at(c).log_prob(z) if z.shape[0] else z.sum(dim=1)
-        return log_p
-
-
-class _Flow(NoiseSampler, _Distribution):
-    """A flow of zuko with a standard normal base, on the line or, if `within_ten`, on [−10, 10]."""
-
-    def __init__(self, flow: nn.Module, features: int, *, within_ten: bool) -> None:
-        super().__init__(flow, features)
-        self.within_ten = within_ten
+class _Flow(_Zuko, NoiseMap):
+    """A flow of zuko with a standard normal base."""
 
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`; in double precision."""
+        """See `NoiseMap`; in double precision."""
         if recording() and self.within_ten:
             raise ExportError(f"{type(self.flow).__name__} has no image of some noise, which has to be drawn again")
         in_double_precision(self)
@@ -144,12 +150,6 @@ class _Flow(NoiseSampler, _Distribution):
             f"{type(self.flow).__name__}: {len(rows)} of {len(z)} draws are infinite or outside of the domain of the "
             f"flow {_ATTEMPTS} times in a row. Train it longer or with a lower learning_rate, or use another flow."
         )
-
-    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        if not self.within_ten:
-            return super()._log_density(z, c)
-        near, log_det = _together(z)
-        return super()._log_density(near, c) + log_det
 
 
 def _together(z: Tensor) -> tuple[Tensor, Tensor]:

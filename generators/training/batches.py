@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,15 +12,35 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class Share:
+    """The part of every batch that one of several processes has."""
+
+    rank: int
+    world: int
+
+    def of(self, rows: int) -> tuple[int, int]:
+        """First and end of the part of so many rows; all parts together are all rows."""
+        return self.rank * rows // self.world, (self.rank + 1) * rows // self.world
+
+
+@dataclass(frozen=True)
+class Rows(ABC):
     """Rows to learn from.
 
-    `x` (N, *event), `context` (N, C), `weights` (N,); all of one length on one device.
+    `x` (N, *event), `context` (N, C), `weights` with N rows; all of one length on one device.
     """
 
     x: Tensor
     context: Tensor
     weights: Tensor
+
+    @abstractmethod
+    def window(self, start: int, stop: int) -> TrainingData:
+        """The rows from `start` to `stop`, as a batch."""
+
+    @abstractmethod
+    def permuted(self, generator: torch.Generator) -> Rows:
+        """All rows in a random order."""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -32,14 +53,6 @@ class TrainingData:
         """Selected rows."""
         return replace(self, x=self.x[index], context=self.context[index], weights=self.weights[index])
 
-    def window(self, start: int, stop: int) -> TrainingData:
-        """The rows from `start` to `stop`, as a batch."""
-        return self.rows(slice(start, stop))
-
-    def permuted(self, generator: torch.Generator) -> TrainingData:
-        """All rows in a random order."""
-        return self.rows(torch.randperm(len(self), generator=generator).to(self.x.device))
-
     def split(self, fraction: float, *, seed: int) -> tuple[Self, Self]:
         """Random training and validation parts, neither empty; the second holds `fraction` of the rows."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
@@ -48,7 +61,20 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class SharedData(TrainingData):
+class TrainingData(Rows):
+    """Rows that one network learns from: `weights` (N,)."""
+
+    def window(self, start: int, stop: int) -> TrainingData:
+        """A part of them."""
+        return self.rows(slice(start, stop))
+
+    def permuted(self, generator: torch.Generator) -> TrainingData:
+        """All of them."""
+        return self.rows(torch.randperm(len(self), generator=generator).to(self.x.device))
+
+
+@dataclass(frozen=True)
+class SharedData(Rows):
     """Rows that K members learn from, each with weights of its own: `weights` (N, K).
 
     A batch has one more dimension in front, for the member: x (K, B, *event), context (K, B, C), weights (K, B).
@@ -60,7 +86,7 @@ class SharedData(TrainingData):
         x, context = (values.expand(count, *values.shape) for values in (part.x, part.context))
         return TrainingData(x, context, part.weights.t())
 
-    def permuted(self, generator: torch.Generator) -> TrainingData:
+    def permuted(self, generator: torch.Generator) -> Rows:
         """An order of its own for each."""
         orders = [torch.randperm(len(self), generator=generator) for _ in range(self.weights.shape[1])]
         index = torch.stack(orders).to(self.x.device)
@@ -72,11 +98,15 @@ class SharedData(TrainingData):
 
 
 @dataclass(frozen=True)
-class _MemberRows(TrainingData):
-    """Rows (K, N, …), of which a window is cut for all members."""
+class _MemberRows(Rows):
+    """Rows (K, N, …), in an order, of which a window is cut for all members."""
 
     def window(self, start: int, stop: int) -> TrainingData:
         return TrainingData(self.x[:, start:stop], self.context[:, start:stop], self.weights[:, start:stop])
+
+    def permuted(self, generator: torch.Generator) -> Rows:
+        index = torch.randperm(self.x.shape[1], generator=generator).to(self.x.device)
+        return _MemberRows(self.x[:, index], self.context[:, index], self.weights[:, index])
 
 
 def steps_per_pass(rows: int, batch_size: int) -> int:
@@ -84,21 +114,25 @@ def steps_per_pass(rows: int, batch_size: int) -> int:
     return max(1, rows // batch_size)
 
 
-def shuffled(data: TrainingData, batch_size: int, steps: int, *, seed: int) -> Iterator[TrainingData]:
+def shuffled(
+    data: Rows, batch_size: int, steps: int, *, seed: int, share: Share | None = None
+) -> Iterator[TrainingData]:
     """Yield `steps` batches from passes over the data, each pass in a new order.
 
-    Every pass is permuted once and sliced: slices cost nothing, gathers per batch would.
+    Every pass is permuted once and sliced: slices cost nothing, gathers per batch would. With a `share`, of every batch
+    that part of the rows.
     """
     generator = torch.Generator().manual_seed(seed)
-    per_pass = steps_per_pass(len(data), batch_size)
+    per_pass, size = steps_per_pass(len(data), batch_size), min(batch_size, len(data))
+    first, last = (0, size) if share is None else share.of(size)
     while steps > 0:
         permuted = data.permuted(generator)
         for i in range(min(per_pass, steps)):
-            yield permuted.window(i * batch_size, (i + 1) * batch_size)
+            yield permuted.window(i * batch_size + first, i * batch_size + last)
         steps -= per_pass
 
 
-def ordered(data: TrainingData, batch_size: int) -> Iterator[TrainingData]:
+def ordered(data: Rows, batch_size: int) -> Iterator[TrainingData]:
     """Yield all rows in order."""
     for start in range(0, len(data), batch_size):
         yield data.window(start, start + batch_size)

@@ -7,84 +7,61 @@ needed to go on, and a resumed training on the CPU repeats the uninterrupted one
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from generators.errors import CheckpointError, DivergedError
+from generators.errors import DivergedError
 from generators.protocols import Monitor, Progress
 from generators.training.acceleration import accelerator, compiled, precision_for
-from generators.training.batches import TrainingData, ordered, shuffled
-from generators.training.checkpoint import read_checkpoint, write_checkpoint
-from generators.training.members import Members
-from generators.training.settings import SCHEDULES, TrainingSettings
-from generators.training.stopping import BestStates, State
+from generators.training.averaging import Average
+from generators.training.batches import Rows, TrainingData, ordered, shuffled
+from generators.training.checkpoint import checkpoint_of, taken_over, write_checkpoint
+from generators.training.modules import Everything, clip, set_rate, states_of
+from generators.training.phases import Phase, checked
+from generators.training.processes import fabric_for, mean_over_processes, share_of
+from generators.training.rules import BestLoss, Epoch, Rule
+from generators.training.schedules import SCHEDULES
+from generators.training.settings import TrainingSettings
+from generators.training.stopping import BestStates
+from generators.training.trained import Losses, Trained, identity_of
 
 #: Validation batches are this many times larger: no gradients are kept.
 _VALIDATION_BATCH_FACTOR = 4
 
 
-@dataclass(frozen=True)
-class Phase:
-    """One objective that is stepped once per batch.
-
-    `objective(x, context)` returns the loss of every event, (N,); the loop applies the event weights, so that no model
-    can forget them. A flow has one phase, a GAN two, which share modules but step different `parameters`.
-    """
-
-    name: str
-    objective: nn.Module
-    parameters: Sequence[nn.Parameter] | None = None
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves behind: best states first, losses per epoch of the first phase.
-
-    Of `Members`, the best states of the first, then those of the second and so on, and the mean of the losses.
-    """
-
-    states: list[State]
-    best_epochs: list[int]
-    train_losses: list[float]
-    validation_losses: list[float]
-
-
-@dataclass
-class _Position:
-    """Everything that changes while training, apart from weights and optimisers."""
-
-    epoch: int = 0
-    train_losses: list[float] = field(default_factory=list)
-    validation_losses: list[float] = field(default_factory=list)
-
-
 def train(
     model: nn.Module,
     phases: Sequence[Phase],
-    data: TrainingData,
+    data: Rows,
     settings: TrainingSettings,
     *,
     seed: int,
+    rule: Rule | None = None,
+    keep: nn.Module | None = None,
+    averaged: Sequence[nn.Module] | None = None,
     monitor: Monitor | None = None,
     checkpoint: Path | None = None,
     description: Mapping[str, Any] | None = None,
-    after_epoch: Callable[[nn.Module, TrainingData], None] | None = None,
+    after_epoch: Callable[[nn.Module, Rows], None] | None = None,
 ) -> Trained:
     """Train the phases of `model`, one network or `Members`, and return its best states.
 
-    The validation loss is that of the first phase, with averaged weights if there is an average, and with the same
-    random numbers after every epoch. `after_epoch(model, training_data)` may set statistics before validation. A
-    `checkpoint` written by the same model, data, settings and seed is continued; another one is refused. `description`
-    (JSON types) holds what makes the model beside the shapes of its tensors.
+    The best epochs are those that `rule` says, by default those of the lowest held-out loss of the first phase. Kept is
+    the state of `keep`, a part of the model such as a generator without its critic, by default the whole of it. If
+    there is an average, it is that of the modules `averaged`, by default of the model, and everything is evaluated with
+    it. Held-out losses have the same random numbers after every epoch. `after_epoch(model, training_data)` may set
+    statistics before.
+
+    A `checkpoint` holds the model and every module of every phase. One that was written by the same model, data,
+    settings and seed is continued; another one is refused. `description` (JSON types) holds what makes the model beside
+    the shapes of its tensors.
 
     Raises
     ------
@@ -92,113 +69,203 @@ def train(
         If a loss is not finite; names the epoch.
     CheckpointError
         If the checkpoint is unreadable or belongs to another training.
+    PhaseError, ProcessesError
+        If phases or processes are not as they should be.
     """
-    from lightning_fabric import Fabric
-
-    device = accelerator()
-    precision: Any = precision_for(model, settings, device)
-    fabric = Fabric(accelerator=device.type, devices=1, precision=precision)
-    training, validation = (part.to(fabric.device) for part in data.split(settings.validation_fraction, seed=seed))
-    # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
-    scale = training.weights.mean(dim=0)
-
-    model.to(fabric.device)
-    optimisers = [_optimiser(phase, settings) for phase in phases]
-    objectives = [fabric.setup_module(phase.objective) for phase in phases]
-    # Validation batches have other sizes, for which nothing is compiled.
-    stepped = [compiled(objective, settings, device) for objective in objectives]
-    average = _average(model, settings)
-    best = [BestStates(settings.best_states, settings.patience) for _ in _states(model)]
-    plan = settings.plan(len(training))
-    position = _Position()
-
-    identity = _identity(model, data, settings, seed, description)
+    kept, chosen = model if keep is None else keep, (model,) if averaged is None else averaged
+    training = _Training(model, checked(phases), data, settings, seed=seed, kept=kept, averaged=chosen)
+    identity = identity_of(
+        [seed, description, [phase.description() for phase in phases], settings, training.everything.shapes()],
+        *(data.x, data.context, data.weights),
+    )
     if checkpoint is not None and checkpoint.exists():
-        _resume(checkpoint, identity, model, optimisers, average, best, position)
-
-    while position.epoch < len(plan) and not all(one.exhausted(position.epoch) for one in best):
-        epoch = position.epoch
-        model.train()
-        done = sum(plan[:epoch])
-        total = torch.zeros_like(scale)
-        with _seeded(_derive(seed, "epoch", epoch), fabric.device):
-            batches = shuffled(training, settings.batch_size, plan[epoch], seed=_derive(seed, "order", epoch))
-            for step, batch in enumerate(batches):
-                factor = SCHEDULES[settings.schedule]((done + step) / sum(plan))
-                for index, (objective, optimiser) in enumerate(zip(stepped, optimisers, strict=True)):
-                    _set_rate(optimiser, settings.learning_rate * factor)
-                    loss = (objective(batch.x, batch.context) * batch.weights).mean(dim=-1) / scale
-                    optimiser.zero_grad(set_to_none=True)
-                    fabric.backward(loss.sum())
-                    if settings.clip is not None:
-                        _clip(_parameters(phases[index]), settings.clip, members=loss.ndim == 1)
-                    optimiser.step()
-                    if index == 0:
-                        total += loss.detach()
-                if average is not None:
-                    average.update_parameters(model)
-        evaluated = model if average is None else average.module
-        evaluated.eval()
-        if after_epoch is not None:
-            after_epoch(evaluated, training)
-        train_loss = float(total.mean()) / plan[epoch]
-        with _swapped(model, evaluated):
-            validation_losses = _evaluate(objectives[0], validation, settings, seed, fabric.device)
-        validation_loss = float(validation_losses.mean())
-        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
-            raise DivergedError(
-                f"Loss in epoch {epoch + 1} is {train_loss} (training) and {validation_loss} (validation). "
-                f"Lower learning_rate (now {settings.learning_rate}) or look for outliers in the features."
-            )
-        position.epoch += 1
-        position.train_losses.append(train_loss)
-        position.validation_losses.append(validation_loss)
-        for one, loss, state in zip(best, validation_losses.reshape(-1).tolist(), _states(evaluated), strict=True):
-            one.offer(loss, position.epoch, state)
+        training.resume(checkpoint, identity)
+    while not training.over():
+        training.learn()
+        training.evaluate(BestLoss() if rule is None else rule, after_epoch)
         if checkpoint is not None:
-            _store(checkpoint, identity, model, optimisers, average, best, position)
+            training.store(checkpoint, identity)
         if monitor is not None:
-            monitor(Progress(position.epoch, len(plan), train_loss, validation_loss))
-    states, epochs = [state for one in best for state in one.states], [epoch for one in best for epoch in one.epochs]
-    return Trained(states, epochs, position.train_losses, position.validation_losses)
+            monitor(training.progress())
+    return training.result()
 
 
-def _states(model: nn.Module) -> list[State]:
-    """The state of a network, or of every one of several."""
-    return model.states() if isinstance(model, Members) else [model.state_dict()]
+class _Training:
+    """A training between two epochs."""
 
+    def __init__(
+        self,
+        model: nn.Module,
+        phases: Sequence[Phase],
+        data: Rows,
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        kept: nn.Module,
+        averaged: Sequence[nn.Module],
+    ) -> None:
+        device = accelerator()
+        fabric = fabric_for(settings.devices, device, precision_for(model, settings, device))
+        self.model, self.phases, self.settings, self.seed, self.kept = model, phases, settings, seed, kept
+        self.fabric, self.device = fabric, fabric.device
+        self.training, self.held_out = (
+            part.to(fabric.device) for part in data.split(settings.validation_fraction, seed=seed)
+        )
+        # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
+        self.scale = self.training.weights.mean(dim=0)
+        model.to(fabric.device)
+        self.everything = Everything(model, phases)
+        self.choices = [phase.optimiser or settings.optimiser() for phase in phases]
+        self.optimisers = [choice.of(phase.parameters) for choice, phase in zip(self.choices, phases, strict=True)]
+        with ExitStack() as stack:
+            self.objectives = []
+            for phase in phases:
+                # What is not of this phase takes no part in what processes tell each other.
+                stack.enter_context(self.everything.moving(phase))
+                self.objectives.append(fabric.setup_module(phase.objective))
+        # Validation batches have other sizes, for which nothing is compiled.
+        self.stepped = [
+            compiled(objective, settings, device) if phase.compile else objective
+            for objective, phase in zip(self.objectives, phases, strict=True)
+        ]
+        decay = settings.ema_decay
+        self.average = None if decay is None else Average(averaged, decay)
+        self.best = [BestStates(settings.best_states, settings.patience) for _ in states_of(kept)]
+        self.batches = max(phase.repeat for phase in phases)
+        self.plan = settings.plan(len(self.training), self.batches)
+        self.epoch = 0
+        self.losses = {phase.name: Losses([], []) for phase in phases}
 
-def _clip(parameters: list[nn.Parameter], norm: float, *, members: bool) -> None:
-    """Bound the norm of the gradient, that of every member on its own."""
-    if not members:
-        nn.utils.clip_grad_norm_(parameters, norm, foreach=True)
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
-    factor = (norm / (norms + 1e-6)).clamp(max=1)
-    for gradient in gradients:
-        gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
+    def over(self) -> bool:
+        """Whether the budget or the patience is at its end."""
+        return self.epoch >= len(self.plan) or all(one.exhausted(self.epoch) for one in self.best)
 
+    def learn(self) -> None:
+        """One epoch of steps; what they lose is noted."""
+        share = None if self.settings.devices == 1 else share_of(self.fabric)
+        rank = 0 if share is None else share.rank
+        steps, done, total = self.plan[self.epoch], sum(self.plan[: self.epoch]), sum(self.plan)
+        lost = [torch.zeros_like(self.scale) for _ in self.phases]
+        self.everything.learning()
+        with _seeded(_derive(self.seed, "epoch", self.epoch, *([rank] if rank else [])), self.device):
+            rows = shuffled(
+                self.training,
+                self.settings.batch_size,
+                steps * self.batches,
+                seed=_derive(self.seed, "order", self.epoch),
+                share=share,
+            )
+            for step in range(done, done + steps):
+                batches = list(islice(rows, self.batches))
+                for index, phase in enumerate(self.phases):
+                    if step < phase.start:
+                        continue
+                    progress = (step - phase.start) / (total - phase.start)
+                    with self.everything.moving(phase):
+                        for batch in batches[-phase.repeat :]:
+                            lost[index] += self._step(index, batch, progress)
+                if self.average is not None:
+                    self.average.update()
+        for phase, loss in zip(self.phases, lost, strict=True):
+            made = phase.repeat * (steps - min(max(phase.start - done, 0), steps))
+            whole = loss if share is None else mean_over_processes(self.fabric, loss)
+            self.losses[phase.name].train.append(float(whole.mean()) / made if made else math.nan)
 
-def _parameters(phase: Phase) -> list[nn.Parameter]:
-    return list(phase.objective.parameters() if phase.parameters is None else phase.parameters)
+    def evaluate(self, rule: Rule, after_epoch: Callable[[nn.Module, Rows], None] | None) -> None:
+        """Losses of the rows that are held out, and whether this is one of the best epochs."""
+        self.everything.evaluating()
+        with ExitStack() as stack:
+            if self.average is not None:
+                stack.enter_context(self.average.applied(self.everything.buffers()))
+            if after_epoch is not None:
+                after_epoch(self.model, self.training)
+            held_out = {
+                phase.name: self._held_out_loss(objective)
+                for phase, objective in zip(self.phases, self.objectives, strict=True)
+            }
+            for name, losses in held_out.items():
+                self.losses[name].validation.append(float(losses.mean()))
+            self._refuse_nonsense()
+            self.epoch += 1
+            with torch.no_grad(), _seeded(_derive(self.seed, "metric"), self.device):
+                scores = rule.scores(Epoch(self.epoch, held_out, self.model, self.held_out))
+            # Several processes have to agree to the last bit on when to stop.
+            scores = self.fabric.broadcast(scores) if self.settings.devices > 1 else scores
+            for one, score, state in zip(self.best, scores, states_of(self.kept), strict=True):
+                one.offer(score, self.epoch, state)
 
+    def progress(self) -> Progress:
+        """Where the training stands; the losses are those of the first phase."""
+        last = {name: (losses.train[-1], losses.validation[-1]) for name, losses in self.losses.items()}
+        return Progress(self.epoch, len(self.plan), *next(iter(last.values())), phases=last)
 
-def _optimiser(phase: Phase, settings: TrainingSettings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    return torch.optim.AdamW(_parameters(phase), lr=rate, weight_decay=decay, fused=True)
+    def result(self) -> Trained:
+        """The best states so far."""
+        states = [state for one in self.best for state in one.states]
+        epochs = [epoch for one in self.best for epoch in one.epochs]
+        scores = [score for one in self.best for score in one.scores]
+        return Trained(states, epochs, scores, self.losses)
 
+    def store(self, path: Path, identity: str) -> None:
+        """Write all that is needed to go on."""
+        tree: dict[str, Any] = {
+            "identity": identity,
+            **self.everything.to_tree(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "average": None if self.average is None else self.average.to_tree(),
+            "best": [one.to_tree() for one in self.best],
+            "position": {"epoch": self.epoch},
+            "losses": {name: losses.to_tree() for name, losses in self.losses.items()},
+        }
+        write_checkpoint(path, tree)
 
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    def resume(self, path: Path, identity: str) -> None:
+        """Take what `store` wrote."""
+        tree = checkpoint_of(path, identity)
+        with taken_over(path):
+            self._take_over(tree)
 
+    def _take_over(self, tree: dict[str, Any]) -> None:
+        self.everything.restore(tree)
+        for optimiser, state in zip(self.optimisers, tree["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        if self.average is not None:
+            self.average.restore(tree["average"])
+        for one, kept in zip(self.best, tree["best"], strict=True):
+            one.restore(kept)
+        self.epoch = tree["position"]["epoch"]
+        self.losses = {name: Losses.from_tree(losses) for name, losses in tree["losses"].items()}
 
-def _average(model: nn.Module, settings: TrainingSettings) -> AveragedModel | None:
-    if settings.ema_decay is None:
-        return None
-    ema = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(model, multi_avg_fn=ema, use_buffers=False)
+    def _step(self, index: int, batch: TrainingData, progress: float) -> Tensor:
+        """One step of a phase; its loss before the step, of the batch and of every member."""
+        choice, optimiser = self.choices[index], self.optimisers[index]
+        set_rate(optimiser, choice.learning_rate * SCHEDULES[choice.schedule](progress))
+        loss: Tensor = (self.stepped[index](batch.x, batch.context) * batch.weights).mean(dim=-1) / self.scale
+        optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss.sum())
+        if choice.clip is not None:
+            clip(self.phases[index].parameters, choice.clip, members=loss.ndim == 1)
+        optimiser.step()
+        return loss.detach()
+
+    def _held_out_loss(self, objective: nn.Module) -> Tensor:
+        weights = self.held_out.weights.double().sum(dim=0)
+        total = torch.zeros_like(weights)
+        with torch.no_grad(), _seeded(_derive(self.seed, "validation"), self.device):
+            for batch in ordered(self.held_out, self.settings.batch_size * _VALIDATION_BATCH_FACTOR):
+                total += (objective(batch.x, batch.context) * batch.weights).double().sum(dim=-1)
+        return total / weights
+
+    def _refuse_nonsense(self) -> None:
+        for phase, choice in zip(self.phases, self.choices, strict=True):
+            train, validation = self.losses[phase.name].train[-1], self.losses[phase.name].validation[-1]
+            begun = sum(self.plan[: self.epoch + 1]) > phase.start
+            if not math.isfinite(validation) or (begun and not math.isfinite(train)):
+                whose = f" of phase '{phase.name}'" if len(self.phases) > 1 else ""
+                raise DivergedError(
+                    f"Loss{whose} in epoch {self.epoch + 1} is {train} (training) and {validation} (validation). "
+                    f"Lower learning_rate (now {choice.learning_rate}) or look for outliers in the features."
+                )
 
 
 @contextmanager
@@ -213,105 +280,3 @@ def _derive(seed: int, *path: str | int) -> int:
     """Independent 63-bit seed for a purpose."""
     digest = hashlib.sha256(repr((seed, *path)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-@contextmanager
-def _swapped(model: nn.Module, other: nn.Module) -> Iterator[None]:
-    """Let `model` compute with the weights of `other` inside of the block."""
-    if model is other:
-        yield
-        return
-    mine = {key: value.clone() for key, value in model.state_dict().items()}
-    training = model.training
-    model.load_state_dict(other.state_dict())
-    model.eval()
-    try:
-        yield
-    finally:
-        model.load_state_dict(mine)
-        model.train(training)
-
-
-def _evaluate(
-    objective: nn.Module, validation: TrainingData, settings: TrainingSettings, seed: int, device: torch.device
-) -> Tensor:
-    weights = validation.weights.double().sum(dim=0)
-    total = torch.zeros_like(weights)
-    with torch.no_grad(), _seeded(_derive(seed, "validation"), device):
-        for batch in ordered(validation, settings.batch_size * _VALIDATION_BATCH_FACTOR):
-            total += (objective(batch.x, batch.context) * batch.weights).double().sum(dim=-1)
-    return total / weights
-
-
-def _identity(
-    model: nn.Module, data: TrainingData, settings: TrainingSettings, seed: int, description: Mapping[str, Any] | None
-) -> str:
-    """Hash of all that a checkpoint must have in common with the training that continues from it."""
-    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
-    digest = hashlib.sha256(json.dumps([shapes, asdict(settings), seed, description], sort_keys=True).encode())
-    for tensor in (data.x, data.context, data.weights):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _store(
-    path: Path,
-    identity: str,
-    model: nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    average: AveragedModel | None,
-    best: Sequence[BestStates],
-    position: _Position,
-) -> None:
-    tree: dict[str, Any] = {
-        "identity": identity,
-        "model": dict(model.state_dict()),
-        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-        "average": None if average is None else dict(average.state_dict()),
-        "best": [one.to_tree() for one in best],
-        "position": asdict(position),
-    }
-    write_checkpoint(path, tree)
-
-
-def _resume(
-    path: Path,
-    identity: str,
-    model: nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    average: AveragedModel | None,
-    best: Sequence[BestStates],
-    position: _Position,
-) -> None:
-    tree = read_checkpoint(path)
-    if not isinstance(tree, dict) or tree.get("identity") != identity:
-        raise CheckpointError(
-            f"{path}: this checkpoint belongs to another model, data set, setting or seed. Delete it to start afresh."
-        )
-    try:
-        _take_over(tree, model, optimisers, average, best, position)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: not a state of this training ({' '.join(str(error).split())[:300]!r}). Delete it to start afresh."
-        ) from error
-
-
-def _take_over(
-    tree: dict[str, Any],
-    model: nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    average: AveragedModel | None,
-    best: Sequence[BestStates],
-    position: _Position,
-) -> None:
-    """Set everything that changes while training from what `_store` wrote."""
-    model.load_state_dict(tree["model"])
-    for optimiser, state in zip(optimisers, tree["optimisers"], strict=True):
-        optimiser.load_state_dict(state)
-    if average is not None:
-        average.load_state_dict(tree["average"])
-    for one, kept in zip(best, tree["best"], strict=True):
-        one.restore(kept)
-    position.epoch = tree["position"]["epoch"]
-    position.train_losses = tree["position"]["train_losses"]
-    position.validation_losses = tree["position"]["validation_losses"]

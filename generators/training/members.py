@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from generators.training.batches import SharedData, TrainingData
+from generators.training.batches import Rows, SharedData
 from generators.training.stopping import State
 
 #: Stands for the dot of a name: a module can not have parameters with dots in their names.
@@ -55,7 +55,7 @@ class Members(nn.Module):
         whole = {key: value.detach() for key, value in self._stacked().items()}
         return [{key: value[index] for key, value in whole.items()} for index in range(self.count)]
 
-    def visit(self, act: Callable[[nn.Module, TrainingData], None], data: SharedData) -> None:
+    def visit(self, act: Callable[[nn.Module, Rows], None], data: SharedData) -> None:
         """Let `act` change buffers of every member in turn, given the rows that it learns from."""
         network = self._network[0]
         for index, state in enumerate(self.states()):

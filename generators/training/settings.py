@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from generators.errors import GeneratorError
 from generators.training.batches import steps_per_pass
+from generators.training.optimisers import AdamW, Optimiser
 
 #: With a budget in steps, losses are evaluated about this often.
 _EVALUATIONS = 40
@@ -25,6 +26,10 @@ class TrainingSettings:
     `precision` is one of Lightning Fabric, or "auto": mixed with bfloat16 where there is a GPU and the model bears it
     (see `tolerates_bfloat16`), single elsewhere. `compile` lets torch compile the training step; by default where there
     is a GPU and Triton. Neither changes anything on a CPU.
+
+    `devices` is the number of processes that train together, each with a device of its own and an equal part of every
+    batch. They are started from outside, by `torchrun --nproc-per-node` or by Slurm, all with the same program and the
+    same events, and end with the same states; the first of them writes the checkpoint.
     """
 
     epochs: int | None = None
@@ -40,22 +45,33 @@ class TrainingSettings:
     best_states: int = 1
     precision: str = "auto"
     compile: bool | None = None
+    devices: int = 1
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
             raise GeneratorError(f"Give epochs or steps, not both or none: {self.epochs=}, {self.steps=}.")
-        if self.schedule not in SCHEDULES:
-            raise GeneratorError(f"schedule '{self.schedule}' is not one of {', '.join(SCHEDULES)}.")
-        for name in ("epochs", "steps", "batch_size", "best_states", "patience"):
+        for name in ("epochs", "steps", "batch_size", "best_states", "patience", "devices"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise GeneratorError(f"{name} = {value} must be at least 1.")
         if not 0 < self.validation_fraction < 1:
             raise GeneratorError(f"validation_fraction = {self.validation_fraction} must lie between 0 and 1.")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise GeneratorError(f"ema_decay = {self.ema_decay} must lie in [0, 1).")
+        self.optimiser()
 
-    def plan(self, rows: int) -> list[int]:
-        """Steps of every epoch for `rows` training events."""
-        per_pass = steps_per_pass(rows, self.batch_size)
+    def optimiser(self) -> Optimiser:
+        """The optimiser of every phase that has none of its own."""
+        return AdamW(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            clip=self.clip,
+        )
+
+    def plan(self, rows: int, batches: int = 1) -> list[int]:
+        """Steps of every epoch for `rows` training events, where a step takes so many batches."""
+        per_pass = steps_per_pass(rows, self.batch_size * batches)
         if self.epochs is not None:
             return [per_pass] * self.epochs
         assert self.steps is not None
@@ -63,19 +79,3 @@ class TrainingSettings:
         each = per_pass * math.ceil(self.steps / (_EVALUATIONS * per_pass))
         full, rest = divmod(self.steps, each)
         return [each] * full + ([rest] if rest else [])
-
-
-def one_cycle(progress: float) -> float:
-    """Learning-rate factor at `progress` in [0, 1]."""
-    warm_up = 0.1
-    if progress < warm_up:
-        return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * progress / warm_up))
-    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
-
-
-def constant(progress: float) -> float:
-    """Learning-rate factor 1."""
-    return 1.0
-
-
-SCHEDULES = {"one_cycle": one_cycle, "constant": constant}

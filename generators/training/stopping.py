@@ -12,7 +12,7 @@ State = dict[str, Tensor]
 
 @dataclass
 class BestStates:
-    """Keeps the weights of the epochs with the lowest validation loss, which need not be consecutive."""
+    """Keeps the weights of the epochs with the lowest score, such as a loss, which need not be consecutive."""
 
     count: int
     patience: int | None = None
@@ -31,7 +31,7 @@ class BestStates:
             del self.kept[self.count :]
 
     def exhausted(self, epoch: int) -> bool:
-        """No better validation loss in the last `patience` of so many epochs."""
+        """No better score in the last `patience` of so many epochs."""
         return self.patience is not None and epoch - self.best_epoch >= self.patience
 
     @property
@@ -43,6 +43,11 @@ class BestStates:
     def epochs(self) -> list[int]:
         """The epochs of the kept weights, best first."""
         return [epoch for _, epoch, _ in self.kept]
+
+    @property
+    def scores(self) -> list[float]:
+        """The scores of the kept weights, best first."""
+        return [score for score, _, _ in self.kept]
 
     def to_tree(self) -> dict[str, Any]:
         """Content for a checkpoint."""

@@ -161,7 +161,7 @@ class TestDistillation:
         resumed = quick(SPECIFICATIONS[0], **changes)
         with pytest.raises(InterruptedError):
             resumed.fit(x, c, seed=1, monitor=stop, checkpoint=path)
-        assert {entry.name for entry in tmp_path.iterdir()} == {path.name, f"{path.name}.teacher"}
+        assert {entry.name for entry in tmp_path.iterdir()} == {path.name, f"{path.name}.student"}
         epochs: list[int] = []
         resumed.fit(x, c, seed=1, monitor=lambda progress: epochs.append(progress.epoch), checkpoint=path)
         assert epochs == [5, 6]

@@ -24,7 +24,7 @@ from generators.artifact import read_card
 from generators.errors import ExportError, MissingExtraError, NotFittedError
 from generators.export.operations import table
 from generators.registry import bijection_kinds, create, generator_class, kinds
-from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity, TabularGenerator
+from generators.tabular.frame import ConditionalDensity, FeatureDensity, NoiseSampler, TabularDensity, TabularGenerator
 from generators.training.settings import TrainingSettings
 
 from .contracts import gaussian_events, name_of
@@ -117,7 +117,7 @@ class Exported:
     @classmethod
     def of(cls, generator: Any, folder: Path) -> Exported:
         drawn = export_sampler(generator, folder / "sampler.onnx")
-        known = isinstance(generator, TabularDensity)
+        known = isinstance(generator, FeatureDensity)
         return cls(
             generator, session(drawn), session(export_log_prob(generator, folder / "log_prob.onnx")) if known else None
         )

@@ -20,9 +20,12 @@ from generators.protocols import Progress
 from generators.registry import create
 from generators.training.batches import TrainingData, ordered, shuffled, steps_per_pass
 from generators.training.checkpoint import read_checkpoint, write_checkpoint
-from generators.training.loop import Phase, Trained, train
-from generators.training.settings import TrainingSettings, constant, one_cycle
+from generators.training.loop import train
+from generators.training.phases import Phase, trainable
+from generators.training.schedules import constant, one_cycle
+from generators.training.settings import TrainingSettings
 from generators.training.stopping import BestStates
+from generators.training.trained import Trained
 
 from .contracts import gaussian_events
 
@@ -101,8 +104,12 @@ def settings(**changes: Any) -> TrainingSettings:
     )
 
 
+def alone(model: nn.Module) -> Phase:
+    return Phase("only", model, trainable(model))
+
+
 def run(model: nn.Module, rows: int = 100, **changes: Any) -> Trained:
-    return train(model, [Phase("only", model)], data_of(rows), settings(**changes), seed=1)
+    return train(model, [alone(model)], data_of(rows), settings(**changes), seed=1)
 
 
 class TestBatches:
@@ -314,7 +321,7 @@ class TestWeights:
         part, _ = data.split(0.1, seed=1)
         model = Mean()
         trained = train(
-            model, [Phase("only", model)], data, settings(epochs=300, batch_size=1_000, learning_rate=0.02), seed=1
+            model, [alone(model)], data, settings(epochs=300, batch_size=1_000, learning_rate=0.02), seed=1
         )
         repeated = part.x.double().repeat_interleave(part.weights.long(), dim=0)
         assert trained.train_losses[0] == pytest.approx(float(repeated.square().sum(dim=1).mean()), rel=1e-6)
@@ -330,7 +337,7 @@ class TestWeights:
                 return x[:, 0] + 0 * self.p
 
         model = Feature()
-        trained = train(model, [Phase("only", model)], data, settings(epochs=1), seed=1)
+        trained = train(model, [alone(model)], data, settings(epochs=1), seed=1)
         _, held = data.split(0.1, seed=1)
         expected = float((held.x[:, 0] * held.weights).sum() / held.weights.sum())
         assert trained.validation_losses == pytest.approx([expected], rel=1e-6)
@@ -342,7 +349,7 @@ class TestWeights:
         for scale in (1.0, unit):
             model = Regression()
             data = data_of(100, weights=weights * scale)
-            trained.append(train(model, [Phase("only", model)], data, settings(clip=0.5), seed=1))
+            trained.append(train(model, [alone(model)], data, settings(clip=0.5), seed=1))
         assert trained[0].train_losses == trained[1].train_losses
         assert all(torch.equal(trained[0].states[0][k], trained[1].states[0][k]) for k in trained[0].states[0])
 
@@ -403,7 +410,7 @@ class TestStopping:
         with pytest.raises(DivergedError, match=rf"epoch {at + 1} is (nan|-?inf).*learning_rate \(now 0.1\)"):
             train(
                 model,
-                [Phase("only", model)],
+                [alone(model)],
                 data_of(100),
                 settings(epochs=6, learning_rate=0.1, batch_size=90),
                 seed=1,
@@ -442,7 +449,7 @@ class TestResume:
     def fit(self, phases: int, path: Path | None, monitor: Any = None, **changes: Any) -> tuple[Trained, nn.Module]:
         torch.rand(3)  # whatever state the caller is in
         model: Any = Duel() if phases == 2 else Regression()
-        objectives = model.phases() if phases == 2 else [Phase("only", model)]
+        objectives = model.phases() if phases == 2 else [alone(model)]
         chosen = settings(**{"epochs": 6, "schedule": "one_cycle", "weight_decay": 0.01, "best_states": 2, **changes})
         seed = changes.pop("seed", 1)
         return train(model, objectives, data_of(120), chosen, seed=seed, monitor=monitor, checkpoint=path), model
@@ -480,7 +487,7 @@ class TestResume:
             model, calls = Valley(-0.42), Counter[str]()
             trained = train(
                 model,
-                [Phase("only", model)],
+                [alone(model)],
                 data_of(100),
                 settings(epochs=30, learning_rate=0.1, patience=2, batch_size=90),
                 seed=1,
@@ -507,7 +514,7 @@ class TestResume:
 
     def test_state_of_other_data_seed_or_model_is_refused(self, tmp_path: Path) -> None:
         def start(data: TrainingData, seed: int, model: nn.Module, **more: Any) -> None:
-            train(model, [Phase("only", model)], data, settings(), seed=seed, checkpoint=tmp_path / "state", **more)
+            train(model, [alone(model)], data, settings(), seed=seed, checkpoint=tmp_path / "state", **more)
 
         start(data_of(100), 1, Regression())
         start(data_of(100), 1, Regression())

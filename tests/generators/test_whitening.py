@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from generators.bijections.chain import Chain
-from generators.bijections.frame import FittedBijection
+from generators.bijections.frame import SmoothBijection
 from generators.bijections.smooth import least_squares, polynomials
 from generators.bijections.whiten import Whiten
 from generators.errors import HyperparameterError, MissingContextError, ShapeError
@@ -25,7 +25,7 @@ HERE = 3.3
 
 
 @dataclass(eq=False, repr=False)
-class AtOneContext(FittedBijection):
+class AtOneContext(SmoothBijection):
     """Whitening fitted along a context that follows the features, applied at one value of it: a plain bijection."""
 
     kind: ClassVar[str] = "at_one_context"

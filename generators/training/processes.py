@@ -1,0 +1,69 @@
+"""One training in several processes, each on a device of its own (data parallelism through Lightning Fabric)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from generators.errors import ProcessesError
+from generators.training.batches import Share
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
+    """Fabric on one device, or in as many processes as were started.
+
+    Raises
+    ------
+    ProcessesError
+        If there are not so many processes, or more of them on this machine than devices.
+    """
+    from lightning_fabric import Fabric
+
+    chosen: Any = precision
+    if devices == 1:
+        return Fabric(accelerator=device.type, devices=1, precision=chosen)
+    world = _number("WORLD_SIZE", "SLURM_NTASKS")
+    if world != devices:
+        raise ProcessesError(
+            f"devices = {devices}, but this program runs as {world} process{'' if world == 1 else 'es'}. Start it with "
+            f"`torchrun --nproc-per-node {devices}`, as so many tasks of Slurm, or leave devices at 1."
+        )
+    nodes = (
+        max(1, world // _number("LOCAL_WORLD_SIZE")) if "LOCAL_WORLD_SIZE" in os.environ else _number("SLURM_NNODES")
+    )
+    here = world // nodes
+    if device.type == "cuda" and here > torch.cuda.device_count():
+        raise ProcessesError(
+            f"{here} processes share the {torch.cuda.device_count()} GPUs of this machine. Start fewer."
+        )
+    fabric = Fabric(accelerator=device.type, devices=here, num_nodes=nodes, strategy="ddp", precision=chosen)
+    fabric.launch()
+    return fabric
+
+
+def share_of(fabric: Fabric) -> Share:
+    """The part of this process."""
+    return Share(fabric.global_rank, fabric.world_size)
+
+
+def mean_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
+    """The mean of what all processes have."""
+    return cast(Tensor, fabric.all_reduce(values, reduce_op="mean"))
+
+
+def first_process() -> bool:
+    """Whether this process is the one that writes."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+
+
+def _number(*names: str) -> int:
+    """The first of these variables of the environment that is a number, or 1."""
+    found = (os.environ.get(name, "") for name in names)
+    return next((int(value) for value in found if value.isdigit()), 1)
