@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
@@ -117,7 +118,7 @@ def _refuse_short(path: str) -> None:
     raise NtupleReadError(f"'{path}' is truncated: {what}. Copy it again, or remove it from the list.", file=path)
 
 
-class _RootTable:
+class _RootTable(ABC):
     """What TTrees and RNTuples share: names, conversion to columns, and the search for the damaged branch."""
 
     verified = False
@@ -151,8 +152,9 @@ class _RootTable:
                 raise ValueError(f"'{name}' gives {len(column)} entries for {stop - start}")
         return columns
 
+    @abstractmethod
     def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
-        raise NotImplementedError
+        """What uproot has of these names, by name."""
 
     def close(self) -> None:
         """Release the file."""

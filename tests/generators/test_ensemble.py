@@ -46,6 +46,10 @@ class TestContract(DensityContract):
     pass
 
 
+def alone(model: nn.Module) -> Phase:
+    return Phase("line", model, trainable(model))
+
+
 class Line(nn.Module):
     """Squared distance from a line, with a statistic of its own."""
 
@@ -92,11 +96,18 @@ class TestMembers:
         shares = torch.stack([torch.rand(len(data), generator=torch.Generator().manual_seed(s)) for s in seeds], dim=1)
         shared = SharedData(data.x, data.context, data.weights[:, None] * shares)
         together = Members([Line(seed) for seed in seeds])
-        joint = train(together, [Phase("line", together, trainable(together))], shared, SETTINGS, seed=1, after_epoch=_after_epoch)
+        joint = train(together, [alone(together)], shared, SETTINGS, seed=1, after_epoch=_after_epoch)
         losses = []
         for index, seed in enumerate(seeds):
             model = Line(seed)
-            one = train(model, [Phase("line", model, trainable(model))], shared.of(index), SETTINGS, seed=1, after_epoch=_after_epoch)
+            one = train(
+                model,
+                [alone(model)],
+                shared.of(index),
+                SETTINGS,
+                seed=1,
+                after_epoch=_after_epoch,
+            )
             losses.append(one.validation_losses)
             assert joint.best_epochs[2 * index : 2 * index + 2] == one.best_epochs
             for ours, theirs in zip(joint.states[2 * index : 2 * index + 2], one.states, strict=True):
@@ -120,7 +131,7 @@ class TestMembers:
         for shares in (calm, wild):
             together = Members([Line(1), Line(2)])
             shared = SharedData(data.x, data.context, shares)
-            states.append(train(together, [Phase("line", together, trainable(together))], shared, SETTINGS, seed=1).states)
+            states.append(train(together, [alone(together)], shared, SETTINGS, seed=1).states)
         assert all(torch.equal(states[0][0][key], states[1][0][key]) for key in states[0][0])
         assert any(not torch.equal(states[0][2][key], states[1][2][key]) for key in states[0][2])
 

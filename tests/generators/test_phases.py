@@ -158,7 +158,9 @@ class TestTurns:
                     seen[self.name].append(tuple(c[:, 0].tolist()))
                 return super().forward(x, c)
 
-        self.steps([("critic", Noting("critic"), {"repeat": 3}), ("maker", Noting("maker"), {})], epochs=1, batch_size=9)
+        self.steps(
+            [("critic", Noting("critic"), {"repeat": 3}), ("maker", Noting("maker"), {})], epochs=1, batch_size=9
+        )
         critic = seen["critic"]
         assert len(critic) == 9
         assert len(seen["maker"]) == 3
@@ -193,9 +195,7 @@ class TestTurns:
             Phase("fast", fast, trainable(fast), AdamW(learning_rate=0.2, **CONSTANT)),
             Phase("slow", slow, trainable(slow), AdamW(learning_rate=0.1, **CONSTANT), start=1),
         ]
-        trained = train(
-            model, phases, data_of(100), settings(epochs=3, batch_size=90), seed=1, monitor=told.append
-        )
+        trained = train(model, phases, data_of(100), settings(epochs=3, batch_size=90), seed=1, monitor=told.append)
         # One batch per epoch, measured before its step.
         assert trained.losses["fast"].train == pytest.approx([0, -0.2, -0.4])
         assert trained.losses["fast"].validation == pytest.approx([-0.2, -0.4, -0.6])
@@ -234,7 +234,9 @@ class TestTurns:
                 self.teacher = teacher
 
             def forward(self, x: Tensor, c: Tensor) -> Tensor:
-                modes.append((torch.is_grad_enabled(), self.watcher.critic[1].training, self.teacher.critic[1].training))
+                modes.append(
+                    (torch.is_grad_enabled(), self.watcher.critic[1].training, self.teacher.critic[1].training)
+                )
                 return super().forward(x, c)
 
         both = Looking()
@@ -269,7 +271,7 @@ class TestRefusals:
 
     def test_unknown_phase_of_a_rule_is_named(self) -> None:
         model = Regression()
-        with pytest.raises(PhaseError, match="no phase 'critic'.*only"):
+        with pytest.raises(PhaseError, match=r"no phase 'critic'.*only"):
             train(model, [alone(model)], data_of(100), settings(), seed=1, rule=BestLoss("critic"))
 
     @pytest.mark.parametrize(

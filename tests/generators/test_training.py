@@ -320,9 +320,7 @@ class TestWeights:
 
         part, _ = data.split(0.1, seed=1)
         model = Mean()
-        trained = train(
-            model, [alone(model)], data, settings(epochs=300, batch_size=1_000, learning_rate=0.02), seed=1
-        )
+        trained = train(model, [alone(model)], data, settings(epochs=300, batch_size=1_000, learning_rate=0.02), seed=1)
         repeated = part.x.double().repeat_interleave(part.weights.long(), dim=0)
         assert trained.train_losses[0] == pytest.approx(float(repeated.square().sum(dim=1).mean()), rel=1e-6)
         assert torch.allclose(model.mean.data, repeated.mean(dim=0), atol=1e-4)
