@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
+from analysis.outputs import check_output_file, refuse_links_out
 from cathode.config import AnalysisConfig, load_config
 from cathode.errors import ConfigError, RunFolderError
 from cathode.result import SearchResult
+from cathode.runtime.lock import alone_in
 from cathode.runtime.progress import Progress
-from cathode.runtime.run_folder import IDENTITY, MASS_MODEL, RESULT, REWEIGHTING, TEMPLATE, RunFolder, step
+from cathode.runtime.run_folder import (
+    IDENTITY,
+    MASS_MODEL,
+    RESULT,
+    REWEIGHTING,
+    TEMPLATE,
+    RunFolder,
+    check_run_folder,
+    settings_in,
+    step,
+)
 
 if TYPE_CHECKING:
     from cathode.comparison.result import Selection
@@ -31,19 +43,27 @@ def run_analysis(
 
     `output` gets config.yaml (resolved), result.json, scores.root, diagnostics.npz, template/ and classifiers/, and
     with `report` also report.html and figures/.
+
+    Raises
+    ------
+    RunFolderError, OutputError
+        As `check_run_folder`, before anything is read; or if `output` belongs to another search.
     """
     folder = Path(output)
+    _check(config, folder)
     with _threads(config.threads):
         events = config.read_events(progress)
         reference = config.read_reference(progress)
-        found = config.search().run(events, output=folder, reference=reference, progress=progress)
-    write_text(folder / CONFIG, config.to_yaml())
-    result = replace(found, config=config.resolved())
-    result.write(folder / "result.json")
-    if report:
-        from cathode.report import write_report
+    with alone_in(folder):
+        with _threads(config.threads):
+            found = config.search().run(events, output=folder, reference=reference, progress=progress)
+        write_text(folder / CONFIG, config.to_yaml())
+        result = replace(found, config=config.resolved())
+        result.write(folder / RESULT)
+        if report:
+            from cathode.report import write_report
 
-        write_report(folder, workers=config.threads, progress=progress)
+            write_report(folder, workers=config.threads, progress=progress)
     return result
 
 
@@ -54,6 +74,8 @@ def validate_analysis(
 
     With `output`, the models stay there, and a search that is run into the same folder takes them over.
     """
+    if output is not None:
+        _check(config, Path(output))
     with _threads(config.threads):
         return config.search().validate(config.read_events(progress), output=output, progress=progress)
 
@@ -79,10 +101,14 @@ def select_analysis(
             "selection.generators is empty: list the candidates there, or name them by --generator KIND or "
             "--generator '{kind: KIND, …}'."
         )
+    if output is not None:
+        _check(config, Path(output))
     search = config.search()
     with _threads(config.threads):
+        events = config.read_events(progress)
+    with nullcontext() if output is None else alone_in(Path(output)), _threads(config.threads):
         found = select_generator(
-            config.read_events(progress),
+            events,
             search.region,
             [candidate.build() for candidate in chosen.generators],
             strips=chosen.strips,
@@ -96,10 +122,10 @@ def select_analysis(
             output=output,
             progress=progress,
         )
-    selection = replace(found, config=config.resolved())
-    if output is not None:
-        write_text(Path(output) / CONFIG, config.to_yaml())
-        selection.write(Path(output) / SELECTION)
+        selection = replace(found, config=config.resolved())
+        if output is not None:
+            write_text(Path(output) / CONFIG, config.to_yaml())
+            selection.write(Path(output) / SELECTION)
     return selection
 
 
@@ -112,20 +138,24 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     Raises
     ------
     RunFolderError
-        If the folder belongs to another search.
+        If the folder belongs to another search, or another process writes there.
+    OutputError
+        As `check_run_folder`, before anything is read.
     """
     from cathode.runtime.progress import silent
     from cathode.stages import Stages
 
     folder = Path(output)
+    _check(config, folder)
     search = config.search()
     with _threads(config.threads):
         events = config.read_events(progress)
         search.region.check(events.mass)
-        run_folder = RunFolder.claim(folder, search.fingerprint(events), search.settings())
         sideband = events[search.region.sideband(events.mass)]
         for reweighting in search.reweightings:
             reweighting.require(sideband)
+    claimed = RunFolder.claim(folder, search.fingerprint(events), search.settings(), inputs=config.inputs())
+    with claimed as run_folder, _threads(config.threads):
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
@@ -146,19 +176,38 @@ def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Temp
     """
     from cathode.runtime.seeds import Seeds
     from cathode.template.drawing import draw_template
-    from cathode.template.mass_models import mass_model_from_dict
+    from cathode.template.mass_models import read_mass_model
     from generators.artifact import load
 
     place = Path(folder)
+    refuse_links_out(place)
     for name in (MASS_MODEL, TEMPLATE):
         if not (place / name).exists():
             raise RunFolderError(f"{place}: no {name}; name a folder that `cathode train` or `cathode run` wrote.")
     generator: Any = load(place / TEMPLATE)
-    mass_model = mass_model_from_dict(json.loads((place / MASS_MODEL).read_text(encoding="utf-8")))
+    mass_model = read_mass_model(place / MASS_MODEL)
     seeds = Seeds(seed)
     sampler = _reweighted(generator, place)
     template = draw_template(sampler, mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
     return template, tuple(generator.columns_)
+
+
+def write_sample(folder: Path | str, events: int, output: Path | str, *, seed: int) -> tuple[str, ...]:
+    """Draw background events as `sample_template` and write them to a .root, .parquet or .h5 file; returns its columns.
+
+    Raises
+    ------
+    ConfigError, OutputError
+        If the file has another suffix, lies in `folder`, or can not be written; before anything is read.
+    """
+    from cathode.runtime.tables import check_format, write_table
+
+    check_format(output)
+    check_output_file(output, inputs=[folder])
+    template, names = sample_template(folder, events, seed=seed)
+    columns = {"mass": template.mass, **{name: template.x[:, i] for i, name in enumerate(names)}}
+    write_table(output, columns)
+    return tuple(columns)
 
 
 def _reweighted(generator: Sampler, folder: Path) -> Sampler:
@@ -167,13 +216,15 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
     from cathode.template.rejection import Reweighted
     from cathode.template.reweighting import Reweighting
 
-    identity = folder / IDENTITY
-    settings = json.loads(identity.read_text(encoding="utf-8"))["settings"] if identity.exists() else {}
+    settings = settings_in(folder)
     sampler = generator
-    for number, each in enumerate(settings.get("reweighting", [])):
-        fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
-        seen = each.get("observables") or settings["observables"]
-        sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))
+    try:
+        for number, each in enumerate(settings.get("reweighting", [])):
+            fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
+            seen = each.get("observables") or settings["observables"]
+            sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFolderError(f"{folder / IDENTITY}: its reweighting can not be read ({error!r}).") from error
     return sampler
 
 
@@ -210,6 +261,8 @@ def score_files(
         If an override does not concern `data`, or decides what an event of the run is.
     RunFolderError
         If there is no finished run, or events of the run would get another fold than they had in it.
+    OutputError
+        If `output` is one of the files, lies in the folder of the run, or can not be written; before anything is read.
     """
     from analysis.io.scores import write_scores
     from cathode.rescoring import refuse_other_folds, refuse_other_reading, strangers
@@ -221,6 +274,7 @@ def score_files(
     changes = [*overrides]
     if any(not change.startswith("data.") for change in changes):
         raise ConfigError(f"--set {', '.join(changes)}: only data.… can be overridden here; the search is finished.")
+    check_output_file(output, inputs=[place, *files])
     config = load_config(place / CONFIG, changes)
     scorer = Scorer.load(place)
     inputs = SearchResult.read(place / RESULT).inputs
@@ -231,6 +285,22 @@ def score_files(
     write_scores(output, events, columns(events, scores, scorer.region, scorer.cuts))
     passing = {cut.background_efficiency: int(p.sum()) for cut, p in zip(scorer.cuts, scores.passes, strict=True)}
     return Scored(Path(output), len(events), passing, tuple(strangers(events, inputs)))
+
+
+def _check(config: AnalysisConfig, folder: Path) -> None:
+    """Refuse an output folder in which something would be lost; before anything is read."""
+    source = config.source
+    mine = source is not None and source.exists() and source.resolve() == (folder / CONFIG).resolve()
+    if (
+        mine
+        and source is not None
+        and (folder / IDENTITY).exists()
+        and source.read_text(encoding="utf-8") == config.to_yaml()
+    ):
+        # Its own settings, which are written again as they are.
+        check_run_folder(folder, inputs=config.data_files())
+    else:
+        check_run_folder(folder, inputs=config.inputs())
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class TemplateError(CathodeError):
     """The generator draws events that can not be used."""
 
 
+class WorkerError(CathodeError):
+    """A process that worked for this one ended before it was done."""
+
+
 class ResultError(CathodeError):
     """A stored result is unreadable, of another schema version, or lacks a field."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
+from analysis.outputs import refuse_links_out
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.cross_fitting import held_out_scores
 from cathode.cut_and_count import Cut
@@ -62,13 +63,15 @@ class Scorer:
 
         Raises
         ------
-        RunFolderError
-            If the folder holds no finished run, or thresholds and classifiers of other numbers of folds.
+        RunFolderError, ResultError, ClassifierFolderError
+            If the folder holds no finished run, thresholds and classifiers of other numbers of folds, or a part of it
+            can not be read.
         """
         place = Path(folder)
         if not (place / RESULT).exists():
             raise RunFolderError(f"{place}: no {RESULT}; this is not a finished run. Run the search to its end first.")
-        result = SearchResult.from_json((place / RESULT).read_text(encoding="utf-8"))
+        refuse_links_out(place)
+        result = SearchResult.read(place / RESULT)
         folds = _folds(place, result)
         return cls(
             Region(result.region.low, result.region.high, result.region.sideband_low, result.region.sideband_high),

@@ -126,16 +126,23 @@ class Search:
         EmptyRegionError, TooFewEventsError, ConstantFeatureError
             If the events do not allow the search; before anything is trained.
         RunFolderError
-            If `output` belongs to another search.
+            If `output` belongs to another search, or another process writes there.
+        OutputError
+            If `output` holds files that no search made, or one of those that were read.
         """
         require(events, self)
-        say, clock = progress or silent, _Clock()
-        sideband = events[self.region.sideband(events.mass)]
+        clock = _Clock()
         with clock("observables"):
             seen = self._seen(events)
-            signal = seen[self.region.signal(seen.mass)]
-        fingerprint = self.fingerprint(events)
-        folder = RunFolder.claim(output, fingerprint, self.settings())
+        with self._claimed(output, events) as folder:
+            return self._run(events, seen, folder, reference, clock, progress or silent)
+
+    def _run(
+        self, events: Events, seen: Events, folder: RunFolder, reference: Events | None, clock: _Clock, say: Progress
+    ) -> SearchResult:
+        """As `run`, with the events of window and sidebands as the classifier sees them, in a folder that is ours."""
+        sideband = events[self.region.sideband(events.mass)]
+        signal = seen[self.region.signal(seen.mass)]
         stages = Stages(self, folder, say)
         seeds = stages.seeds
 
@@ -185,7 +192,7 @@ class Search:
             versions=versions(),
             seed=self.seed,
             seconds=clock.seconds,
-            fingerprint=fingerprint,
+            fingerprint=folder.fingerprint,
         )
         result = dataclasses.replace(result, warnings=warnings_of(result))
         if folder.path is not None:
@@ -202,11 +209,12 @@ class Search:
         """
         require(events, self)
         seen = self._seen(events)
-        stages = Stages(self, RunFolder.claim(output, self.fingerprint(events), self.settings()), progress or silent)
         sideband = events[self.region.sideband(events.mass)]
-        sampler = stages.strip_sampler(stages.strip_generator(sideband), sideband)
         limit = int(self.region.signal(events.mass).sum())
-        return stages.strip_test(stages.pretrained(seen), sampler, sideband, limit)
+        with self._claimed(output, events) as folder:
+            stages = Stages(self, folder, progress or silent)
+            sampler = stages.strip_sampler(stages.strip_generator(sideband), sideband)
+            return stages.strip_test(stages.pretrained(seen), sampler, sideband, limit)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
@@ -226,6 +234,10 @@ class Search:
         arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
         text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _claimed(self, output: Path | str | None, events: Events) -> RunFolder:
+        inputs = [source.path for source in events.sources]
+        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=inputs)
 
     def _seen(self, events: Events) -> Events:
         """The events of window and sidebands as the classifier sees them."""

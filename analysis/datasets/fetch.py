@@ -15,6 +15,7 @@ from analysis.datasets.resuming import Progress, ResumingDownloader
 from analysis.errors import DownloadError, InputFileError
 from analysis.io.checksums import sha256_of
 from analysis.io.http import PassingError
+from analysis.outputs import check_output_folder
 
 RETRIES = 4
 FOLDER_VARIABLE = "CATHODE_DATA"
@@ -63,6 +64,8 @@ def fetch_file(
     warning; its SHA-256 is written down beside it and every later call insists on it.
     """
     target = Path(folder) if folder is not None else data_folder()
+    if not offline:
+        check_output_folder(target)
     path = target / file.filename
     expected = file.checksum or _first_seen(target, file)
     if path.is_file() and pooch.hashes.hash_matches(path, expected):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import awkward as ak
 from analysis.atomic import atomic_path, write_text
 from analysis.datasets.dijet_ntuple import dijet_ntuple
 from analysis.datasets.lhco import EVENTS_PER_CHUNK, Progress, RawEvents, cluster, iterate_lhco_raw
+from analysis.outputs import check_output_file, check_output_folder
 
 ALL_CONSTITUENTS = 279
 EVENTS_PER_BASKET = 20_000
@@ -57,6 +59,8 @@ def convert_lhco_raw(
     """
     target = Path(output)
     parts = Path(f"{target}.parts")
+    check_output_file(target, inputs=[path])
+    check_output_folder(parts, inputs=[path], ours=_is_part)
     finished: list[Path] = []
     for raw in iterate_lhco_raw(path, chunk=chunk, key=key):
         if not finished:
@@ -73,6 +77,11 @@ def convert_lhco_raw(
             extend(rows)
     shutil.rmtree(parts)
     return target
+
+
+def _is_part(entry: Path) -> bool:
+    """Whether something is what this module keeps beside an unfinished output."""
+    return entry.name == _SETTINGS or re.fullmatch(r"\d{9,}\.parquet", entry.name) is not None
 
 
 def _settings(

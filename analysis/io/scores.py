@@ -23,6 +23,7 @@ from analysis.io.chains import first_rows, numbers_of, places_of
 from analysis.io.decoding import decoding
 from analysis.io.paths import expand
 from analysis.io.root import open_file, open_root
+from analysis.outputs import check_output_file
 
 TREE = "Scores"
 _INFORMATION = "ScoresInformation"
@@ -112,9 +113,12 @@ def write_scores(
     ------
     ScoreAlignmentError
         If a column has another length than the events, a name is taken or unusable, or the entries do not fit.
+    OutputError
+        If the file is one of those that the events come from, or can not be written.
     """
     import uproot
 
+    check_output_file(path, inputs=[source.path for source in events.sources])
     total = _chain_length(events, n_entries)
     for name in columns:
         if name in (*_NUMBERS, *_PLACE, _SELECTED) or not name.isidentifier():

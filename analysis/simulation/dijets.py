@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.errors import SimulationError
+from analysis.outputs import check_output_file
 from analysis.simulation.processes import LEADING_JET_PT, Process, process
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def simulate_dijets(
     from analysis.datasets.dijet_ntuple import dijet_ntuple
     from analysis.simulation import extras
 
+    check_output_file(output)
     extras.pythia8()
     extras.fastjet()
     if n_events < 1 or workers < 1:

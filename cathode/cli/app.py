@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +20,30 @@ from generators.errors import GeneratorError
 
 USER_ERROR = 1
 INTERRUPTED = 130
+TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """The system asks to end: a batch queue at the end of its time, or `kill`."""
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Raise `Terminated` at the first SIGTERM inside of the block; the second one ends at once, as ever."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        # A program around this one has its own way to end.
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class HonestGroup(TyperGroup):
@@ -24,7 +52,8 @@ class HonestGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
-            return super().invoke(ctx)
+            with _heard():
+                return super().invoke(ctx)
         except (CathodeError, AnalysisError, GeneratorError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -33,6 +62,9 @@ class HonestGroup(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("cathode: interrupted; the same command continues where it stopped.", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            typer.echo("cathode: told to end; the same command continues where it stopped.", err=True)
+            raise typer.Exit(TERMINATED) from None
 
 
 app = typer.Typer(

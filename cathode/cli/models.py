@@ -45,13 +45,11 @@ def sample(
     json: Json = False,
 ) -> None:
     """Draw background events in the signal region from a saved template."""
-    from cathode.commands import sample_template
-    from cathode.runtime.tables import write_table
+    from cathode.commands import write_sample
 
     load_plugins(plugins)
-    template, columns = sample_template(folder, events, seed=seed)
-    write_table(output, {"mass": template.mass, **{name: template.x[:, i] for i, name in enumerate(columns)}})
-    Terminal(json).result({"path": str(output), "events": len(template), "columns": ["mass", *columns], "seed": seed})
+    columns = write_sample(folder, events, output, seed=seed)
+    Terminal(json).result({"path": str(output), "events": events, "columns": list(columns), "seed": seed})
     if not json:
         typer.echo(output)
 

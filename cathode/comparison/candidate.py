@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,10 +20,12 @@ from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import told_apart
 from cathode.classifiers.cross_fitting import cross_fit
 from cathode.comparison.result import Distance, Judgement
+from cathode.errors import RunFolderError
 from cathode.observables import Observables
 from cathode.region import Interval, Region
 from cathode.runtime.processes import one_thread
 from cathode.runtime.progress import Progress
+from cathode.runtime.run_folder import read_json
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import specification
 from cathode.template.drawing import Template, train_generator
@@ -100,7 +103,7 @@ class Judge:
         if clock is not None and seconds is not None:
             write_text(clock, json.dumps(seconds))
         elif clock is not None and clock.exists():
-            seconds = float(json.loads(clock.read_text(encoding="utf-8")))
+            seconds = _seconds(clock)
         return generator, seconds
 
     def _judge(
@@ -208,3 +211,10 @@ def _restricted(generator: Any, count: int) -> Any:
     from generators.tabular.states import with_best
 
     return with_best(generator, count)
+
+
+def _seconds(clock: Path) -> float:
+    seconds = read_json(clock)
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise RunFolderError(f"{clock}: {str(seconds)[:40]} is no time. Delete the file.")
+    return float(seconds)

@@ -82,19 +82,30 @@ def select_generator(
         say=progress or _silent,
     )
     require_strips(sideband, judge.strips, folds, oversampling)
-    folder = RunFolder.claim(output, _fingerprint(sideband, judge.settings()), judge.settings())
     verdicts: list[Verdict] = []
     failures: dict[str, str] = {}
-    for name, place, candidate in _named(candidates):
-        try:
-            verdicts += judge(name, candidate, best_states, folder.at(place))
-        except (DivergedError, TemplateError) as error:
-            # It says nothing about the others.
-            failures[name] = str(error)
-    inside = np.any([strip(sideband.mass) for strip in judge.strips], axis=0)
-    selection = Selection(
-        region=RegionSummary(**asdict(region)),
-        strips=tuple((strip.low, strip.high) for strip in judge.strips),
+    inputs = [source.path for source in events.sources]
+    settings = judge.settings()
+    with RunFolder.claim(output, _fingerprint(sideband, settings), settings, inputs=inputs) as folder:
+        for name, place, candidate in _named(candidates):
+            try:
+                verdicts += judge(name, candidate, best_states, folder.at(place))
+            except (DivergedError, TemplateError) as error:
+                # It says nothing about the others.
+                failures[name] = str(error)
+        selection = _selection(events, judge, verdicts, failures, seed)
+        if folder.path is not None:
+            selection.write(folder.path / SELECTION)
+    return selection
+
+
+def _selection(events: Events, judge: Judge, verdicts: list[Verdict], failures: dict[str, str], seed: int) -> Selection:
+    """What was found, the best first."""
+    sideband, strips = judge.sideband, judge.strips
+    inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
+    return Selection(
+        region=RegionSummary(**asdict(judge.region)),
+        strips=tuple((strip.low, strip.high) for strip in strips),
         columns=events.columns,
         training_events=int((~inside).sum()),
         strip_events=int(inside.sum()),
@@ -104,9 +115,6 @@ def select_generator(
         versions=versions(),
         seed=seed,
     )
-    if folder.path is not None:
-        selection.write(folder.path / SELECTION)
-    return selection
 
 
 def _named(candidates: Sequence[ConditionalGenerator]) -> Iterator[tuple[str, str, ConditionalGenerator]]:

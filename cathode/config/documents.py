@@ -38,7 +38,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
         raise ConfigError(
             f"{path}: can not be read ({reason}). `cathode config example` prints a file to start from."
         ) from error
-    return parse_config(text, name=str(path), folder=path.resolve().parent, overrides=overrides)
+    return parse_config(text, name=str(path), folder=path.resolve().parent, overrides=overrides).read_from(path)
 
 
 def parse_config(

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     ValidationInfo,
     WithJsonSchema,
@@ -287,6 +288,28 @@ class AnalysisConfig(Section):
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     threads: int | None = Field(default=None, ge=1, description="processes and threads to use; null uses all cores")
+
+    _source: Path | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Path | None:
+        """The file that this was read from, if it was read from one."""
+        return self._source
+
+    def read_from(self, source: Path) -> Self:
+        """The same, and where it was read from; that file is an input then, which no output may replace."""
+        found = self.model_copy()
+        found._source = source
+        return found
+
+    def data_files(self) -> list[str]:
+        """Files, patterns and URLs that are read."""
+        idealised = self.validation.idealised
+        return [str(name) for name in (*self.data.files, *([] if idealised is None else [idealised]))]
+
+    def inputs(self) -> list[str]:
+        """Everything that is read: `data_files`, and the file that this was read from."""
+        return [*self.data_files(), *([] if self._source is None else [str(self._source)])]
 
     @field_validator("background_efficiencies")
     @classmethod

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.atomic import atomic_path, write_text
+from analysis.outputs import check_output_folder, refuse_links_out
 from cathode.diagnostics import Diagnostics
 from cathode.report import words
 from cathode.result import SearchResult, TruthEvaluation
+from cathode.runtime.lock import alone_in
 
 if TYPE_CHECKING:
     from cathode.report.figures import Plate
@@ -61,14 +63,28 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
     ResultError
         If `result.json` is missing or unreadable.
     RunFolderError
-        If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events.
+        If `diagnostics.npz` is unreadable; where it is missing, the page has tables and no figures of events. Or if
+        another process writes into the folder.
+    OutputError
+        If the folder can not be written, or has links that lead out of it.
     """
-    from cathode.runtime.processes import beside, cores
+    from cathode.runtime.processes import cores
 
     folder = Path(folder)
+    if not (folder / "result.json").exists():
+        SearchResult.read(folder / "result.json")
+    check_output_folder(folder)
+    refuse_links_out(folder)
+    with alone_in(folder):
+        return _write_page(folder, cores() if workers is None else workers, progress)
+
+
+def _write_page(folder: Path, workers: int, progress: Progress | None) -> Path:
+    from cathode.runtime.processes import beside
+
     result, drawn = _plates(folder)
     pictures = []
-    with beside(cores() if workers is None else workers, _write_pdfs, folder) as pdfs:
+    with beside(workers, _write_pdfs, folder) as pdfs:
         for number, plate in enumerate(drawn):
             if progress is not None:
                 progress("report", number, len(drawn) + 1, plate.name)

@@ -35,7 +35,7 @@ class Document:
 
         try:
             body = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultError(f"Not a result: no valid JSON ({error}).") from error
         version = body.pop("schema_version", None) if isinstance(body, dict) else None
         if version != cls.schema_version:
@@ -45,6 +45,8 @@ class Document:
             )
         try:
             result: Self = TypeAdapter(cls).validate_python(body)
+        except RecursionError as error:
+            raise ResultError("Not a result: nested beyond reason.") from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
+
+from cathode.errors import WorkerError
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two looks of a worker for its parent.
 _WATCH = 0.5
@@ -18,22 +25,53 @@ def beside(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[F
     """Compute `function(*args, **kwargs)` in a second process while the block runs; before it, with a single worker.
 
     An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
-    scripts and notebooks need no ``if __name__ == "__main__"``.
+    scripts and notebooks need no ``if __name__ == "__main__"``. A process that is a worker itself does all the work.
+
+    Raises
+    ------
+    WorkerError
+        If the second process was killed, perhaps for want of memory.
     """
+    if workers >= 2 and is_worker():
+        logger.info("This process is a worker itself: the work is done in it, one part after the other.")
+        workers = 1
     if workers < 2:
         done: Future[Any] = Future()
         done.set_result(function(*args, **kwargs))
         yield done
         return
-    from loky import get_reusable_executor
+    from loky import BrokenProcessPool, get_reusable_executor
 
     executor = get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
     try:
         yield executor.submit(_not_outliving, os.getpid(), function, args, kwargs)
-    except BaseException:
+    except BaseException as error:
         # Not waited for, the next call could take the kill back, and the end of the program would wait for the worker.
         executor.shutdown(wait=True, kill_workers=True)
+        if isinstance(error, BrokenProcessPool):
+            raise WorkerError(
+                "The second process ended before its work was done; perhaps it was killed, or there was too little "
+                "memory for two. Try again, with one process if need be (threads: 1, or workers=1)."
+            ) from error
         raise
+
+
+def is_worker() -> bool:
+    """Whether this process works for another one, of multiprocessing, joblib or Dask: it has its share of the cores.
+
+    Daemons among them may not even start a process.
+    """
+    process = multiprocessing.current_process()
+    if process.daemon or multiprocessing.parent_process() is not None or type(process).__module__.startswith("loky"):
+        return True
+    worker = sys.modules.get("distributed.worker")
+    if worker is None:
+        return False
+    try:
+        worker.get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 def _not_outliving(parent: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from analysis.atomic import is_abandoned, write_text
+from analysis.atomic import is_abandoned, write_text, writer_of
+from analysis.outputs import check_output_folder, refuse_links_out
 from cathode.errors import RunFolderError
+from cathode.runtime.lock import FolderLock, refuse_busy
 
 IDENTITY = "search.json"
 MASS_MODEL = "mass_model.json"
@@ -30,48 +34,130 @@ def step(name: str, number: int, by: str = "_") -> str:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that belongs to one search, or no folder at all.
+    """A folder that belongs to one search, or no folder at all; with a folder it is a context that holds its lock.
 
     Every part is written atomically and loaded instead of made again when it is there; what belongs to another search
     is refused, not overwritten.
     """
 
     path: Path | None
+    fingerprint: str = ""
+    lock: FolderLock | None = None
 
     @classmethod
-    def claim(cls, path: Path | str | None, fingerprint: str, settings: dict[str, Any]) -> RunFolder:
-        """Take `path` for the search with this fingerprint, or continue in it.
+    def claim(
+        cls,
+        path: Path | str | None,
+        fingerprint: str,
+        settings: dict[str, Any],
+        *,
+        inputs: Iterable[str | os.PathLike[str]] = (),
+    ) -> RunFolder:
+        """Take `path` for the search with this fingerprint, or continue in it; `inputs` are the files that it reads.
 
         Raises
         ------
         RunFolderError
-            If another search, or the same one on other events, lives there.
+            If another search, or the same one on other events, lives there, or another process writes there.
+        OutputError
+            As `check_run_folder`.
         """
         if path is None:
-            return cls(None)
+            return cls(None, fingerprint)
         folder = Path(path)
-        identity = folder / IDENTITY
-        if identity.exists():
-            try:
-                before = json.loads(identity.read_text(encoding="utf-8"))
-                known, its_settings = before["fingerprint"], dict(before["settings"])
-            except (ValueError, KeyError, TypeError, OSError) as error:
-                raise RunFolderError(
-                    f"{identity}: unreadable ({error!r}). Delete the folder or choose another."
-                ) from error
-            if known != fingerprint:
-                changed = _differences(its_settings, settings)
-                raise RunFolderError(
-                    f"{folder} holds another search ({changed or 'other events or another version'}). "
-                    "Choose another output folder, or delete this one."
-                )
-        write_text(identity, json.dumps({"fingerprint": fingerprint, "settings": settings}, indent=2, default=str))
-        _sweep(folder)
-        return cls(folder)
+        check_run_folder(folder, inputs=inputs)
+        lock = FolderLock.take(folder)
+        try:
+            if (folder / IDENTITY).exists():
+                _refuse_other(folder, fingerprint, settings)
+            write_text(
+                folder / IDENTITY, json.dumps({"fingerprint": fingerprint, "settings": settings}, indent=2, default=str)
+            )
+            _sweep(folder, lock.before)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(folder, fingerprint, lock)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.lock is not None:
+            self.lock.release()
 
     def at(self, name: str) -> Path | None:
         """Where a part lies, or None without a folder."""
         return None if self.path is None else self.path / name
+
+
+def check_run_folder(path: Path | str, *, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Refuse a folder that no run should write into; asked before anything is read, and makes nothing.
+
+    Raises
+    ------
+    OutputError
+        If it can not be written, holds one of the `inputs`, or links that lead out of it; or if it is no run folder,
+        and holds anything else.
+    RunFolderError
+        If another process writes there at the moment.
+    """
+    folder = Path(path)
+    known = (folder / IDENTITY).is_file()
+    check_output_folder(folder, inputs=inputs, ours=None if known else lambda entry: False)
+    if folder.is_dir():
+        refuse_links_out(folder)
+        refuse_busy(folder)
+
+
+def settings_in(folder: Path) -> dict[str, Any]:
+    """Settings of the search that a folder belongs to; none, if it does not say.
+
+    Raises
+    ------
+    RunFolderError
+        If what it says can not be read.
+    """
+    if not (folder / IDENTITY).exists():
+        return {}
+    return _identity(folder)[1]
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of a run folder says.
+
+    Raises
+    ------
+    RunFolderError
+        If it can not be read, is no JSON or nested beyond reason.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise RunFolderError(f"{path}: unreadable ({error!r}). Delete the folder or choose another.") from error
+
+
+def _identity(folder: Path) -> tuple[str, dict[str, Any]]:
+    content = read_json(folder / IDENTITY)
+    try:
+        known, settings = content["fingerprint"], content["settings"]
+    except (KeyError, TypeError) as error:
+        known = settings = error
+    if not (isinstance(known, str) and isinstance(settings, dict)):
+        raise RunFolderError(
+            f"{folder / IDENTITY}: unreadable, no identity of a search. Delete the folder or choose another."
+        )
+    return known, settings
+
+
+def _refuse_other(folder: Path, fingerprint: str, settings: dict[str, Any]) -> None:
+    known, its_settings = _identity(folder)
+    if known != fingerprint:
+        changed = _differences(its_settings, settings)
+        raise RunFolderError(
+            f"{folder} holds another search ({changed or 'other events or another version'}). "
+            "Choose another output folder, or delete this one."
+        )
 
 
 def versions() -> dict[str, str]:
@@ -87,10 +173,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes of this machine were writing: hidden, and never given its name; nobody else's."""
+def _sweep(folder: Path, before: tuple[str, int] | None) -> None:
+    """Remove what killed writers of this run left: hidden, and never given its name; nobody else's.
+
+    Of processes of this machine it is known whether they are alive; of another one only that `before`, which had the
+    lock that is ours now, is not.
+    """
     for path in sorted(folder.rglob(".*")):
-        if is_abandoned(path.name):
+        if is_abandoned(path.name) or (before is not None and writer_of(path.name) == before):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

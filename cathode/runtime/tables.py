@@ -24,10 +24,16 @@ def write_table(path: Path | str, columns: Mapping[str, NDArray[Any]]) -> None:
         If the suffix is not .root, .parquet, .h5 or .hdf5.
     """
     path = Path(path)
-    if path.suffix not in _WRITERS:
-        raise ConfigError(f"{path}: unknown format '{path.suffix}'; use {', '.join(_WRITERS)}.")
+    check_format(path)
     with atomic_path(path) as temporary:
         _WRITERS[path.suffix](temporary, {name: np.asarray(values) for name, values in columns.items()})
+
+
+def check_format(path: Path | str) -> None:
+    """Refuse a file whose suffix says no format that is written, by a `ConfigError`."""
+    suffix = Path(path).suffix
+    if suffix not in _WRITERS:
+        raise ConfigError(f"{path}: unknown format '{suffix}'; use {', '.join(_WRITERS)}.")
 
 
 def _root(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:

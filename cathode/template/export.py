@@ -9,6 +9,8 @@ from typing import Any
 from cathode.errors import RunFolderError
 from cathode.runtime.run_folder import TEMPLATE
 
+_FILES = {"sampler.onnx", "log_prob.onnx"}
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -27,9 +29,12 @@ def export_onnx(folder: Path | str, output: Path | str) -> Exported:
     ------
     RunFolderError
         If there is no generator in it.
+    OutputError
+        If `output` lies in `folder`, or holds anything else than such files; before anything is read.
     generators.errors.ExportError, generators.errors.MissingExtraError
         If neither can be exported, or the extra `onnx` is not installed.
     """
+    from analysis.outputs import check_output_folder, refuse_links_out
     from generators.artifact import CARD, load
     from generators.errors import ExportError
     from generators.export.onnx import export_log_prob, export_sampler
@@ -39,6 +44,8 @@ def export_onnx(folder: Path | str, output: Path | str) -> Exported:
         raise RunFolderError(
             f"{folder}: no saved generator; name a folder that `cathode train` or `cathode run` wrote."
         )
+    refuse_links_out(folder)
+    check_output_folder(output, inputs=[folder], ours=lambda entry: entry.name in _FILES and entry.is_file())
     generator: Any = load(place)
     files, refused = {}, {}
     for name, write in (("sampler", export_sampler), ("log_prob", export_log_prob)):

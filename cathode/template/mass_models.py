@@ -7,7 +7,9 @@ signal can not pull on the template that is meant to reveal it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -23,6 +25,9 @@ from cathode.region import Interval, Region
 FloatArray = NDArray[np.floating[Any]]
 
 _GRID = 4097
+
+#: Masses in the window at which a density that was read must be one.
+_CHECKED = 33
 
 
 class Expected(NamedTuple):
@@ -217,16 +222,52 @@ _DENSITIES: dict[str, tuple[type[DijetFitMass | KdeMass], type[SpectrumFit | Loc
 
 
 def mass_model_from_dict(content: dict[str, Any]) -> DijetFitMass | KdeMass:
-    """Inverse of `to_dict` of either model: a fitted model, equal to the one that was written."""
-    kind = content["kind"]
-    if kind not in _DENSITIES:
-        raise MassModelError(f"No mass model of kind '{kind}'. {nearest(kind, _DENSITIES)}")
+    """Inverse of `to_dict` of either model: a fitted model, equal to the one that was written.
+
+    Raises
+    ------
+    MassModelError
+        If `content` is not what `to_dict` gave, or its density is no density in the window.
+    """
+    kind = content.get("kind") if isinstance(content, dict) else None
+    if not isinstance(kind, str) or kind not in _DENSITIES:
+        raise MassModelError(f"No mass model of kind {str(kind)[:40]!r}. {nearest(str(kind)[:40], _DENSITIES)}")
     model, density = _DENSITIES[kind]
-    settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()}
-    made = model(**settings)
-    made.region_ = Region(**content["region"])
-    made.density_ = density.from_dict(content["density"])
+    try:
+        settings: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()
+        }
+        made: DijetFitMass | KdeMass = model(**settings)
+        made.region_ = Region(**content["region"])
+        made.density_ = density.from_dict(content["density"])
+        inside = np.linspace(made.region_.low, made.region_.high, _CHECKED)
+        with np.errstate(all="ignore"):
+            values = [made.density(inside), *made.band(inside), np.array(made.expected())]
+    except Exception as error:
+        # Numbers that no fit gave may fail anywhere.
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise MassModelError(f"Not a fitted mass model: {type(error).__name__} ({said}). Fit it again.") from error
+    if not all(np.isfinite(each).all() for each in values) or (values[0] < 0).any():
+        raise MassModelError(
+            "Not a fitted mass model: its density in the window is not finite and positive. Fit it again."
+        )
     return made
+
+
+def read_mass_model(path: Path) -> DijetFitMass | KdeMass:
+    """The mass model that a run wrote to a file.
+
+    Raises
+    ------
+    MassModelError
+        If it can not be read; names the file.
+    """
+    try:
+        return mass_model_from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, OSError, RecursionError) as error:
+        raise MassModelError(f"{path}: unreadable ({error!r}). Train again.") from error
+    except MassModelError as error:
+        raise MassModelError(f"{path}: {error}") from error
 
 
 def _sidebands(mass: FloatArray, region: Region, weights: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
