@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.events import FloatArray
 from analysis.statistics.counting import log_p_to_z, on_off_log_p_value
+from analysis.weights import sum_and_unit
 from cathode.errors import TooFewEventsError
 from cathode.result import CutResult
 
@@ -91,7 +92,7 @@ def count(
     efficiency = np.bincount(template_fold, template_passes, folds) / np.bincount(template_fold, minlength=folds)
     expected = float(efficiency @ np.bincount(data_fold, data_weights, folds))
     # Of all data and not of the few that pass, whose own mean would fluctuate with the count.
-    per_event = float(np.square(data_weights).sum() / data_weights.sum())
+    per_event = sum_and_unit(data_weights)[1]
     observed = float(data_weights[data_passes].sum())
     return Count(observed, expected, int(template_passes.sum()), len(template_scores), per_event)
 

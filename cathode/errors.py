@@ -19,6 +19,10 @@ class EmptyRegionError(CathodeError):
     """The signal region or a sideband holds no events."""
 
 
+class WeightsError(CathodeError):
+    """The event weights of a place do not sum to a positive number."""
+
+
 class TooFewEventsError(CathodeError):
     """There are fewer events than the folds, the cut or the model need."""
 

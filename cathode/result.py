@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from analysis.events import SourceFile
 from cathode.runtime.documents import Document
@@ -80,7 +80,8 @@ class Sculpting:
 class MassModelSummary:
     """The fit of the mass spectrum outside of the blinded window, and what it predicts inside.
 
-    `expected` and `expected_error` are events in the signal region before any cut, `observed` is the count there.
+    `expected` and `expected_error` are events in the signal region before any cut, `observed` is the count there, and
+    `far_below` the number of sideband events that lie too far below the window to be described.
     """
 
     kind: str
@@ -92,6 +93,7 @@ class MassModelSummary:
     expected: float
     expected_error: float
     observed: float
+    far_below: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,12 +173,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class RegionSummary:
-    """Borders of the search in GeV, half-open; a sideband border of None means all events on that side."""
+    """Borders of the search in GeV, half-open; a sideband border of None means all events on that side.
+
+    `veto` are ranges that belong to no sideband, and `sides` says where sidebands are: "both", "below" or "above".
+    """
 
     low: float
     high: float
     sideband_low: float | None = None
     sideband_high: float | None = None
+    veto: tuple[tuple[float, float], ...] = ()
+    sides: Literal["both", "below", "above"] = "both"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Scorer:
         result = SearchResult.read(place / RESULT)
         folds = _folds(place, result)
         return cls(
-            Region(result.region.low, result.region.high, result.region.sideband_low, result.region.sideband_high),
+            Region(**asdict(result.region)),
             result.columns,
             create(result.observables),
             tuple(load_classifier(place / CLASSIFIERS / f"fold_{fold}") for fold in range(folds)),
@@ -101,7 +101,7 @@ def _folds(folder: Path, result: SearchResult) -> int:
 def score(folder: Path | str, events: Events) -> dict[str, NDArray[Any]]:
     """Columns for a friend tree, one row per event: score, fold, region and one flag per cut.
 
-    `region` is 1 in the signal region, 0 in a sideband, −1 in neither.
+    `region` is 1 in the signal region, 0 in a sideband, −1 in neither, as in a veto.
     """
     scorer = Scorer.load(folder)
     return columns(events, scorer(events), scorer.region, scorer.cuts)

@@ -180,7 +180,7 @@ class Search:
             columns=events.columns,
             observables=specification(self.observables),
             counts=_counts(self.region, events, len(template)),
-            mass_model=summary_of_mass_model(mass_model, self.region, signal),
+            mass_model=summary_of_mass_model(mass_model, self.region, events),
             cuts=tuple(_test(cut, signal, data, generated, fit, strips) for cut in cuts),
             closures=strips.closures,
             sculpting=shape.tests,
@@ -223,7 +223,7 @@ class Search:
             plain[name] = specification(plain[name])
         # One alone and a list of one are the same search, as are an empty list and none.
         plain["reweighting"] = [specification(each) for each in self.reweightings]
-        plain["region"] = asdict(self.region)
+        plain["region"] = self.region.to_dict()
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
 

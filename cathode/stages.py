@@ -39,7 +39,7 @@ class Stages:
         return Seeds(self.search.seed)
 
     @cached_property
-    def strips(self) -> tuple[Interval, Interval]:
+    def strips(self) -> tuple[Interval, ...]:
         """Where the search is repeated without a signal."""
         return self.search.region.strips(fraction=self.search.strip_fraction)
 

@@ -30,6 +30,7 @@ from generators.training.rules import Rule
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 from generators.training.trained import Trained
+from generators.usable_rows import relative_weights
 
 #: Sets the seed of the noise of discrete columns apart from that of the training.
 NOISE = 0x6E6F697365
@@ -125,6 +126,7 @@ class NetworkGenerator(ABC, Generic[S]):
         """
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
         self.check(x, context, w)
+        w = relative_weights(w)
         used = w != 0
         events, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
         w_t = torch.as_tensor(w[used])

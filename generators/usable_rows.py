@@ -32,3 +32,17 @@ def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: 
             )
     if minimum and not weights.sum() > 0:
         raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+
+
+def relative_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights (N,) in units of the mean size of those that are not zero, to 24 bits: the same in every unit."""
+    # An event without weight is not there.
+    sizes = np.abs(weights[weights != 0])
+    if not len(sizes):
+        return weights
+    # Powers of two are exact; without them sums of the smallest or largest numbers vanish or overflow.
+    exponent = np.frexp(sizes.max())[1]
+    sizes = np.ldexp(sizes, -exponent)
+    mean = sizes.max() if sizes.min() == sizes.max() else sizes.mean()
+    shares: NDArray[np.float64] = (np.ldexp(weights, -exponent) / mean).astype(np.float32).astype(np.float64)
+    return shares

@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis.errors import MetricError, TooFewEventsError
 from analysis.metrics.ranking import FloatArray, Measured
+from analysis.weights import unit
 
 #: Of an effective event in each half that a floor is measured with.
 _MINIMUM = 10
@@ -142,4 +143,4 @@ def _sample(name: str, x: FloatArray, weights: FloatArray | None) -> tuple[Float
         raise MetricError(f"{name}: {bad} events or weights are NaN or infinite.")
     if not w.sum() > 0:
         raise MetricError(f"{name}: {len(x)} events with weights that sum to {w.sum():g}: nothing to compare.")
-    return x, w
+    return x, w / unit(w)

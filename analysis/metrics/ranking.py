@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import MetricError, TooFewEventsError
+from analysis.weights import unit
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -259,7 +260,10 @@ def _checked(
     bad = int(np.isnan(scores).sum() + (~np.isfinite(weights)).sum())
     if bad:
         raise MetricError(f"{bad} scores or weights are NaN or infinite: evaluate only events that were scored.")
+    weights = weights.copy()
     for name, chosen in (("signal", truth), ("background", ~truth)):
+        # Only the shares of a class count, and their squares must be numbers.
+        weights[chosen] /= unit(weights[chosen])
         if not chosen.any() or weights[chosen].sum() <= 0:
             raise MetricError(
                 f"{int(chosen.sum())} {name} events, weights summing to {weights[chosen].sum():g}: nothing to rank."

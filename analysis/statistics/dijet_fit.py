@@ -12,7 +12,7 @@ coefficients in this basis hardly. Bins integrate the density; it is never read 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
 
@@ -64,11 +64,12 @@ class SpectrumFit:
     function : its name, one of `FUNCTIONS`.
     sqrt_s, centre : collision energy and centre of the logarithms, GeV.
     basis : (k, k), columns are the orthonormal combinations of the terms 1, ln(1 − x), −u, −u², …, u = ln(m/centre).
-    coefficients, covariance : (k,) and (k, k), of ln f in that basis.
-    bins : the bins that were fitted; `expected` (B,) the fitted content of each.
+    coefficients, covariance : (k,) and (k, k), of ln(f/unit) in that basis.
+    bins : the bins that were fitted, in units of `unit`; `expected` (B,) the fitted content of each.
     chi2, ndof, p_value : Pearson's χ² of these bins.
     f_tests : the comparisons by which the function was chosen.
     alternative : fit of the next larger function to the same bins; its distance is the uncertainty of the choice.
+    unit : weight of a typical event, in which f was fitted: so no digit of the shape depends on the unit of weights.
     """
 
     function: str
@@ -84,6 +85,7 @@ class SpectrumFit:
     p_value: float
     f_tests: tuple[FTest, ...] = ()
     alternative: SpectrumFit | None = None
+    unit: float = 1.0
 
     @property
     def low(self) -> float:
@@ -109,15 +111,25 @@ class SpectrumFit:
 
     def density(self, mass: ArrayLike) -> FloatArray:
         """Events per GeV at masses (N,) in GeV."""
-        density: FloatArray = np.exp(self._terms(mass) @ self.coefficients)
-        return density
+        return self.shape(mass) * self.unit
+
+    def shape(self, mass: ArrayLike) -> FloatArray:
+        """The density in units of `unit`, which is the same whatever the unit of the weights."""
+        shape: FloatArray = np.exp(self._terms(mass) @ self.coefficients)
+        return shape
+
+    def scaled(self, factor: float) -> SpectrumFit:
+        """The fit to the same events, each with `factor` times its weight."""
+        other = self.alternative and self.alternative.scaled(factor)
+        return replace(self, unit=self.unit * factor, alternative=other)
 
     def log_error(self, mass: ArrayLike) -> FloatArray:
         """Standard deviation of ln f at masses (N,) in GeV: fitted parameters, and choice of function."""
         terms = self._terms(mass)
         variance: FloatArray = np.einsum("...i,ij,...j->...", terms, self.covariance, terms)
         if self.alternative is not None:
-            variance = variance + np.log(self.alternative.density(mass) / self.density(mass)) ** 2
+            ratio = self.alternative.shape(mass) / self.shape(mass) * (self.alternative.unit / self.unit)
+            variance = variance + np.log(ratio) ** 2
         return np.sqrt(variance)
 
     def band(self, mass: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -135,18 +147,19 @@ class SpectrumFit:
         """
         edges = np.linspace(low, high, 17)
         at, weights = nodes(edges[:-1], edges[1:])
-        part = self.density(at) * weights
+        part = self.shape(at) * weights
         slope = np.einsum("bq,bqk->k", part, self._terms(at))
         total, variance = float(part.sum()), float(slope @ self.covariance @ slope)
         if self.alternative is not None:
-            variance += (self.alternative.integral(low, high)[0] - total) ** 2
-        return total, float(np.sqrt(variance))
+            variance += (self.alternative.integral(low, high)[0] / self.unit - total) ** 2
+        return total * self.unit, float(np.sqrt(variance)) * self.unit
 
     @property
     def parameters(self) -> tuple[FloatArray, FloatArray]:
         """The published parameters (ln N, p1, p2, …) and their covariance; strongly correlated by construction."""
         to_published = _uncentre(len(self.coefficients), np.log(self.centre / self.sqrt_s)) @ self.basis
         values: FloatArray = to_published @ self.coefficients
+        values[0] += np.log(self.unit)
         covariance: FloatArray = to_published @ self.covariance @ to_published.T
         return values, covariance
 
@@ -186,6 +199,8 @@ def fit_bins(bins: Bins, function: str, *, sqrt_s: float = 13_000.0) -> Spectrum
         )
     if bins.high[-1] > sqrt_s:
         raise SpectrumError(f"The fit range ends at {bins.high[-1]:g} GeV, beyond √s = {sqrt_s:g} GeV: check the unit.")
+    unit = float(bins.scale.mean())
+    bins = bins.scaled(1 / unit)
     centre = float(np.sqrt(bins.low[0] * bins.high[-1]))
     middle, weight = np.sqrt(bins.low * bins.high), np.sqrt(bins.effective)[:, None]
     basis = np.linalg.inv(np.linalg.qr(_raw_terms(middle, k, sqrt_s, centre) * weight)[1])
@@ -201,7 +216,8 @@ def fit_bins(bins: Bins, function: str, *, sqrt_s: float = 13_000.0) -> Spectrum
     chi2 = float(np.sum((bins.content - expected) ** 2 / (bins.scale * expected)))
     ndof = len(bins) - k
     p_value = float(stats.chi2.sf(chi2, ndof))
-    return SpectrumFit(function, sqrt_s, centre, basis, theta, covariance, bins, expected, chi2, ndof, p_value)
+    fit = SpectrumFit(function, sqrt_s, centre, basis, theta, covariance, bins, expected, chi2, ndof, p_value)
+    return replace(fit, unit=unit)
 
 
 def _raw_terms(mass: ArrayLike, k: int, sqrt_s: float, centre: float) -> FloatArray:

@@ -7,6 +7,7 @@ A kernel density estimate is the same with order zero, and biased at every edge 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from analysis.errors import SpectrumError
+from analysis.statistics.binning import SPAN, refuse_impossible, without_gaps
+from analysis.weights import mean_size, standardised
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -31,13 +34,15 @@ class LocalDensity:
     Attributes
     ----------
     mass : (G,), GeV, even in ln m.
-    log_density : (G,), ln of events per GeV.
+    log_density : (G,), ln of events per GeV in units of `unit`.
     covariance : (G, G), of `log_density`.
+    unit : mean size of a weight: so no digit of the shape depends on the unit of the weights.
     """
 
     mass: FloatArray
     log_density: FloatArray
     covariance: FloatArray
+    unit: float = 1.0
 
     @property
     def low(self) -> float:
@@ -51,9 +56,13 @@ class LocalDensity:
 
     def density(self, mass: ArrayLike) -> FloatArray:
         """Events per GeV at masses (N,) in GeV; NaN outside of the range that could be described."""
+        return self.shape(mass) * self.unit
+
+    def shape(self, mass: ArrayLike) -> FloatArray:
+        """The density in units of `unit`, which is the same whatever the unit of the weights."""
         spline = CubicSpline(np.log(self.mass), self.log_density)
-        density: FloatArray = np.exp(spline(np.log(mass), extrapolate=False))
-        return density
+        shape: FloatArray = np.exp(spline(np.log(mass), extrapolate=False))
+        return shape
 
     def band(self, mass: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Density one standard deviation down and up, (N,) each."""
@@ -67,22 +76,23 @@ class LocalDensity:
             raise SpectrumError(f"{low:g}–{high:g} GeV is outside of the described {self.low:.6g}–{self.high:.6g} GeV.")
         nodes, weights = np.polynomial.legendre.leggauss(64)
         at = 0.5 * (low + high) + 0.5 * (high - low) * nodes
-        part = self.density(at) * weights * 0.5 * (high - low)
+        part = self.shape(at) * weights * 0.5 * (high - low)
         slope = np.zeros(len(self.mass))
         position = np.interp(np.log(at), np.log(self.mass), np.arange(len(self.mass)))
         left = np.minimum(position.astype(int), len(self.mass) - 2)
         np.add.at(slope, left, part * (left + 1 - position))
         np.add.at(slope, left + 1, part * (position - left))
-        return float(part.sum()), float(np.sqrt(slope @ self.covariance @ slope))
+        return float(part.sum()) * self.unit, float(np.sqrt(slope @ self.covariance @ slope)) * self.unit
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON types."""
-        return {name: values.tolist() for name, values in vars(self).items()}
+        return {name: np.asarray(values).tolist() for name, values in vars(self).items()}
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
         """Inverse of `to_dict`."""
-        return cls(**{name: np.asarray(values, dtype=float) for name, values in content.items()})
+        arrays = {name: np.asarray(values, dtype=float) for name, values in content.items() if name != "unit"}
+        return cls(**arrays, unit=float(content.get("unit", 1.0)))
 
 
 def local_density(
@@ -94,6 +104,7 @@ def local_density(
     high: float | None = None,
     reach: float = 1.5,
     degree: int = 3,
+    veto: Sequence[tuple[float, float]] = (),
 ) -> LocalDensity:
     """Local-likelihood density of sideband masses (N,) in GeV on both sides of a hole.
 
@@ -103,11 +114,13 @@ def local_density(
     low, high : range, GeV; without it from the first event to where fewer than 25 effective events are within reach.
     reach : how far an event counts, in widths of the hole in ln m; more than 1, so that both sides reach the middle.
     degree : order of the polynomial in ln m.
+    veto : rising ranges of mass in GeV that are left out, as are the events in them; one that touches the hole widens
+        what the density is carried across, and the reach with it.
 
     Raises
     ------
     SpectrumError
-        If a mass lies inside the hole, or too few events beside it to carry the density across.
+        If a mass lies inside the hole or is not positive, or too few events beside it to carry the density across.
     """
     inside = (mass >= hole[0]) & (mass < hole[1])
     if inside.any():
@@ -115,16 +128,20 @@ def local_density(
             f"{int(inside.sum())} of {len(mass)} masses lie inside the blinded window {hole[0]:g}–{hole[1]:g} GeV. "
             "Hand over sideband events only."
         )
+    refuse_impossible(mass)
     weights = np.ones(len(mass)) if weights is None else np.asarray(weights, dtype=float)
-    bottom = float(mass.min()) if low is None and len(mass) else low
-    top = float(mass.max()) if high is None and len(mass) else high
+    size, weights = mean_size(weights), standardised(weights)
+    hole = _widened(hole, veto)
+    bottom = max(float(mass.min()), hole[0] / SPAN) if low is None and len(mass) else low
+    top = min(float(mass.max()), hole[1] * SPAN) if high is None and len(mass) else high
     if bottom is None or top is None or not 0 < bottom < hole[0] < hole[1] < top:
         raise SpectrumError(
             f"{len(mass)} masses from {bottom} to {top} GeV do not enclose {hole[0]:g}–{hole[1]:g} GeV."
         )
     edges = np.log([bottom, *hole, top])
     radius = reach * float(edges[2] - edges[1])
-    data = _fine_bins(np.log(mass), weights, edges, radius / _BINS_PER_REACH)
+    stretches = [*without_gaps((bottom, hole[0]), veto), *without_gaps((hole[1], top), veto)]
+    data = _fine_bins(np.log(mass), weights, np.log(stretches), edges[1:3], radius / _BINS_PER_REACH)
     grid = np.linspace(edges[0], edges[3], int((edges[3] - edges[0]) / radius * _POINTS_PER_REACH) + 2)
     fits = [_fit_at(u, data, radius, degree) for u in grid]
     first, last = np.searchsorted(grid, edges[1:3]) + np.array([-1, 0])
@@ -140,7 +157,15 @@ def local_density(
     kept = [fit for fit in fits[first : last + 1] if fit is not None]
     influence = np.stack([fit[1] for fit in kept])
     log_density = np.array([fit[0] for fit in kept]) - grid[first : last + 1]
-    return LocalDensity(np.exp(grid[first : last + 1]), log_density, (influence * data.variance) @ influence.T)
+    covariance = (influence * data.variance) @ influence.T
+    return LocalDensity(np.exp(grid[first : last + 1]), log_density, covariance, size)
+
+
+def _widened(hole: tuple[float, float], veto: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The hole with the vetoes that touch it: what the density is carried across."""
+    low = next((each[0] for each in veto if each[1] == hole[0]), hole[0])
+    high = next((each[1] for each in veto if each[0] == hole[1]), hole[1])
+    return low, high
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +180,15 @@ class _Sidebands:
     hole_high: float
 
 
-def _fine_bins(u: FloatArray, weights: FloatArray, edges: FloatArray, step: float) -> _Sidebands:
+def _fine_bins(u: FloatArray, weights: FloatArray, stretches: FloatArray, hole: FloatArray, step: float) -> _Sidebands:
     columns: list[tuple[FloatArray, ...]] = []
-    for low, high in (edges[:2], edges[2:]):
+    for low, high in stretches:
         fine = np.linspace(low, high, max(round((high - low) / step), 1) + 1)
         content = np.histogram(u, fine, weights=weights)[0]
         variance = np.histogram(u, fine, weights=weights**2)[0]
         columns.append((0.5 * (fine[1:] + fine[:-1]), np.diff(fine), content, variance))
     joined = [np.concatenate(pair) for pair in zip(*columns, strict=True)]
-    return _Sidebands(joined[0], joined[1], joined[2], joined[3], float(edges[1]), float(edges[2]))
+    return _Sidebands(joined[0], joined[1], joined[2], joined[3], float(hole[0]), float(hole[1]))
 
 
 def _fit_at(u: float, data: _Sidebands, radius: float, degree: int) -> tuple[float, FloatArray] | None:

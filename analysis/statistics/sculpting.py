@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.errors import AnalysisError, TooFewEventsError
+from analysis.weights import unit
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -67,6 +68,7 @@ def sculpting_test(
     weights = np.ones(len(mass)) if weights is None else np.asarray(weights, dtype=float)
     if not mass.shape == selected.shape == weights.shape:
         raise AnalysisError(f"Masses {mass.shape}, selection {selected.shape} and weights {weights.shape} must agree.")
+    weights = weights / unit(weights)
     n, passing = len(mass), int(selected.sum())
     fewest = 2 * _FEWEST_PER_BIN
     if min(passing, n - passing) < fewest:

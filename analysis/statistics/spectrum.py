@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.errors import SpectrumError
-from analysis.statistics.binning import Bins, sideband_bins
+from analysis.statistics.binning import SPAN, Bins, refuse_impossible, sideband_bins
 from analysis.statistics.dijet_fit import FUNCTIONS, FTest, SpectrumFit, fit_bins, n_parameters
+from analysis.weights import mean_size, standardised
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -58,8 +59,14 @@ def fit_spectrum(
     high: float | None = None,
     functions: Sequence[str] = FUNCTIONS,
     sqrt_s: float = 13_000.0,
+    veto: Sequence[tuple[float, float]] = (),
+    sides: str = "both",
 ) -> SpectrumFit:
     """Fit sideband masses (N,) in GeV on both sides of a hole, choosing function and, without `low`, the lower edge.
+
+    Masses in a `veto` (rising ranges in GeV) are left out, and so is the range itself: the likelihood integrates only
+    what is between vetoes. With `sides` "below" or "above" there is a sideband on that side alone, and what the fit
+    says of the hole is an extrapolation. Masses more than a factor 1000 below the hole are left out too.
 
     The lower edge starts at the maximum of the spectrum, below which a trigger or selection turns it on, and rises
     until the fit is acceptable (χ² p >= 0.01, and no larger function asked for); if it never is, the best one comes
@@ -70,7 +77,8 @@ def fit_spectrum(
     Raises
     ------
     SpectrumError
-        If a mass lies inside the hole: the fit is blind by construction. Or if there are too few events to fit.
+        If a mass lies inside the hole: the fit is blind by construction. If one is not positive, or beyond √s. Or if
+        there are too few events to fit.
     """
     inside = (mass >= hole[0]) & (mass < hole[1])
     if inside.any():
@@ -82,13 +90,28 @@ def fit_spectrum(
         raise SpectrumError("No sideband events: there is no spectrum to fit.")
     if float(mass.max()) > sqrt_s:
         raise SpectrumError(f"A mass of {mass.max():g} GeV is beyond √s = {sqrt_s:g} GeV: check the unit.")
+    refuse_impossible(mass)
     top = min(max(1.2 * hole[1], 1.1 * float(mass.max())), sqrt_s) if high is None else high
-    bins = sideband_bins(mass, hole, float(mass.min()) if low is None else low, top, weights=weights)
-    if low is not None:
+    bottom = max(float(mass.min()), hole[0] / SPAN) if low is None else low
+    # The fit is one of weights without a unit; what it found gets the unit back.
+    size = 1.0 if weights is None else mean_size(weights)
+    shares = None if weights is None else standardised(weights)
+    bins = sideband_bins(mass, hole, bottom, top, weights=shares, veto=veto, sides=sides)
+    return _from_the_turn_on(bins, hole, sides, low is None, functions, sqrt_s).scaled(size)
+
+
+def _from_the_turn_on(
+    bins: Bins, hole: tuple[float, float], sides: str, searched: bool, functions: Sequence[str], sqrt_s: float
+) -> SpectrumFit:
+    """The fit from the lowest edge that gives an acceptable one, if the edge is to be searched for."""
+    if not searched:
         return choose_function(bins, functions, sqrt_s=sqrt_s)
-    below = np.flatnonzero(bins.high <= hole[0] * (1 + 1e-9))
+    # Without a sideband below, the turn-on is looked for in the one above.
+    below = np.arange(len(bins)) if sides == "above" else np.flatnonzero(bins.high <= hole[0] * (1 + 1e-9))
     first = int(np.argmax((bins.content / bins.width)[below]))
     last = max(len(below) - _FEWEST_LOWER_BINS, first)
+    if sides != "both":
+        last = max(min(last, len(bins) - 2 - n_parameters(functions[0])), first)
     tried = []
     for start in range(first, last + 1):
         tried.append(choose_function(bins[start:], functions, sqrt_s=sqrt_s))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.events import FloatArray
 from analysis.folds import random_folds
 from analysis.metrics.ranking import Measured, auc
+from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.cross_fitting import Sample, train_without
 from cathode.runtime.progress import part
@@ -21,7 +22,8 @@ def told_apart(
 ) -> Measured:
     """AUC of held-out scores of data (N,) with weights (N,) against those of the template (T,); 0.5 is closure."""
     labels = np.arange(len(data) + len(template)) < len(data)
-    w = np.concatenate([weights, np.ones(len(template)) if template_weights is None else template_weights])
+    of_template = np.ones(len(template)) if template_weights is None else standardised(template_weights)
+    w = np.concatenate([standardised(weights), of_template])
     return auc(np.concatenate([data, template]), labels, weights=None if np.ptp(w) == 0 else w)
 
 

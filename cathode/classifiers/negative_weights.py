@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 #: Neighbours looked up at once for all negative rows; the few that need more ask again.
 _FIRST = 16
+#: Of a negative weight: less than it is no sum but rounding.
+_ROUNDING = 1e-6
 
 
 def without_negative(x: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +51,8 @@ def _cell(
     """The row and as many of its nearest neighbours as it takes to a sum ≥ 0."""
     while True:
         cell = np.concatenate([[row], neighbours[neighbours != row]])
-        enough = np.cumsum(w[cell]) >= 0
+        # A sum of zero may be a little less after rounding.
+        enough = np.cumsum(w[cell]) >= _ROUNDING * w[row]
         if enough.any():
             return cell[: int(np.argmax(enough)) + 1]
         if len(cell) == len(w):

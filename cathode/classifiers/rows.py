@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import NonFiniteError
+from analysis.weights import standardised
 from cathode.classifiers.negative_weights import without_negative
 from cathode.errors import ClassifierInputError, ConstantFeatureError, TooFewEventsError
 
@@ -19,7 +20,7 @@ MINIMUM = 10
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a classifier learns from: x (N, *event), y (N,) bool, weights (N,) float64, all positive."""
+    """What a classifier learns from: x (N, *event), y (N,) bool, weights (N,) float64, of mean one in each kind."""
 
     x: NDArray[Any]
     y: NDArray[np.bool_]
@@ -88,9 +89,11 @@ def weighted_rows(
             )
         if not w[mine].sum() > 0:
             raise ClassifierInputError(f"The weights of the {name} rows sum to {w[mine].sum():g}; it must be positive.")
-    if (w < 0).any():
-        for kind in (True, False):
-            w[labels == kind] = without_negative(coordinates(x[labels == kind]), w[labels == kind])
+        # Data and template are normalised apart: neither a bin nor a sum may depend on the unit of either.
+        w[mine] = standardised(w[mine])
+        if (w[mine] < 0).any():
+            w[mine] = without_negative(coordinates(x[mine]), w[mine])
+        w[mine & (w > 0)] = standardised(w[mine & (w > 0)])
     kept = w > 0
     return Rows(x[kept], labels[kept], w[kept]) if not kept.all() else Rows(x, labels, w)
 

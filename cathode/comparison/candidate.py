@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.metrics.distances import distance_floor, sliced_distances
 from analysis.metrics.ranking import Measured
+from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import told_apart
 from cathode.classifiers.cross_fitting import cross_fit
@@ -65,7 +66,7 @@ class Judge:
         """All that decides a judgement, beside events and candidate, in JSON types."""
         return {
             "strips": [[strip.low, strip.high] for strip in self.strips],
-            "region": asdict(self.region),
+            "region": self.region.to_dict(),
             "observables": specification(self.observables),
             "classifier": specification(self.classifier),
             "folds": self.folds,
@@ -128,6 +129,7 @@ class Judge:
         wasserstein, energy = self._distances(data, template)
         order = np.random.default_rng(self.seeds("likelihood")).permutation(len(data))
         some = events[np.sort(order[:_LIKELIHOOD])]
+        share = standardised(some.weights)
         log_prob = _log_prob(generator, some)
         judgement = Judgement(
             name=name,
@@ -136,12 +138,12 @@ class Judge:
             closures=tuple(closure(strip, data, template, fit) for strip in self.strips),
             wasserstein=wasserstein,
             energy=energy,
-            log_likelihood=None if log_prob is None else _mean(log_prob, some.weights),
-            impossible=0.0 if log_prob is None else float(some.weights @ np.isinf(log_prob) / some.weights.sum()),
+            log_likelihood=None if log_prob is None else _mean(log_prob, share),
+            impossible=0.0 if log_prob is None else float(share @ np.isinf(log_prob) / share.sum()),
             training_seconds=training_seconds,
             sampling_seconds=seconds * 1e6 / len(template),
         )
-        return Verdict(judgement, log_prob, some.weights)
+        return Verdict(judgement, log_prob, share)
 
     def _distances(self, data: Events, template: Template) -> tuple[Distance, Distance]:
         """Sliced Wasserstein and energy distance, means over the strips; features in units of their width."""
@@ -202,7 +204,8 @@ def _mean(values: FloatArray, weights: FloatArray) -> Measured:
 
 def _width(x: FloatArray, weights: FloatArray) -> FloatArray:
     """Standard deviation of every feature of x (N, D) with weights (N,), (D,)."""
-    share = weights / weights.sum()
+    share = standardised(weights)
+    share /= share.sum()
     width: FloatArray = np.sqrt(share @ np.square(x - share @ x))
     return width
 

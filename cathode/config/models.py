@@ -23,11 +23,12 @@ from pydantic import (
 
 from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
 from cathode.config.messages import ONE, SEVERAL
-from cathode.errors import ConfigError
+from cathode.errors import ConfigError, RegionError
 
 if TYPE_CHECKING:
     from analysis.events import Events
     from analysis.io.constituents import Constituents
+    from cathode.region import Region
     from cathode.runtime.progress import Progress
     from cathode.search import Search
     from cathode.template.reweighting import Reweighting
@@ -183,24 +184,52 @@ class DataConfig(Section):
 
 
 class RegionConfig(Section):
-    """Where to look, in GeV; both intervals are half-open."""
+    """Where to look, in GeV; all intervals are half-open."""
 
     signal: tuple[float, float]
-    sidebands: tuple[float, float] | None = Field(
-        default=None, description="outer borders; null uses every selected event"
+    sidebands: tuple[float | None, float | None] | None = Field(
+        default=None, description="outer borders, null for none on that side; null alone uses every selected event"
     )
+    veto: tuple[tuple[float, float], ...] = Field(
+        default=(), description="ranges of mass that belong to no sideband, such as a known resonance"
+    )
+    sides: Literal["both", "below", "above"] = Field(
+        default="both", description="below or above: one sideband alone, from which the background is extrapolated"
+    )
+
+    @field_validator("veto", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        """One pair of numbers is one veto."""
+        one = isinstance(value, list | tuple) and value and not any(isinstance(each, list | tuple) for each in value)
+        return [value] if one else value
 
     @model_validator(mode="after")
     def _nested(self) -> Self:
         low, high = self.signal
         if not low < high:
             raise ValueError(f"signal must be [low, high] with low < high, got [{low:g}, {high:g}]")
-        outer = self.sidebands
-        if outer is not None and not (outer[0] < low and high < outer[1]):
+        below, above = self.sidebands or (None, None)
+        if self.sides == "both" and ((below is not None and below >= low) or (above is not None and above <= high)):
             raise ValueError(
-                f"sidebands [{outer[0]:g}, {outer[1]:g}] must reach beyond signal [{low:g}, {high:g}] on both sides"
+                f"sidebands [{_edge(below)}, {_edge(above)}] must reach beyond signal [{low:g}, {high:g}] on both "
+                "sides, unless sides: below or sides: above says that there is one sideband alone"
             )
+        try:
+            self.build()
+        except RegionError as error:
+            raise ValueError(str(error)) from error
         return self
+
+    def build(self) -> Region:
+        """What `cathode.Search` takes."""
+        from cathode.region import Region
+
+        return Region(*self.signal, *(self.sidebands or (None, None)), veto=self.veto, sides=self.sides)
+
+
+def _edge(value: float | None) -> str:
+    return "null" if value is None else f"{value:g}"
 
 
 class ReweightingConfig(Section):
@@ -372,13 +401,10 @@ class AnalysisConfig(Section):
 
     def search(self) -> Search:
         """The search that this file describes, ready to run."""
-        from cathode.region import Region
         from cathode.search import Search
 
-        low, high = self.region.signal
-        outer = self.region.sidebands or (None, None)
         return Search(
-            region=Region(low, high, *outer),
+            region=self.region.build(),
             mass_model=self.mass_model.build(),
             generator=self.template.generator.build(),
             reweighting=tuple(each.build() for each in self.template.reweightings().values()),

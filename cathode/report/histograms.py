@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.weights import unit
+
 Array = NDArray[np.floating[Any]]
 
 #: Mass bins of a spectrum at most; more would not be seen.
@@ -30,9 +32,9 @@ class Histogram:
 def histogram(values: Array, edges: Array, weights: Array | None = None) -> Histogram:
     """Contents and errors √Σw² of the bins."""
     w = np.ones(len(values)) if weights is None else weights
-    return Histogram(
-        np.histogram(values, edges, weights=w)[0].astype(float), np.sqrt(np.histogram(values, edges, weights=w**2)[0])
-    )
+    scale = unit(w)
+    content, squared = (np.histogram(values, edges, weights=(w / scale) ** power)[0] for power in (1, 2))
+    return Histogram(content * scale, np.sqrt(squared) * scale)
 
 
 def mass_edges(mass: Array, window: tuple[float, float]) -> Array:

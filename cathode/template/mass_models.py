@@ -19,6 +19,7 @@ from analysis.errors import SpectrumError, nearest
 from analysis.statistics.dijet_fit import FUNCTIONS, SpectrumFit
 from analysis.statistics.local_density import LocalDensity, local_density
 from analysis.statistics.spectrum import fit_spectrum
+from analysis.weights import standardised
 from cathode.errors import MassModelError
 from cathode.region import Interval, Region
 
@@ -79,7 +80,8 @@ class _FromSidebands:
         """Draw n masses (n,) in GeV by the inverse of the cumulative density, in the window unless told otherwise."""
         low, high = self._edges(within)
         grid = np.linspace(low, high, _GRID)
-        density = self.density(grid)
+        # Not the density itself: its unit would be in the last digit of the masses.
+        density = self._fitted.shape(grid)
         if not np.all(np.isfinite(density)):
             raise MassModelError(f"{low:g}–{high:g} GeV is not inside the range {self.fit_range_} that was fitted.")
         cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
@@ -104,15 +106,15 @@ class _FromSidebands:
 
     @property
     def fit_range_(self) -> tuple[float, float]:
-        """Masses that the model describes, GeV."""
-        return self._fitted.low, self._fitted.high
+        """Masses that the model describes, GeV; the window is among them."""
+        return min(self._fitted.low, self.region_.low), max(self._fitted.high, self.region_.high)
 
     def to_dict(self) -> dict[str, Any]:
         """The fitted model in JSON types: kind, hyperparameters, region and density."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
         settings = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
         density = self._fitted.to_dict()
-        return {"kind": self.kind, "settings": settings, "region": vars(self.region_), "density": density}
+        return {"kind": self.kind, "settings": settings, "region": self.region_.to_dict(), "density": density}
 
     @property
     def _fitted(self) -> SpectrumFit | LocalDensity:
@@ -153,6 +155,11 @@ class DijetFitMass(_FromSidebands):
             If a mass lies inside the window, or no fit is possible.
         """
         mass, weights = _sidebands(mass, region, weights)
+        if self.low is not None and region.sides == "above":
+            raise MassModelError(
+                f"low = {self.low:g} GeV: there is no sideband below the window whose fit could begin there, for the "
+                f"{region}. Leave it out."
+            )
         try:
             self.density_: SpectrumFit = fit_spectrum(
                 mass,
@@ -162,6 +169,8 @@ class DijetFitMass(_FromSidebands):
                 high=region.sideband_high,
                 functions=self.functions,
                 sqrt_s=self.sqrt_s,
+                veto=region.veto,
+                sides=region.sides,
             )
         except SpectrumError as error:
             raise MassModelError(str(error)) from error
@@ -197,12 +206,17 @@ class KdeMass(_FromSidebands):
         Raises
         ------
         MassModelError
-            If a mass lies inside the window, or there are too few events beside it.
+            If a mass lies inside the window, there are too few events beside it, or a sideband on one side alone:
+            without a functional form there is nothing to extrapolate with.
         """
         mass, weights = _sidebands(mass, region, weights)
+        if region.sides != "both":
+            raise MassModelError(
+                f"The mass model 'kde' interpolates, and can not extrapolate into the {region}. Use 'dijet_fit'."
+            )
         try:
             self.density_: LocalDensity = local_density(
-                mass, (region.low, region.high), weights=weights, reach=self.reach, degree=self.degree
+                mass, (region.low, region.high), weights=weights, reach=self.reach, degree=self.degree, veto=region.veto
             )
         except SpectrumError as error:
             raise MassModelError(str(error)) from error
@@ -285,4 +299,9 @@ def _sidebands(mass: FloatArray, region: Region, weights: FloatArray | None) -> 
     ):
         raise MassModelError("Masses and weights must be finite and of equal length.")
     chosen = region.sideband(mass)
-    return mass[chosen], None if weights is None else weights[chosen]
+    mass, weights = mass[chosen], None if weights is None else weights[chosen]
+    if weights is not None and not standardised(weights).sum() > 0:
+        raise MassModelError(
+            f"The weights of the {mass.size} events in the sidebands sum to {weights.sum():g}; it must be positive."
+        )
+    return mass, weights

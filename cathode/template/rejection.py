@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
+from analysis.weights import standardised
 from cathode.classifiers.protocol import Pretrainable
 from cathode.errors import TemplateError
 from cathode.observables import Observables
@@ -184,7 +185,11 @@ def _masses(events: Events) -> FloatArray:
 
     Negative weights can not be repeated, and count as nothing; `Reweighting.fit` warns where that makes a difference.
     """
-    share = events.weights.clip(min=0)
-    total = np.round(np.cumsum(share) * (_COPIES * len(events) / share.sum()))
-    masses: FloatArray = np.repeat(events.mass, np.diff(total, prepend=0).astype(np.int64))
+    share = standardised(events.weights).clip(min=0)
+    # In the order of the masses, so that what is rounded away here is made up for at the next mass.
+    order = np.argsort(events.mass, kind="stable")
+    total = np.round(np.cumsum(share[order]) * (_COPIES * len(events) / share.sum()))
+    copies = np.empty(len(events), dtype=np.int64)
+    copies[order] = np.diff(total, prepend=0)
+    masses: FloatArray = np.repeat(events.mass, copies)
     return masses

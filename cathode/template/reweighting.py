@@ -17,6 +17,7 @@ from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of, random_folds
 from analysis.metrics.ranking import Measured
+from analysis.weights import unit
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.classifiers.closure import closure_in_folds, told_apart
@@ -272,8 +273,9 @@ def effective_sample_size(weights: FloatArray) -> float:
     >>> effective_sample_size(np.array([1.0, 0.0, 0.0]))
     1.0
     """
-    squares = float(np.square(weights).sum())
-    return float(np.sum(weights)) ** 2 / squares if squares > 0 else 0.0
+    w = np.asarray(weights) / unit(weights)
+    squares = float(np.square(w).sum())
+    return float(w.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def _read_closure(path: Path) -> Measured:

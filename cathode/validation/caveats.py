@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from analysis.events import Events
+from analysis.statistics.binning import SPAN
 from cathode.region import Region
 from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
 from cathode.template.mass_models import MassModel
@@ -18,8 +21,9 @@ _BAD_FIT = 0.01
 _FEW = 25
 
 
-def summary_of_mass_model(model: MassModel, region: Region, signal: Events) -> MassModelSummary:
+def summary_of_mass_model(model: MassModel, region: Region, events: Events) -> MassModelSummary:
     """The fitted mass model and what it predicts in the window, beside what is there."""
+    signal = events[region.signal(events.mass)]
     fit: Any = getattr(model, "density_", None)
     expected = model.expected()
     return MassModelSummary(
@@ -32,6 +36,7 @@ def summary_of_mass_model(model: MassModel, region: Region, signal: Events) -> M
         expected=float(expected.events),
         expected_error=float(expected.error),
         observed=float(signal.weights.sum()),
+        far_below=int(np.count_nonzero(region.lower(events.mass) & (events.mass * SPAN < region.low))),
     )
 
 
@@ -99,6 +104,11 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "The template was not tested in sideband strips, so its systematic uncertainty is unknown and not in the "
             "p-values. Switch the closure test on."
         )
+    if result.region.sides != "both":
+        yield (
+            f"There is a sideband only {result.region.sides} the window: mass spectrum and template in it are "
+            "extrapolated, not interpolated, and neither strip test nor errors show how far that can be trusted."
+        )
     for reweighting in result.reweightings:
         which = "template" if reweighting.stage == "template" else "template of the strip test"
         step = "" if reweighting.step == 1 else f", step {reweighting.step}"
@@ -117,6 +127,12 @@ def _warnings(result: SearchResult) -> Iterator[str]:
         yield (
             f"The fit of the sideband mass spectrum is poor (χ² = {model.chi2:.0f} for {model.ndof} degrees of "
             f"freedom, p = {model.p_value:.1g}). Only its shape inside the window is used, to draw template masses."
+        )
+    if model.far_below:
+        yield (
+            f"{model.far_below} sideband events lie more than a factor {SPAN:g} below the window, where the mass fit "
+            "leaves them out and the generator does not. Exclude them in the selection, or give the sidebands an outer "
+            "edge."
         )
     for cut in result.cuts:
         if cut.template_passing < _FEW:

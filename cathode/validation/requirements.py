@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from analysis.events import BoolArray, Events
 from analysis.folds import fold_of
+from analysis.weights import sum_and_unit
 from cathode.classifiers.cross_fitting import MINIMUM
 from cathode.cut_and_count import events_passing
-from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError
+from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError, WeightsError
 from cathode.region import Interval, Region
 from cathode.validation.sideband_closure import without_strips
 
@@ -28,11 +30,15 @@ def require(events: Events, search: Search) -> None:
 
     Raises
     ------
-    EmptyRegionError, TooFewEventsError
+    EmptyRegionError, RegionError, TooFewEventsError, WeightsError
         With the place, what is there and what is needed.
     """
     region = search.region
     region.check(events.mass)
+    _require_weights(events[region.sideband(events.mass)], "in the sidebands")
+    _require_weights(events[region.signal(events.mass)], "in the signal region", search.folds)
+    # An event without weight is as good as absent.
+    events = events if events.weights.all() else events[events.weights != 0]
     signal, sideband = region.signal(events.mass), region.sideband(events.mass)
     _require_sideband(int(sideband.sum()), "in the sidebands")
     _require_folds(
@@ -70,6 +76,24 @@ def require_strips(
     inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
     _require_sideband(int((~inside).sum()), "in the sidebands without the strips of the closure test")
     _require_folds(sideband[inside], folds, oversampling, background_efficiencies, "the strips of the closure test")
+
+
+def _require_weights(events: Events, where: str, folds: int = 1) -> None:
+    """Refuse weights of which nothing positive is left, also where one fold of the events is left out."""
+    total = sum_and_unit(events.weights)[0]
+    if not (total > 0 and math.isfinite(total)):
+        raise WeightsError(
+            f"The weights of the {len(events)} events {where} sum to {total:g}; the sum must be positive and finite. "
+            "Check the weight expression, or loosen the selection."
+        )
+    fold = fold_of(events.ids, folds) if folds > 1 else np.zeros(0, dtype=np.int64)
+    for index in range(folds if folds > 1 else 0):
+        rest = sum_and_unit(events.weights[fold != index])[0]
+        if not rest > 0:
+            raise WeightsError(
+                f"Without fold {index} of {folds} the weights of the events {where} sum to {rest:g}; the sum must be "
+                "positive to train a classifier. Check the weight expression, or use another number of folds."
+            )
 
 
 def _require_sideband(events: int, where: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from analysis.events import Events
 from analysis.folds import fold_of, random_folds
 from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closure_shift
+from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import told_apart
 from cathode.classifiers.cross_fitting import CrossFit, Sample, cross_fit
@@ -159,7 +160,7 @@ def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> Closur
         passes.append(cut.passes(trial.fit.data, data.fold))
         data_variance.append(1 / expected)
         template_variance.append(1 / counts.template_passing)
-    squared = np.square(trials[0].sample.weights)
+    squared = np.square(standardised(trials[0].sample.weights))
     counted, in_common = squared @ np.mean(passes, axis=0), squared @ np.square(np.mean(passes, axis=0))
     share = in_common / counted if counted else 1.0
     variance = share * np.mean(data_variance) + np.mean(template_variance) / len(trials)

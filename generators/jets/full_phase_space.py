@@ -22,7 +22,7 @@ from generators.protocols import Array, ConditionalGenerator, Monitor
 from generators.registry import create, register
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.trained import identity_of
-from generators.usable_rows import check_rows
+from generators.usable_rows import check_rows, relative_weights
 
 #: Column of the context of constituents that holds their number.
 _NUMBER = 2
@@ -88,6 +88,7 @@ class FullPhaseSpace:
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
         _check(x, context, w)
         data_hash = fingerprint(x, context, weights)
+        w = relative_weights(w)
         used = w != 0
         events, raw = (torch.as_tensor(np.asarray(a, np.float64)[used]) for a in (x, context))
         jets, counts = jets_of(events)
