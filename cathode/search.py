@@ -34,7 +34,13 @@ from cathode.stages import Stages
 from cathode.template.drawing import draw_template
 from cathode.template.mass_models import DijetFitMass, MassModel
 from cathode.template.reweighting import Reweighting
-from cathode.validation.caveats import summary_of_mass_model, summary_of_reweightings, summary_of_trainings, warnings_of
+from cathode.validation.caveats import (
+    summary_of_mass_model,
+    summary_of_reweightings,
+    summary_of_trainings,
+    warnings_of,
+    warnings_of_events,
+)
 from cathode.validation.performance import evaluate
 from cathode.validation.requirements import require, require_spread
 from cathode.validation.sculpting import sculpting
@@ -194,7 +200,7 @@ class Search:
             seconds=clock.seconds,
             fingerprint=folder.fingerprint,
         )
-        result = dataclasses.replace(result, warnings=warnings_of(result))
+        result = dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
         if folder.path is not None:
             write_products(folder.path, seen, scores, scorer, template, fold, fit, mass_model, shape, ranking)
             result.write(folder.path / RESULT)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.events import Events
+from analysis.repeated import repeated_events
 from analysis.statistics.binning import SPAN
 from cathode.region import Region
 from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
@@ -89,6 +90,19 @@ def _reweighting(stage: str, number: int, sampler: Reweighted) -> ReweightingSum
 def warnings_of(result: SearchResult) -> tuple[str, ...]:
     """Everything that weakens the numbers, in plain words, the gravest first."""
     return tuple(_warnings(result))
+
+
+def warnings_of_events(events: Events) -> tuple[str, ...]:
+    """What the events themselves give reason to doubt."""
+    found = repeated_events(events)
+    if found is None:
+        return ()
+    return (
+        f"{found.events:,} of {len(events):,} events have the mass and all features of another event under another "
+        f"number, where chance would give about {found.expected:.0f}; the first are {events.place_of(found.first)} and "
+        f"{events.place_of(found.second)}. A sample that is there twice doubles its counts, and classifiers are asked "
+        "about events that they were trained on: do not believe an excess before the copies are removed.",
+    )
 
 
 def _warnings(result: SearchResult) -> Iterator[str]:
