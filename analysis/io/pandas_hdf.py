@@ -259,12 +259,19 @@ def _fixed_block(dataset: Any, names: tuple[str, ...]) -> Block:
 def _index(group: Any, name: str) -> tuple[str, ...]:
     """Names of columns: a data set, or labels into the data sets of several levels."""
     if _text(group.attrs.get(f"{name}_variety", "")) != "multi":
-        return tuple(_text(value) for value in np.asarray(open_node(group, name)))
+        return tuple(map(_text, _array(group, name)))
     levels = []
     for level in range(int(group.attrs[f"{name}_nlevels"])):
-        values = np.asarray(open_node(group, f"{name}_level{level}"))
-        levels.append([_text(values[label]) for label in np.asarray(open_node(group, f"{name}_label{level}"))])
+        values = _array(group, f"{name}_level{level}")
+        levels.append([_text(values[label]) for label in _array(group, f"{name}_label{level}")])
     return tuple("_".join(parts) for parts in zip(*levels, strict=True))
+
+
+def _array(group: Any, name: str) -> NDArray[Any]:
+    """A data set as a whole."""
+    dataset = open_node(group, name)
+    refuse_fill_values(dataset, group.file.filename)
+    return np.asarray(dataset)
 
 
 def _fixed_index(group: Any) -> Iterator[tuple[str, Member]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -420,6 +422,17 @@ def test_pickles_in_attributes_are_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="something else than list names"):
         values(path)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("form", ["fixed", "table"])
+def test_blosc_is_decompressed_without_pytables(frames: Path, form: str) -> None:
+    """In a process of its own, where nothing has loaded a filter before."""
+    script = (
+        "import sys; from analysis import read_events; "
+        f"e = read_events({str(frames / f'{form}-blosc.h5')!r}, mass='m', features={{'x': 'x'}}, identifiers='entry'); "
+        f"assert e.x[:, 0].tolist() == list(range({N})); assert 'tables' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 def test_lists_of_names_are_built_from_text_numbers_and_tuples() -> None:
