@@ -103,7 +103,7 @@ class _Translator:
             case ast.Constant():
                 return self._constant(node)
             case ast.Name():
-                return Branch(node.id)
+                return Branch(self._spelled(node, node.id))
             case ast.Attribute():
                 return Branch(self._dotted(node))
             case ast.BinOp():
@@ -140,10 +140,15 @@ class _Translator:
         if node.attr.startswith("__"):
             self._refuse(node, "attributes do not exist here")
         if isinstance(node.value, ast.Attribute):
-            return f"{self._dotted(node.value)}.{node.attr}"
+            return f"{self._dotted(node.value)}.{self._spelled(node, node.attr)}"
         if isinstance(node.value, ast.Name):
-            return f"{node.value.id}.{node.attr}"
+            return f"{self._spelled(node.value, node.value.id)}.{self._spelled(node, node.attr)}"
         return self._refuse(node, "attributes do not exist here; branches are written as 'FatJet_pt' or 'FatJet.pt'")
+
+    def _spelled(self, node: ast.expr, name: str) -> str:
+        """A name as it was written: the parser replaces letters by others that look alike."""
+        written = None if name.isascii() else ast.get_source_segment(self._text, node)
+        return name if written is None else written.rsplit(".", 1)[-1].strip()
 
     def _quoted(self, node: ast.Call) -> Node:
         """A branch by its exact name, which need not be an identifier."""

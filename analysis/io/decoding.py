@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from analysis.errors import AnalysisError, NtupleReadError
+from analysis.errors import AnalysisError, InputFileError, NtupleReadError
 from analysis.expressions.column import Column
+
+# What the system refuses says nothing about the content of a file.
+_OF_THE_SYSTEM = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ETIMEDOUT}
+)
+_BEING_WRITTEN = "already open for write"
 
 
 @contextmanager
@@ -23,6 +31,13 @@ def decoding(path: str, branch: str = "", entries: tuple[int, int] | None = None
         if entries is not None:
             place += f", entries {entries[0]} to {entries[1]}"
         reason = " ".join(str(error).split())[:200]
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+            raise InputFileError(f"{place} can not be read: {os.strerror(error.errno)}. ({reason})") from error
+        if _BEING_WRITTEN in reason:
+            raise InputFileError(
+                f"{place} is being written, or its writer did not close it. Wait for it, or close it: h5clear -s. "
+                f"({reason})"
+            ) from error
         raise NtupleReadError(
             f"{place} can not be read: the file is truncated, corrupted or of an unknown type "
             f"({type(error).__name__}: {reason}). Copy it again, or remove it from the list.",

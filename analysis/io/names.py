@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -54,13 +55,14 @@ class Names(Mapping[str, str]):
             )
         if name in self._exact:
             return name
-        for found in (self._endings, self._identifiers):
-            if name in found:
-                return _only(name, found[name])
+        if name in self._endings:
+            return _only(name, self._endings[name])
+        if _normal(name) in self._identifiers:
+            return _only(name, self._identifiers[_normal(name)])
         raise BranchNotFoundError(f"No branch '{name}'. {nearest(name, self)}")
 
     def __contains__(self, name: object) -> bool:
-        return name in self._exact or name in self._endings or name in self._identifiers
+        return name in self._exact or name in self._endings or _normal(str(name)) in self._identifiers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._identifiers)
@@ -91,5 +93,10 @@ def identifier(name: str) -> str:
     physlite = _PHYSLITE_BRANCH.fullmatch(last)
     if physlite:
         return f"{physlite['container']}_{physlite['variable']}"
-    text = re.sub(r"\W", "_", last)
+    text = re.sub(r"\W", "_", _normal(last))
     return f"_{text}" if text[:1].isdigit() or keyword.iskeyword(text) else text
+
+
+def _normal(name: str) -> str:
+    """One spelling for letters that look alike, such as the micro sign and the Greek letter."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
+from analysis.io.decoding import decoding
 from analysis.io.paths import is_remote
 
 _ROOT, _HDF5, _PARQUET, _NUMPY = "ROOT", "HDF5", "parquet", "numpy"
@@ -108,7 +109,7 @@ def _kind(path: str) -> str:
         return declared or _ROOT
     if not os.path.isfile(path):
         raise InputFileError(f"There is no file '{path}'.")
-    with open(path, "rb") as file:
+    with decoding(path), open(path, "rb") as file:
         first = file.read(4)
     found = _MAGIC.get(first)
     if found is None:

@@ -229,3 +229,29 @@ def test_damaged_data_of_our_layout_never_passes(tmp_path: Path, files: dict[str
         except AnalysisError:
             continue
         assert_equal(events, reference)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".npy"])
+def test_what_the_system_refuses_is_not_called_damage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str
+) -> None:
+    import builtins
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / f"a{suffix}"
+    path.touch()
+    monkeypatch.setattr(builtins, "open", refuse)
+    with pytest.raises(InputFileError, match=r"can not be read: Permission denied") as caught:
+        read(path)
+    assert "Copy it again" not in str(caught.value)
+
+
+def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        file["m"] = np.arange(3.0)
+        file.flush()
+        (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes())
+    with pytest.raises(InputFileError, match="is being written, or its writer did not close it"):
+        read(tmp_path / "b.h5")

@@ -150,3 +150,20 @@ def test_fields_that_differ_in_case_are_ambiguous_for_functions_of_jets(tmp_path
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
         value(Path("none.root"), text)
+
+
+def test_letters_that_look_alike_are_two_columns(tmp_path: Path) -> None:
+    """Python's parser takes the micro sign for the Greek letter, and a ligature for its letters."""
+    columns = {
+        "m": np.full(3, 2000.0),
+        "\u00b5": np.full(3, 1.0),
+        "\u03bc": np.full(3, 2.0),
+        "o\ufb03ce": np.full(3, 3.0),
+    }
+    path = write_alike(tmp_path / "a.h5", columns)
+    assert value(path, "\u00b5") == {1.0}
+    assert value(path, "\u03bc + 0") == {2.0}
+    assert value(path, "o\ufb03ce") == value(path, "office") == {3.0}
+    assert Names(["\u00b5.x"])["\u03bc_x"] == "\u00b5.x"
+    with pytest.raises(AmbiguousNameError):
+        Names(["\u00b5.x", "\u03bc.x"])["\u03bc_x"]
