@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import ExpressionError
 from analysis.expressions.column import Column
+from analysis.io.hdf5_heaps import refuse_endless_heaps
 from analysis.io.hdf5_links import open_node
 
 _NUMBERS = "biuf"
@@ -94,12 +95,16 @@ class Ragged:
         self._dataset, self._fields, self._dtype = dataset, fields, dtype
         self.length = int(dataset.shape[0])
         self.chunk = None if dataset.chunks is None else int(dataset.chunks[0])
+        self._heaps_are_sound = False
         # How long the lists are is known only when they are read.
         self.nbytes = float(self.length * 16 * dtype.itemsize)
         self.stored = (dataset,)
 
     def read(self, start: int, stop: int) -> Column:
         """Rows start to stop."""
+        if not self._heaps_are_sound:
+            refuse_endless_heaps(self._dataset.file.filename)
+            self._heaps_are_sound = True
         lists = taken(self._dataset, self._fields, start, stop)
         ends = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         values = np.concatenate([np.empty(0, self._dtype), *lists])

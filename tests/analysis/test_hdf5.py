@@ -258,6 +258,19 @@ def test_lists_of_variable_length_and_enumerations(path: Path) -> None:
     assert values(path, "sum(records_v)") == [2 * i for i in range(N)]
 
 
+def test_a_heap_in_which_the_library_would_walk_forever(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        lists = file.create_dataset("x", (N,), h5py.vlen_dtype(np.float32))
+        for i in range(N):
+            lists[i] = np.arange(i)
+    content = path.read_bytes()
+    heap = content.index(b"GCOL")
+    path.write_bytes(content[: heap + 80] + bytes(64) + content[heap + 144 :])
+    with pytest.raises(NtupleReadError, match=r"branch 'x'.*heap at byte"):
+        values(path, "num(x)")
+    assert values(path, "m / m") == [1] * N
+
+
 def test_compact_and_filtered_storage(path: Path) -> None:
     with h5py.File(path, "a") as file:
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
