@@ -157,10 +157,21 @@ class Events:
         return self.mass[:, None]
 
     def feature(self, name: str) -> FloatArray:
-        """One feature by name, (N,)."""
+        """One feature by name, (N,); of constituents that of every one of them, (N, jets, particles).
+
+        Raises
+        ------
+        AnalysisError
+            If there is none of that name, or the last axis of `x` is not what `columns` names.
+        """
         if name not in self.columns:
             raise AnalysisError(f"No feature '{name}'; there are {', '.join(self.columns)}.")
-        return self.x[:, self.columns.index(name)]
+        if self.x.shape[-1] != len(self.columns):
+            raise AnalysisError(
+                f"'{name}' is one of {len(self.columns)} columns, but the last axis of x {self.x.shape} has "
+                f"{self.x.shape[-1]} places. Take it out of x by its position."
+            )
+        return self.x[..., self.columns.index(name)]
 
     @classmethod
     def concatenate(cls, parts: Sequence[Events]) -> Events:
