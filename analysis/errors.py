@@ -47,6 +47,14 @@ class ExpressionError(AnalysisError):
     """An expression is malformed or uses something outside of the allow-list."""
 
 
+class TrialError(AnalysisError):
+    """One of the arguments of a reading fails on the first entries; `argument` is its name: features.mj_light."""
+
+    def __init__(self, message: str, argument: str) -> None:
+        super().__init__(message)
+        self.argument = argument
+
+
 class UnitsError(AnalysisError):
     """Energies are not in the declared unit."""
 

@@ -7,15 +7,17 @@
 Names are branches, by their exact name, such as FatJet.pt, or with underscores for what identifiers can not have,
 FatJet_pt; branch('Jet/Jet.PT') takes any exact name. `X[i]` is element i of every event in the order of the file and is
 missing where an event has fewer; `X[condition]` keeps elements. A number per event combines with every element of a
-list. Comparisons may be chained; `and`, `or`, `not` and `&`, `|`, `~` act element by element and know what is missing:
-False and missing is False, True or missing is True.
+list. Comparisons may be chained; `and`, `or`, `not` act element by element and know what is missing: False and missing
+is False, True or missing is True. `&`, `|`, `^`, `~` do the same to conditions, and act on the bits of whole numbers.
 
-Functions: abs sqrt log log10 exp sin cos tan sinh cosh tanh hypot atan2; min and max of one list, or element by element
-of several arguments; sum any all num; where(condition, a, b); and those of two jets in `analysis.features.dijets`. They
-take a collection (its leading two in pT), two of its elements, or two groups of branches such as `jet1_pt`, `jet1_eta`
-…: mjj(FatJet), mjj(FatJet[0], FatJet[2]), mjj(jet1, jet2).
+Functions: abs sqrt log log10 exp sin cos tan sinh cosh tanh hypot atan2 isfinite isnan; min and max of one list, or
+element by element of several arguments; sum any all num; where(condition, a, b); missing(x) and default(x, y), which is
+y where x is missing; and those of two jets in `analysis.features.dijets`. They take a collection (its leading two in
+pT), two of its elements, or two groups of branches such as `jet1_pt`, `jet1_eta` …: mjj(FatJet),
+mjj(FatJet[0], FatJet[2]), mjj(jet1, jet2).
 
-Arithmetic is done in double precision or in 64-bit integers, whatever the file stores.
+Whole numbers are exact, of any size, as in Python; everything else is done in double precision, whatever the file
+stores. Division by zero gives infinity or NaN.
 """
 
 from __future__ import annotations

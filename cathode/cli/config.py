@@ -23,17 +23,19 @@ def check(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check an analysis file without reading data: status 0, or 1 and what to mend."""
+    """Check an analysis file, and its expressions on the first entries of its data: status 0, or 1 and what to mend."""
     from cathode.config import load_config
+    from cathode.config.trial import try_data
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
+    tried = try_data(config, analysis, overrides or ())
     terminal = Terminal(json=json, quiet=quiet)
     terminal.result(config.resolved())
     if resolved and not json:
         typer.echo(config.to_yaml(), nl=False)
     else:
-        terminal.show(f"{analysis} is in order.")
+        terminal.show(f"{analysis} is in order. {tried}")
 
 
 @app.command()

@@ -382,7 +382,7 @@ class AnalysisConfig(Section):
 
         data = self.data
         return {
-            "files": [_embedded(name) for name in files],
+            "files": [local_file(name) for name in files],
             "mass": data.mass,
             "features": data.features,
             "constituents": None if data.constituents is None else data.constituents.build(),
@@ -456,7 +456,8 @@ def _lhco(data: DataConfig, files: tuple[str, ...]) -> Events:
     return read_lhco_features(files[0], mass=data.mass, features=data.features or {}, selection=data.selection)
 
 
-def _embedded(name: str) -> str:
+def local_file(name: str) -> str:
+    """Path of an input file, also of an embedded one."""
     if not name.startswith(EMBEDDED):
         return name
     from analysis.datasets import embedded

@@ -1,0 +1,48 @@
+"""An analysis file tried on the first entries of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.errors import InputFileError, TrialError
+from analysis.io.trial import compiled, try_expressions
+from cathode.config.messages import Places
+from cathode.config.models import AnalysisConfig, local_file
+from cathode.errors import ConfigError
+
+
+def try_data(config: AnalysisConfig, path: Path, overrides: Sequence[str] = ()) -> str:
+    """Evaluate every expression of `data` on a few entries; what was done, in one sentence.
+
+    path, overrides : what the configuration was loaded from, to name the line that fails.
+
+    Raises
+    ------
+    ConfigError
+        If an expression is malformed or fails on the first file.
+    """
+    data = config.data
+    features = data.features if data.constituents is None else None
+    try:
+        expressions = compiled(data.mass, features, data.selection, data.weight, data.truth)
+        if data.layout == "lhco":
+            return "Its expressions were not tried on data: files of layout lhco are only read as a whole."
+        trial = try_expressions(
+            [local_file(name) for name in data.files],
+            expressions,
+            constituents=None if data.constituents is None else data.constituents.build(),
+            tree=data.tree,
+            layout=data.layout,
+            units=data.units,
+            beam_energy=data.beam_energy,
+            identifiers=data.identifiers,
+        )
+    except InputFileError as error:
+        return f"Its expressions were not tried on data: {error}"
+    except TrialError as error:
+        places = Places(str(path), path.read_text(encoding="utf-8"))
+        places.overridden = {override.partition("=")[0] for override in overrides}
+        key = f"data.{error.argument}"
+        raise ConfigError(f"{places(key)}: {key}: {error}") from error
+    return f"Every expression has a value in the first {trial.rows} entries of '{trial.path}'; {trial.selected} pass."
