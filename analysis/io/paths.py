@@ -94,9 +94,7 @@ def _expand_one(item: str) -> list[str]:
     if os.path.isdir(item):
         if found := sorted(files_below(item), key=natural_key):
             return found
-        raise InputFileError(
-            f"'{item}' is a folder without parquet files; write a pattern such as '{os.path.join(item, '*.root')}'."
-        )
+        raise InputFileError(f"'{item}' is a folder; write a pattern such as '{os.path.join(item, '*.root')}'.")
     matching = glob.glob(item, recursive=True)
     files = {p for p in matching if os.path.isfile(p)} or {p for folder in matching for p in files_below(folder)}
     found = sorted(files, key=natural_key)

@@ -17,32 +17,29 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import AnalysisError, InputFileError, NtupleReadError
+from analysis.errors import AnalysisError, ExpressionError, InputFileError, NtupleReadError
 from analysis.expressions.chunk import column_of
 from analysis.expressions.column import Column
+from analysis.io.branches import kind_of_branch, kind_of_field, leaves_of, without_containers
 from analysis.io.decoding import checked, decoding
 from analysis.io.http import is_http, retried
 from analysis.io.paths import is_remote
 from analysis.io.remote import RemoteFile
-from analysis.io.tables import Table, choose_tree
+from analysis.io.root_trees import content_of, find_tree
+from analysis.io.tables import Table
 
 _T = TypeVar("_T")
-
-_TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
-_USUAL_NAMES = ("Events", "CollectionTree", "EventData")
 
 
 def open_root(path: str, tree: str | None, *, cache_bytes: int) -> Table:
     """Open the named tree of a file, or the only one, or the one with a usual name."""
     file = open_file(path)
     with decoding(path):
-        classes = file.classnames(recursive=True, cycle=False)
-        trees = [name for name, kind in classes.items() if kind in _TREES]
-        chosen = choose_tree(path, tree, trees, _USUAL_NAMES)
-        content = file[chosen]
-        if "RNTuple" in classes[chosen]:
-            return RNTupleTable(path, chosen, file, content, cache_bytes)
-        return TTreeTable(path, chosen, file, content)
+        name, key = find_tree(path, file, tree)
+        content = content_of(file, key)
+        if key.is_rntuple:
+            return RNTupleTable(path, name, file, content, cache_bytes)
+        return TTreeTable(path, name, file, content)
 
 
 def open_file(path: str) -> Any:
@@ -145,12 +142,22 @@ class _RootTable(ABC):
             raise AssertionError("unreachable") from error
 
     def _columns(self, names: Sequence[str], start: int, stop: int) -> dict[str, Column]:
+        for name in names:
+            if kind := self._kind_of(name):
+                raise ExpressionError(
+                    f"'{self.path}': '{name}' holds {kind}; expressions work on one number, or one list of numbers, "
+                    "per event."
+                )
         arrays = self._arrays(names, start, stop)
         columns = {name: checked(column_of(arrays[name], name)) for name in names}
         for name, column in columns.items():
             if len(column) != stop - start:
                 raise ValueError(f"'{name}' gives {len(column)} entries for {stop - start}")
         return columns
+
+    @abstractmethod
+    def _kind_of(self, name: str) -> str:
+        """What a column holds, in words, if that is no number and no list of numbers."""
 
     @abstractmethod
     def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
@@ -168,24 +175,36 @@ class TTreeTable(_RootTable):
         super().__init__(path, tree, file, content)
         branches = list(content.iteritems(recursive=True, full_paths=True))
         self._branches: dict[str, Any] = {name: branch for name, branch in branches if not branch.branches}
-        self._leaves = Counter(branch.name for _, branch in branches)
-        self.names: Sequence[str] = tuple(self._branches)
+        self._times = Counter(branch.name for _, branch in branches)
+        self._columns_of = leaves_of(self._branches)
+        self.names: Sequence[str] = without_containers(tuple(self._columns_of), self._kind_of)
 
     def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
         """Entries at which the baskets of all named branches end together, as they do at every cluster."""
         with decoding(self.path):
-            offsets = [np.asarray(self._branches[n].entry_offsets, dtype=np.int64) for n in names]
+            branches = {self._columns_of[name][0] for name in names}
+            offsets = [np.asarray(self._branches[n].entry_offsets, dtype=np.int64) for n in branches]
             common = reduce(np.intersect1d, offsets) if offsets else np.empty(0, dtype=np.int64)
             inside = common[(common > 0) & (common < self.entries)]
             return np.concatenate([[0], inside, [self.entries]]).astype(np.int64)
 
     def bytes_per_entry(self, names: Collection[str]) -> float:
         """Unpacked size from the baskets' own accounting."""
-        return sum(float(self._branches[n].uncompressed_bytes) for n in names) / max(self.entries, 1)
+        branches = {self._columns_of[name][0] for name in names}
+        return sum(float(self._branches[n].uncompressed_bytes) for n in branches) / max(self.entries, 1)
+
+    def _kind_of(self, name: str) -> str:
+        branch, leaf = self._columns_of[name]
+        return "" if leaf else kind_of_branch(self._branches[branch])
 
     def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
+        places = {name: self._columns_of[name] for name in names}
+        arrays = self._of_branches(list(dict.fromkeys(branch for branch, _ in places.values())), start, stop)
+        return {name: arrays[branch][leaf] if leaf else arrays[branch] for name, (branch, leaf) in places.items()}
+
+    def _of_branches(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
         # uproot takes what it is asked for by the name of the branch alone, which two parents may share.
-        together = [name for name in names if self._leaves[self._branches[name].name] == 1]
+        together = [name for name in names if self._times[self._branches[name].name] == 1]
         arrays: dict[str, Any] = {}
         if together:
             wanted = {id(self._branches[name]) for name in together}
@@ -211,7 +230,8 @@ class RNTupleTable(_RootTable):
         import uproot
 
         super().__init__(path, tree, file, content)
-        self.names: Sequence[str] = tuple(name for name, field in content.items() if not field.keys())
+        fields = tuple(name for name, field in content.items() if not field.keys())
+        self.names: Sequence[str] = without_containers(fields, self._kind_of)
         # uproot unpacks whole clusters, and the one after the range as well if the range ends on a border.
         self._cache = uproot.cache.LRUArrayCache(cache_bytes)
 
@@ -225,6 +245,9 @@ class RNTupleTable(_RootTable):
         """Unpacked size from the number of elements in all pages."""
         with decoding(self.path):
             return sum(map(self._bytes, names)) / max(self.entries, 1)
+
+    def _kind_of(self, name: str) -> str:
+        return kind_of_field(self._content[name])
 
     def _bytes(self, name: str) -> float:
         columns: list[int] = []
