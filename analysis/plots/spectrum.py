@@ -48,6 +48,7 @@ def mass_spectrum(
     after: Sequence[Layer] = (),
     *,
     window: tuple[float, float],
+    veto: Sequence[tuple[float, float]] = (),
     fit: Curve | None = None,
     pull_edges: FloatArray | None = None,
     pulls: FloatArray | None = None,
@@ -60,6 +61,7 @@ def mass_spectrum(
     edges : (B + 1,), bins in GeV, of any widths.
     before, after : spectra in these bins, in events.
     window : edges of the signal window, GeV.
+    veto : ranges that were left out, GeV, drawn as gaps.
     fit : density beside and across the window.
     pull_edges, pulls : (Q, 2) and (Q,), bins and (data − fit)/error; without them there is no lower panel.
     """
@@ -67,6 +69,10 @@ def mass_spectrum(
     figure, panels = stacked(*((1.0, 0.3) if with_pulls else (1.0,)), height=5.0 if with_pulls else HEIGHT)
     main = panels[0]
     shade_window(main, window, "Signal window")
+    for number, (low, high) in enumerate(veto):
+        for panel in panels:
+            label = "Vetoed" if number == 0 and panel is main else None
+            panel.axvspan(low, high, facecolor="none", edgecolor=REFERENCE, hatch="///", linewidth=0, label=label)
     width = np.diff(edges)
     if fit is not None:
         main.fill_between(fit.mass, fit.low, fit.high, color=FIT, alpha=0.3, linewidth=0)
@@ -84,7 +90,7 @@ def mass_spectrum(
     main.set_yscale("log")
     lowest = min(_lowest(layer, width) for layer in (before, *after))
     main.set_ylim(0.5 * lowest, 2.0 * float((before.content / width).max()))
-    headroom(main, 0.22)
+    headroom(main, 0.27 if veto else 0.22)
     main.set_ylabel("Events / GeV")
     main.set_title(title)
     main.set_xlim(edges[0], edges[-1])

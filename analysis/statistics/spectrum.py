@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.errors import SpectrumError
-from analysis.statistics.binning import SPAN, Bins, refuse_impossible, sideband_bins
+from analysis.statistics.binning import SPAN, Bins, Pair, refuse_impossible, sideband_bins
 from analysis.statistics.dijet_fit import FUNCTIONS, FTest, SpectrumFit, fit_bins, n_parameters
 from analysis.weights import mean_size, standardised
 
@@ -97,21 +97,17 @@ def fit_spectrum(
     size = 1.0 if weights is None else mean_size(weights)
     shares = None if weights is None else standardised(weights)
     bins = sideband_bins(mass, hole, bottom, top, weights=shares, veto=veto, sides=sides)
-    return _from_the_turn_on(bins, hole, sides, low is None, functions, sqrt_s).scaled(size)
+    # Above the window nothing turns on, and what is there is needed to come down to it.
+    if low is None and sides != "above":
+        return _from_the_turn_on(bins, hole, functions, sqrt_s).scaled(size)
+    return choose_function(bins, functions, sqrt_s=sqrt_s).scaled(size)
 
 
-def _from_the_turn_on(
-    bins: Bins, hole: tuple[float, float], sides: str, searched: bool, functions: Sequence[str], sqrt_s: float
-) -> SpectrumFit:
-    """The fit from the lowest edge that gives an acceptable one, if the edge is to be searched for."""
-    if not searched:
-        return choose_function(bins, functions, sqrt_s=sqrt_s)
-    # Without a sideband below, the turn-on is looked for in the one above.
-    below = np.arange(len(bins)) if sides == "above" else np.flatnonzero(bins.high <= hole[0] * (1 + 1e-9))
+def _from_the_turn_on(bins: Bins, hole: Pair, functions: Sequence[str], sqrt_s: float) -> SpectrumFit:
+    """The fit from the lowest edge that gives an acceptable one."""
+    below = np.flatnonzero(bins.high <= hole[0] * (1 + 1e-9))
     first = int(np.argmax((bins.content / bins.width)[below]))
     last = max(len(below) - _FEWEST_LOWER_BINS, first)
-    if sides != "both":
-        last = max(min(last, len(bins) - 2 - n_parameters(functions[0])), first)
     tried = []
     for start in range(first, last + 1):
         tried.append(choose_function(bins[start:], functions, sqrt_s=sqrt_s))

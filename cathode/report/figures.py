@@ -16,7 +16,16 @@ from analysis.plots.spectrum import Curve, Layer, mass_spectrum
 from analysis.plots.training import losses
 from analysis.plots.validation import closure, sculpting
 from cathode.diagnostics import Array, Diagnostics, RankingCurve
-from cathode.report.histograms import FEATURE_BINS, feature_edges, histogram, integral, mass_edges, pulls, ratio_range
+from cathode.report.histograms import (
+    FEATURE_BINS,
+    feature_edges,
+    histogram,
+    integral,
+    mass_edges,
+    pulls,
+    ratio_range,
+    vetoed_bins,
+)
 from cathode.result import CutResult, SearchResult
 from cathode.validation.sideband_closure import TOLERANCE
 
@@ -69,10 +78,13 @@ def _spectra(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
     if d.mass is None:
         return
     window = (result.region.low, result.region.high)
-    edges = mass_edges(d.mass, window)
+    veto = result.region.veto
+    edges = mass_edges(d.mass, window, veto)
     before = histogram(d.mass, edges, d.weights)
     fit = _fit(d)
     expected = None if fit is None else integral(edges, fit.mass, fit.density)
+    if expected is not None:
+        expected = np.where(vetoed_bins(edges, veto), np.nan, expected)
     pull_edges, pull = (None, None) if expected is None else pulls(edges, before, expected, window)
     after = [_after(d, index, edges, cut, expected) for index, cut in enumerate(result.cuts) if d.passes is not None]
     yield Plate(
@@ -83,6 +95,7 @@ def _spectra(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
             Layer("All selected events", before.content, before.error),
             after,
             window=window,
+            veto=veto,
             fit=fit,
             pull_edges=pull_edges,
             pulls=pull,

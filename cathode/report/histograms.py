@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,10 @@ Array = NDArray[np.floating[Any]]
 
 #: Mass bins of a spectrum at most; more would not be seen.
 MASS_BINS = 80
+#: Bins of the width of a narrow window that are too many to be drawn.
+_TOO_MANY = 1000
+#: How far beyond the window, as a ratio, masses are shown.
+_FAR = 100.0
 FEATURE_BINS = 40
 
 
@@ -37,16 +42,38 @@ def histogram(values: Array, edges: Array, weights: Array | None = None) -> Hist
     return Histogram(content * scale, np.sqrt(squared) * scale)
 
 
-def mass_edges(mass: Array, window: tuple[float, float]) -> Array:
-    """Equal bins over the bulk of the masses, with a border at each edge of the window."""
+def mass_edges(mass: Array, window: tuple[float, float], veto: Sequence[tuple[float, float]] = ()) -> Array:
+    """Equal bins over the bulk of the masses, with a border at each edge of the window; each veto is one bin.
+
+    A few masses far away do not make the bins many: what lies a factor 100 beyond the window is not shown, and beside a
+    very narrow window bins are several times as wide.
+    """
     low, high = window
-    first, last = float(mass.min()), float(np.quantile(mass, 1 - 1e-5))
+    first = max(float(mass.min()), low / _FAR)
+    last = min(float(np.quantile(mass, 1 - 1e-5)), high * _FAR)
     for parts in (10, 8, 5, 4, 2, 1):
         width = (high - low) / parts
         below, above = int(np.ceil((low - first) / width)), int(np.ceil((last - low) / width))
         if below + above <= MASS_BINS or parts == 1:
             break
-    return low + width * np.arange(-below, max(above, parts) + 1)
+    step = 1 if below + above <= _TOO_MANY else -(-(below + above) // MASS_BINS)
+    inside = low + width * np.arange(0, parts + 1)
+    beside = low - width * step * np.arange(1, -(-below // step) + 1)
+    beyond = inside[-1] + width * step * np.arange(1, -(-max(above - parts, 0) // step) + 1)
+    edges = np.concatenate([beside[::-1], inside, beyond])
+    for start, stop in veto:
+        edges = edges[(edges <= start) | (edges >= stop)]
+        edges = np.union1d(edges, [edge for edge in (start, stop) if edges[0] < edge < edges[-1]])
+    return edges
+
+
+def vetoed_bins(edges: Array, veto: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    """Which bins lie in a veto, (B,)."""
+    centre = 0.5 * (edges[1:] + edges[:-1])
+    inside = np.zeros(len(centre), dtype=bool)
+    for low, high in veto:
+        inside |= (centre >= low) & (centre < high)
+    return inside
 
 
 def feature_edges(*samples: Array, bins: int = FEATURE_BINS) -> Array:

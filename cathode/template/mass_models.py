@@ -83,7 +83,11 @@ class _FromSidebands:
         # Not the density itself: its unit would be in the last digit of the masses.
         density = self._fitted.shape(grid)
         if not np.all(np.isfinite(density)):
-            raise MassModelError(f"{low:g}–{high:g} GeV is not inside the range {self.fit_range_} that was fitted.")
+            first, last = self.fit_range_
+            raise MassModelError(
+                f"There is no finite density in {low:g}–{high:g} GeV by a fit of {first:.6g}–{last:.6g} GeV. Widen the "
+                "sidebands, or choose a smaller function."
+            )
         cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
         drawn = np.interp(np.random.default_rng(seed).random(n) * cumulative[-1], cumulative, grid)
         masses: FloatArray = np.minimum(drawn, np.nextafter(high, low))
