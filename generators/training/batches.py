@@ -22,6 +22,11 @@ class Share:
         """First and end of the part of so many rows; all parts together are all rows."""
         return self.rank * rows // self.world, (self.rank + 1) * rows // self.world
 
+    def weight(self, rows: int) -> float:
+        """What a mean over the part counts in the mean over all processes that is that over so many rows."""
+        first, end = self.of(rows)
+        return (end - first) * self.world / rows
+
 
 @dataclass(frozen=True)
 class Rows(ABC):

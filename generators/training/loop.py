@@ -111,8 +111,12 @@ class _Training:
         self.training, self.held_out = (
             part.to(fabric.device) for part in data.split(settings.validation_fraction, seed=seed)
         )
+        rows = min(settings.batch_size, len(self.training))
+        self.share = None if settings.devices == 1 else share_of(fabric, rows)
         # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
         self.scale = self.training.weights.mean(dim=0)
+        if self.share is not None:
+            self.scale = self.scale / self.share.weight(rows)
         model.to(fabric.device)
         self.everything = Everything(model, phases)
         self.choices = [phase.optimiser or settings.optimiser() for phase in phases]
@@ -142,8 +146,7 @@ class _Training:
 
     def learn(self) -> None:
         """One epoch of steps; what they lose is noted."""
-        share = None if self.settings.devices == 1 else share_of(self.fabric)
-        rank = 0 if share is None else share.rank
+        rank = 0 if self.share is None else self.share.rank
         steps, done, total = self.plan[self.epoch], sum(self.plan[: self.epoch]), sum(self.plan)
         lost = [torch.zeros_like(self.scale) for _ in self.phases]
         self.everything.learning()
@@ -153,7 +156,7 @@ class _Training:
                 self.settings.batch_size,
                 steps * self.batches,
                 seed=_derive(self.seed, "order", self.epoch),
-                share=share,
+                share=self.share,
             )
             for step in range(done, done + steps):
                 batches = list(islice(rows, self.batches))
@@ -168,7 +171,7 @@ class _Training:
                     self.average.update()
         for phase, loss in zip(self.phases, lost, strict=True):
             made = phase.repeat * (steps - min(max(phase.start - done, 0), steps))
-            whole = loss if share is None else mean_over_processes(self.fabric, loss)
+            whole = loss if self.share is None else mean_over_processes(self.fabric, loss)
             self.losses[phase.name].train.append(float(whole.mean()) / made if made else math.nan)
 
     def evaluate(self, rule: Rule, after_epoch: Callable[[nn.Module, Rows], None] | None) -> None:

@@ -47,8 +47,16 @@ def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
     return fabric
 
 
-def share_of(fabric: Fabric) -> Share:
-    """The part of this process."""
+def share_of(fabric: Fabric, rows: int) -> Share:
+    """The part of this process in batches of so many rows.
+
+    Raises
+    ------
+    ProcessesError
+        If there is not a row for every process.
+    """
+    if rows < fabric.world_size:
+        raise ProcessesError(f"Batches of {rows} events can not be shared by {fabric.world_size} processes.")
     return Share(fabric.global_rank, fabric.world_size)
 
 

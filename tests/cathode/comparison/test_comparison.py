@@ -20,7 +20,7 @@ from cathode.errors import EmptyRegionError, RegionError, ResultError, RunFolder
 from cathode.runtime.specification import label
 from generators import create
 from generators.errors import DivergedError
-from generators.tabular.frame import TabularDensity
+from generators.tabular.frame import FeatureDensity
 
 from ..toys import (
     COVARIANCE,
@@ -199,7 +199,7 @@ class TestFolder:
     def fits(self, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         """Counts trainings of generators and of classifiers."""
         count: Counter[str] = Counter()
-        for name, cls in (("generators", TabularDensity), ("classifiers", Discriminant)):
+        for name, cls in (("generators", FeatureDensity), ("classifiers", Discriminant)):
 
             def counted(self: Any, *args: Any, _fit: Any = cls.fit, _name: str = name, **kwargs: Any) -> Any:
                 count[_name] += 1

@@ -24,7 +24,7 @@ from cathode.result import SearchResult
 from cathode.search import Search
 from cathode.template.mass_models import KdeMass
 from generators.errors import ArtifactError, CheckpointError
-from generators.tabular.frame import TabularDensity
+from generators.tabular.frame import FeatureDensity
 from generators.training import loop
 
 from ..toys import Discriminant, decisive, small_flow_matching, toy_events, toy_search
@@ -66,7 +66,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         return counted
 
-    monkeypatch.setattr(TabularDensity, "fit", counting("generators", TabularDensity.fit))
+    monkeypatch.setattr(FeatureDensity, "fit", counting("generators", FeatureDensity.fit))
     monkeypatch.setattr(loop, "write_checkpoint", counting("epochs", loop.write_checkpoint))
     monkeypatch.setattr(Discriminant, "fit", counting("classifiers", Discriminant.fit))
     return count
