@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import ExpressionError
 from analysis.expressions.column import Column
-from analysis.io.hdf5_heaps import refuse_endless_heaps
+from analysis.io.hdf5_heaps import refuse_endless_heaps, refuse_impossible_lengths
 from analysis.io.hdf5_links import open_node
 
 _NUMBERS = "biuf"
@@ -104,6 +104,8 @@ class Ragged:
         """Rows start to stop."""
         if not self._heaps_are_sound:
             refuse_endless_heaps(self._dataset.file.filename)
+            if not self._fields:
+                refuse_impossible_lengths(self._dataset, self._dtype.itemsize)
             self._heaps_are_sound = True
         lists = taken(self._dataset, self._fields, start, stop)
         ends = np.cumsum([0, *map(len, lists)], dtype=np.int64)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import InputFileError
+from analysis.errors import InputFileError, NtupleReadError
 
 _FLETCHER32 = 3
 _DEEPEST_SOURCE = 8
@@ -56,8 +57,12 @@ def _refuse(dataset: Any, place: str, left: int) -> None:
                 f"{place} was not written completely: {wanted - stored} of {wanted} chunks are missing, which would be "
                 "read as fill values. Write the file again."
             )
-    elif dataset.id.get_storage_size() == 0:
-        raise InputFileError(f"{place} was never written, and would be read as fill values. Write the file again.")
+    else:
+        stored, wanted = dataset.id.get_storage_size(), dataset.size * dataset.id.get_type().get_size()
+        if stored == 0:
+            raise InputFileError(f"{place} was never written, and would be read as fill values. Write the file again.")
+        if stored < wanted:
+            raise NtupleReadError(f"{place} has {stored} of its {wanted} bytes: the file is damaged. Copy it again.")
 
 
 def _chunk_masks(dataset: Any) -> list[int]:
@@ -91,7 +96,8 @@ def _can_decode(code: int) -> bool:
 
 def _load_filters() -> None:
     """Blosc, Zstandard, LZ4, bzip2 and others, which HDF5 itself lacks."""
-    import hdf5plugin  # noqa: F401
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401
 
 
 def _refuse_missing_sources(dataset: Any, place: str, left: int) -> None:

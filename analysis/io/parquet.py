@@ -43,6 +43,8 @@ class ParquetTable:
             self.names: Sequence[str] = (*leaves, *(key for key in self._keys if key not in self._leaves))
             metadata = self._file.metadata
             self._groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+            if not all(_has_its_rows(group) for group in self._groups):
+                raise ValueError("a row group has fewer values than rows")
             self._starts = np.cumsum([0, *(g.num_rows for g in self._groups)]).astype(np.int64)
             self.entries = int(self._starts[-1])
         self._kept: tuple[int, dict[str, Any]] = (-1, {})
@@ -127,6 +129,11 @@ def _copied(column: Any, begin: int, end: int) -> Any:
     import pyarrow as pa
 
     return column.take(pa.array(np.arange(begin, end)))
+
+
+def _has_its_rows(group: Any) -> bool:
+    """Whether every column has at least one value or level for every row."""
+    return group.num_rows >= 0 and all(group.column(i).num_values >= group.num_rows for i in range(group.num_columns))
 
 
 def _numbers(column: Any, name: str) -> Column:

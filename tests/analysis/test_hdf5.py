@@ -271,6 +271,22 @@ def test_a_heap_in_which_the_library_would_walk_forever(path: Path) -> None:
     assert values(path, "m / m") == [1] * N
 
 
+@pytest.mark.parametrize("chunks", [None, (4,)])
+def test_lengths_that_no_file_holds_take_no_memory(path: Path, chunks: Any) -> None:
+    with h5py.File(path, "a") as file:
+        lists = file.create_dataset("x", (N,), h5py.vlen_dtype(np.float32), chunks=chunks)
+        for i in range(N):
+            lists[i] = np.arange(7 if i == 2 else i)
+        start = lists.id.get_offset() if chunks is None else lists.id.get_chunk_info(0).byte_offset
+    assert values(path, "num(x)")[2] == 7
+    content = bytearray(path.read_bytes())
+    assert content[start + 32] == 7
+    content[start + 35] = 0x20
+    path.write_bytes(content)
+    with pytest.raises(NtupleReadError, match=r"branch 'x'.*an array of 536870919 elements"):
+        values(path, "num(x)")
+
+
 def test_compact_and_filtered_storage(path: Path) -> None:
     with h5py.File(path, "a") as file:
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
