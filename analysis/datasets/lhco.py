@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.datasets.dijet_ntuple import shorten_records
-from analysis.errors import EmptySelectionError, InputFileError
-from analysis.events import Events, SourceFile
+from analysis.errors import InputFileError
+from analysis.events import Events
 from analysis.features.dijets import DIJET_FEATURES, DIJET_MASS
-from analysis.io.pandas_hdf import Frame, open_frame
-from analysis.selection import compile_expression
+from analysis.io.ntuples import read_events
+from analysis.io.pandas_hdf import open_frame
 
 PARTICLES = 700
 RAW_COLUMNS = 3 * PARTICLES
@@ -38,7 +38,8 @@ def read_lhco_features(
 
     The file's columns pxj1, pyj1, pzj1, mj1, tau1j1, tau2j1, tau3j1, the same for j2, and label (if there is one)
     become the branches FatJet_{pt, eta, phi, mass, tau1, tau2, tau3} of an ntuple; `mass`, `features` and `selection`
-    are expressions on these, evaluated exactly as for ROOT files. GeV. The event number is the row in the file plus 1.
+    are expressions on these, evaluated exactly as for ROOT files. GeV. The event number is the row in the file plus 1,
+    the truth is label == 1. `read_events(…, layout="lhco")` is the same with all its other arguments.
 
     Raises
     ------
@@ -49,37 +50,9 @@ def read_lhco_features(
     EmptySelectionError
         If no event passes.
     """
-    frame = open_frame(path, key)
-    branches = _jets_of(frame)
-    passing = np.ones(frame.rows, dtype=bool)
-    if selection is not None:
-        passing = compile_expression(selection).passing(branches)
-    if not passing.any():
-        raise EmptySelectionError(f"{path}: none of {frame.rows} events passes '{selection}'. Loosen the selection.")
-    columns = [compile_expression(text).values(branches, passing, name=name) for name, text in features.items()]
-    entry = np.flatnonzero(passing)
-    ids = np.ones((len(entry), 3), dtype=np.uint64)
-    ids[:, 2] = entry + 1
-    return Events(
-        x=np.stack(columns, axis=1),
-        mass=compile_expression(mass).values(branches, passing, name="mass"),
-        columns=tuple(features),
-        ids=ids,
-        truth=frame.read(["label"])[passing, 0] == 1 if "label" in frame.columns else None,
-        entry=entry,
-        sources=(SourceFile(os.fspath(path), key or "", frame.rows, len(entry)),),
-    )
-
-
-def _jets_of(frame: Frame) -> dict[str, ak.Array]:
-    """Branches FatJet_* (N, var = 2) out of the flat columns, in the order of the file: falling pT."""
-    fields = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
-    flat = frame.read([f"{field}j{jet}" for jet in (1, 2) for field in fields]).reshape(-1, 2, len(fields))
-    px, py, pz, mass, *taus = np.moveaxis(flat, -1, 0)
-    pt = np.hypot(px, py)
-    columns = {"pt": pt, "eta": np.arcsinh(pz / pt), "phi": np.arctan2(py, px), "mass": mass}
-    columns |= {f"tau{i}": tau for i, tau in enumerate(taus, start=1)}
-    return {f"FatJet_{name}": ak.from_regular(ak.Array(values)) for name, values in columns.items()}
+    if not os.path.isfile(path):
+        raise InputFileError(f"{path} does not exist.")
+    return read_events(path, mass=mass, features=features, selection=selection, tree=key, layout="lhco")
 
 
 @dataclass(frozen=True, eq=False)

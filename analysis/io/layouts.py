@@ -11,18 +11,27 @@ from analysis.errors import AnalysisError, IdentifierError, nearest
 _PHYSLITE_BRANCH = re.compile(r"\w+?Aux(?:Dyn)?[.:]\w+")
 
 
+#: A features file of the LHC Olympics, see `analysis.datasets.lhco`.
+LHCO = "lhco"
+
+
 @dataclass(frozen=True)
 class Layout:
-    """A manner of naming: `identifiers` are the branches of run, luminosity block and event number."""
+    """A manner of naming: `identifiers` are the branches of run, luminosity block and event number.
+
+    `truth` is an expression that is true for signal where the layout knows, if the file has its branch.
+    """
 
     name: str
     identifiers: tuple[str, ...]
+    truth: tuple[str, str] | None = None
 
 
 LAYOUTS: dict[str, Layout] = {
     "nanoaod": Layout("nanoaod", ("run", "luminosityBlock", "event")),
     "physlite": Layout("physlite", ("EventInfo_runNumber", "EventInfo_lumiBlock", "EventInfo_eventNumber")),
     "flat": Layout("flat", ("run", "luminosityBlock", "event")),
+    LHCO: Layout(LHCO, ("event",), truth=("label", "label == 1")),
 }
 
 

@@ -68,7 +68,8 @@ def read_events(
     constituents : the particles of the leading jets, so that `x` is (N, jets, particles, 3) with columns pt, eta, phi.
     selection : condition on events; None takes all. Expressions are described in `analysis.selection`.
     tree : name of the tree; None takes the only one, or Events, CollectionTree or EventData.
-    layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers.
+    layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers. "lhco" is a
+        features file of the LHC Olympics, whose data frame `tree` names and whose truth is its label.
     units : "GeV", "MeV", "TeV" or "none": what the file has in the mass and in branches named like energies, momenta or
         masses; or a mapping {"default": "MeV", "*_tau*": "none"} of patterns, the last that matches deciding. See
         `analysis.io.units`.
@@ -198,7 +199,7 @@ def _iterate(paths: Sequence[str], request: Request, progress: Progress | None) 
     garbage = 0
     for number, path in enumerate(paths):
         checksum = checksum_for(path, request.checksums)
-        table = open_table(path, request.tree, cache_bytes=request.cache)
+        table = open_table(path, request.tree, cache_bytes=request.cache, layout=request.layout)
         try:
             reader = FileReader(table, request, checksum)
             for start, stop in reader.ranges():

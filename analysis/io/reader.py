@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ from analysis.expressions.column import Column
 from analysis.io.checksums import Checksums
 from analysis.io.chunks import entries_within, plan_chunks
 from analysis.io.contents import Content
+from analysis.io.layouts import layout_of
 from analysis.io.names import Names
 from analysis.io.numbers import EventNumbers
 from analysis.io.sanity import BEAM_ENERGY, EnergyCheck
 from analysis.io.tables import Table
 from analysis.io.units import Conversion, Units
-from analysis.selection import Expression
+from analysis.selection import Expression, compile_expression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,9 @@ class FileReader:
             # Writers leave files without events and then without branches; nothing of them is read.
             return
         available = Names(table.names)
+        layout = layout_of(table.names, request.layout)
+        if request.truth is None and layout.truth is not None and layout.truth[0] in available:
+            self._request = request = replace(request, truth=compile_expression(layout.truth[1]))
         try:
             names = [name for e in request.expressions for name in e.branches(available)]
             names += request.content.branches(available)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
 from analysis.io.decoding import decoding
+from analysis.io.layouts import LHCO
 from analysis.io.paths import is_remote
 
 _ROOT, _HDF5, _PARQUET, _NUMPY = "ROOT", "HDF5", "parquet", "numpy"
@@ -69,10 +70,11 @@ class Table(Protocol):
         ...
 
 
-def open_table(path: str, tree: str | None, *, cache_bytes: int) -> Table:
+def open_table(path: str, tree: str | None, *, cache_bytes: int, layout: str = "auto") -> Table:
     """Open a file by its suffix, or by its first bytes if the suffix says nothing.
 
-    `cache_bytes` bounds what the table may keep between two reads.
+    `cache_bytes` bounds what the table may keep between two reads; of a features file of the LHC Olympics, which the
+    layout says, `tree` is the name of the data frame.
 
     Raises
     ------
@@ -83,6 +85,10 @@ def open_table(path: str, tree: str | None, *, cache_bytes: int) -> Table:
     TreeNotFoundError
         If it has no table of that name, or several and none was named.
     """
+    if layout == LHCO:
+        from analysis.datasets.lhco_features import LhcoFeatures
+
+        return LhcoFeatures(path, tree)
     kind = _kind(path)
     if is_remote(path) and kind != _ROOT:
         raise InputFileError(f"'{path}': only ROOT files are read over the network; copy this {kind} file first.")

@@ -23,7 +23,7 @@ from pydantic import (
 
 from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
 from cathode.config.messages import ONE, SEVERAL
-from cathode.errors import ConfigError, RegionError
+from cathode.errors import RegionError
 
 if TYPE_CHECKING:
     from analysis.events import Events
@@ -360,16 +360,12 @@ class AnalysisConfig(Section):
         """Read other files with the expressions of `data`."""
         from analysis.io.ntuples import read_events
 
-        if self.data.layout == "lhco":
-            return _lhco(self.data, tuple(files))
         return read_events(**self._reading(files, progress, stage))
 
     def read_for_scores(self, files: Iterable[str], progress: Progress | None = None) -> Events:
         """Read other files with the expressions of `data` but without weights and truth; there may be no events."""
         from analysis.io.ntuples import iterate_events, joined
 
-        if self.data.layout == "lhco":
-            return _lhco(self.data, tuple(files))
         return joined(iterate_events(**{**self._reading(files, progress, "read"), "weight": None, "truth": None}))
 
     def _reading(self, files: Iterable[str], progress: Progress | None, stage: str) -> dict[str, Any]:
@@ -443,17 +439,6 @@ class AnalysisConfig(Section):
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
         }
-
-
-def _lhco(data: DataConfig, files: tuple[str, ...]) -> Events:
-    """Events of a features file, whose rows are its event numbers: two files would share them."""
-    from analysis.datasets.lhco import read_lhco_features
-
-    if len(files) != 1:
-        raise ConfigError(
-            f"data.files: {len(files)} files of layout lhco; one is needed, since its rows number the events."
-        )
-    return read_lhco_features(files[0], mass=data.mass, features=data.features or {}, selection=data.selection)
 
 
 def local_file(name: str) -> str:
