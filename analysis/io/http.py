@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ATTEMPTS = 5
-FIRST_PAUSE = 0.5
+ATTEMPTS = 4
+FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 #: Seconds to connect, and between two pieces of an answer.
 TIMEOUTS = (10.0, 30.0)
@@ -81,8 +81,8 @@ def retried(place: str, action: Callable[[], T], *, attempts: int = ATTEMPTS) ->
             said = reason(error)
             if attempt == attempts:
                 raise InputFileError(
-                    f"'{place}' can not be reached: {attempts} attempts failed, the last by {said}. Nothing is said "
-                    "about the file itself; try again later, or copy it here first."
+                    f"'{place}' can not be reached after {attempts} attempts: {said}. Nothing is said about the file "
+                    "itself; try again later, or copy it here first."
                 ) from error
             pause = min(max(FIRST_PAUSE * 2 ** (attempt - 1), getattr(error, "pause", 0.0)), LONGEST_PAUSE)
             log.warning("'%s', attempt %d of %d: %s; again in %g s", place, attempt, attempts, said, pause)

@@ -80,6 +80,8 @@ Identifiers = Annotated[
     Annotated[tuple[str, ...], Field(min_length=1, max_length=3)] | None,
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
 ]
+
+
 Unit = Literal["GeV", "MeV", "TeV", "none"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
