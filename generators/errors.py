@@ -73,3 +73,11 @@ class ProcessesError(GeneratorError):
 
 class DivergedError(GeneratorError):
     """The training loss became NaN or infinite."""
+
+
+class TransportError(GeneratorError):
+    """A generator that can not be followed both ways was asked to move events from one context to another."""
+
+
+class ContextRangeError(GeneratorError):
+    """A context lies where this generator has no events, or is no mass."""

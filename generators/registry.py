@@ -32,6 +32,8 @@ _GENERATORS: dict[str, str | type] = {
     "residual": "generators.tabular.residual:ResidualFlow",
     "consistency": "generators.tabular.consistency:Consistency",
     "zuko": "generators.tabular.zuko:ZukoFlow",
+    "event_mixing": "generators.tabular.event_mixing:EventMixing",
+    "event_transport": "generators.tabular.event_transport:EventTransport",
     "epic_fm": "generators.jets.epic_fm:EpicFM",
     "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
     "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",

@@ -47,6 +47,14 @@ class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
             z, _ = inverse(z, context)
         return z
 
+    def noise(self, z: Tensor, c: Tensor) -> Tensor:
+        """The noise that `transport` makes z (N, D) of at c, (N, D); in double precision."""
+        in_double_precision(self)
+        z, context = z.double(), _context(c.double())
+        for transform in self.transforms:
+            z, _ = transform(z, context)
+        return z
+
     def after_epoch(self, z: Tensor, c: Tensor) -> None:
         """Pass the whole sample through once, so that every `EpochNorm` knows the moments of what reaches it."""
         norms = [index for index, transform in enumerate(self.transforms) if isinstance(transform, EpochNorm)]
