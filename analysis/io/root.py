@@ -23,6 +23,7 @@ from analysis.expressions.column import Column
 from analysis.io.branches import kind_of_branch, kind_of_field, leaves_of, without_containers
 from analysis.io.decoding import checked, decoding
 from analysis.io.http import is_http, retried
+from analysis.io.pages import PageChecksums
 from analysis.io.paths import is_remote
 from analysis.io.remote import RemoteFile
 from analysis.io.root_trees import content_of, find_tree
@@ -118,8 +119,6 @@ def _refuse_short(path: str) -> None:
 class _RootTable(ABC):
     """What TTrees and RNTuples share: names, conversion to columns, and the search for the damaged branch."""
 
-    verified = False
-
     def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
         self.path, self.tree = path, tree
         self._file, self._content = file, content
@@ -169,7 +168,9 @@ class _RootTable(ABC):
 
 
 class TTreeTable(_RootTable):
-    """A TTree."""
+    """A TTree, whose baskets have no checksums."""
+
+    verified = False
 
     def __init__(self, path: str, tree: str, file: Any, content: Any) -> None:
         super().__init__(path, tree, file, content)
@@ -232,6 +233,9 @@ class RNTupleTable(_RootTable):
         super().__init__(path, tree, file, content)
         fields = tuple(name for name, field in content.items() if not field.keys())
         self.names: Sequence[str] = without_containers(fields, self._kind_of)
+        # Over the network every page would travel twice.
+        self._checksums = None if is_remote(path) else PageChecksums(path, content)
+        self._physical: dict[str, list[int]] = {}
         # uproot unpacks whole clusters, and the one after the range as well if the range ends on a border.
         self._cache = uproot.cache.LRUArrayCache(cache_bytes)
 
@@ -249,9 +253,13 @@ class RNTupleTable(_RootTable):
     def _kind_of(self, name: str) -> str:
         return kind_of_field(self._content[name])
 
+    @property
+    def verified(self) -> bool:
+        """Whether all pages that were read had checksums, which agreed."""
+        return self._checksums is not None and self._checksums.verified
+
     def _bytes(self, name: str) -> float:
-        columns: list[int] = []
-        self._find_columns(self._content[name].to_akform()[0], columns)
+        columns = self._columns_of(name)
         clusters = self._content.page_link_list
         records = self._content.column_records
         bits = 0
@@ -261,6 +269,12 @@ class RNTupleTable(_RootTable):
                     bits += int(records[column].nbits) * sum(int(p.num_elements) for p in cluster[column].pages)
         return bits / 8
 
+    def _columns_of(self, name: str) -> list[int]:
+        if name not in self._physical:
+            self._physical[name] = []
+            self._find_columns(self._content[name].to_akform()[0], self._physical[name])
+        return self._physical[name]
+
     def _find_columns(self, form: Any, found: list[int]) -> None:
         """Column numbers from the keys "column-N" of an awkward form."""
         for key in form.expected_from_buffers(recursive=True, buffer_key="{form_key}"):
@@ -269,6 +283,9 @@ class RNTupleTable(_RootTable):
                 found.append(int(digits[1]))
 
     def _arrays(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Any]:
+        if self._checksums is not None:
+            for name in names:
+                self._checksums.compare(name, self._columns_of(name), start, stop)
         top = [name for name in names if name in self._content.keys(recursive=False)]
         arrays = {}
         if top:
