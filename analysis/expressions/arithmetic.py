@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 Values = NDArray[Any]
 Pair = Callable[[Any, Any], Any]
-Fits = Callable[[Values, Values, Values], bool]
+Range = tuple[int, int]
+Bounds = Callable[[Range, Range], list[int]]
 
-# Results below are certain to fit into 64 bits, however the estimate in double precision was rounded.
-_SAFE = 2.0**62
+_LIMITS = np.iinfo(np.int64)
 # Double precision holds every whole number below.
 _EXACT = 2.0**53
 
@@ -30,7 +30,7 @@ def wide(values: Values) -> Values:
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "f":
         return values.astype(np.float64, copy=False)
-    if kind == "u" and size == 8 and len(values) and values.max() > np.iinfo(np.int64).max:
+    if kind == "u" and size == 8 and len(values) and values.max() > _LIMITS.max:
         return values.astype(object)
     return values.astype(np.int64, copy=False) if kind in "iu" else values
 
@@ -56,17 +56,17 @@ def is_whole(values: Values) -> bool:
 
 def add(a: Values, b: Values) -> Values:
     """The sum."""
-    return _combined(a, b, np.add, operator.add, lambda x, y, r: bool((((x ^ r) & (y ^ r)) >= 0).all()))
+    return _combined(a, b, np.add, operator.add, lambda x, y: [x[0] + y[0], x[1] + y[1]])
 
 
 def subtract(a: Values, b: Values) -> Values:
     """The difference."""
-    return _combined(a, b, np.subtract, operator.sub, lambda x, y, r: bool((((x ^ y) & (x ^ r)) >= 0).all()))
+    return _combined(a, b, np.subtract, operator.sub, lambda x, y: [x[0] - y[1], x[1] - y[0]])
 
 
 def multiply(a: Values, b: Values) -> Values:
     """The product."""
-    return _combined(a, b, np.multiply, operator.mul, lambda x, y, r: _small(as_float(x) * as_float(y)))
+    return _combined(a, b, np.multiply, operator.mul, lambda x, y: [i * j for i in x for j in y])
 
 
 def multiply_floats(a: Values, b: Values) -> Values:
@@ -81,19 +81,19 @@ def divide(a: Values, b: Values) -> Values:
 
 def floor_divide(a: Values, b: Values) -> Values:
     """The quotient rounded down as in Python; ±infinity or NaN where b is 0."""
-    return _combined(a, b, np.floor_divide, _or_float(operator.floordiv, np.floor_divide), _divisible)
+    return _combined(a, b, np.floor_divide, _or_float(operator.floordiv, np.floor_divide), _quotient_bounds)
 
 
 def remainder(a: Values, b: Values) -> Values:
     """The remainder, of the sign of b as in Python; NaN where b is 0."""
-    return _combined(a, b, np.remainder, _or_float(operator.mod, np.remainder), _divisible)
+    return _combined(a, b, np.remainder, _or_float(operator.mod, np.remainder), _quotient_bounds)
 
 
 def power(base: Values, exponent: Values) -> Values:
     """The power; exact for whole numbers with an exponent that is whole and not negative."""
     if not (is_whole(exponent) and (exponent >= 0).all()):
         return power_of_floats(base, exponent)
-    return _combined(base, exponent, np.power, operator.pow, lambda x, y, r: _small(as_float(x) ** as_float(y)))
+    return _combined(base, exponent, np.power, operator.pow, lambda x, y: [max(map(abs, x)) ** y[1]])
 
 
 def power_of_floats(base: Values, exponent: Values) -> Values:
@@ -187,11 +187,10 @@ def shift_right(a: Values, bits: Values) -> Values:
 def total(values: Values, starts: NDArray[np.int64]) -> Values:
     """Sums of the runs that begin at `starts`."""
     values = _number(values)
-    if values.dtype.kind == "i" and not float(np.abs(as_float(values)).sum()) < _SAFE:
-        values = values.astype(object)
-    if values.dtype != object:
-        return np.asarray(np.add.reduceat(values, starts))
-    return _reduced(_or_float(operator.add, np.add), values, starts)
+    longest = int(np.diff(starts, append=len(values)).max())
+    if values.dtype == object or (values.dtype.kind == "i" and not _fits(_sum_bounds, values, constant(longest))):
+        return _reduced(_or_float(operator.add, np.add), values, starts)
+    return np.asarray(np.add.reduceat(values, starts))
 
 
 def smallest(values: Values, starts: NDArray[np.int64]) -> Values:
@@ -222,16 +221,20 @@ def _of_one_type(a: Values, b: Values) -> tuple[Values, Values]:
     return (a, b) if a.dtype == b.dtype else (a.astype(object), b.astype(object))
 
 
-def _combined(a: Values, b: Values, ufunc: np.ufunc, exact: Pair, fits: Fits) -> Values:
-    """By the ufunc, unless these are whole numbers and `fits(a, b, result)` denies that 64 bits held the result."""
+def _combined(a: Values, b: Values, ufunc: np.ufunc, exact: Pair, bounds: Bounds) -> Values:
+    """By the ufunc, unless these are whole numbers whose ranges allow a result of more than 64 bits."""
     a, b = _of_one_type(_number(a), _number(b))
-    if a.dtype.kind == "f":
-        return np.asarray(ufunc(a, b))
-    if a.dtype != object:
-        result = np.asarray(ufunc(a, b))
-        if fits(a, b, result):
-            return result
-    return _each(_or_float(exact, ufunc), a, b)
+    if a.dtype == object or (a.dtype.kind == "i" and not _fits(bounds, a, b)):
+        return _each(_or_float(exact, ufunc), a, b)
+    return np.asarray(ufunc(a, b))
+
+
+def _fits(bounds: Bounds, a: Values, b: Values) -> bool:
+    if a.size == 0 or b.size == 0:
+        return True
+    # Of the ranges, not of every value: nothing is allocated.
+    extremes = bounds((int(a.min()), int(a.max())), (int(b.min()), int(b.max())))
+    return _LIMITS.min <= min(extremes) and max(extremes) <= _LIMITS.max
 
 
 def _chosen(a: Values, b: Values, ufunc: np.ufunc, function: Pair) -> Values:
@@ -239,12 +242,13 @@ def _chosen(a: Values, b: Values, ufunc: np.ufunc, function: Pair) -> Values:
     return np.asarray(ufunc(a, b)) if a.dtype != object else _each(_ordered(function), a, b)
 
 
-def _small(estimate: Values) -> bool:
-    return bool((np.abs(estimate) < _SAFE).all())
+def _sum_bounds(x: Range, terms: Range) -> list[int]:
+    return [x[0] * terms[1], x[1] * terms[1]]
 
 
-def _divisible(a: Values, b: Values, result: Values) -> bool:
-    return bool((b != 0).all()) and not bool(((b == -1) & (a == np.iinfo(np.int64).min)).any())
+def _quotient_bounds(x: Range, y: Range) -> list[int]:
+    """Those of a division; out of bounds if a divisor may be 0, for want of a whole result."""
+    return [i // j for i in x for j in y] if y[0] > 0 or y[1] < 0 else [_LIMITS.max + 1]
 
 
 def _each(function: Pair, a: Values, b: Values) -> Values:
