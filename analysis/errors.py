@@ -71,6 +71,10 @@ class IdentifierError(AnalysisError):
     """Event identifiers are missing, duplicated or out of range."""
 
 
+class FeatureNameError(AnalysisError):
+    """A feature has a name that can be no file, is not visible, or can not be told from another one."""
+
+
 class EmptySelectionError(AnalysisError):
     """No event passes the selection."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError, NonFiniteError
+from analysis.feature_names import check_feature_names
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
@@ -72,6 +73,8 @@ class Events:
     ------
     AnalysisError
         If the lengths disagree.
+    FeatureNameError
+        If a name can be no file, is not visible, or can not be told from another one.
     NonFiniteError
         If a feature, the mass or a weight is NaN or infinite; the message names column, count and first row.
     """
@@ -91,6 +94,7 @@ class Events:
         put(self, "x", np.asarray(self.x, dtype=np.float32))
         put(self, "mass", np.asarray(self.mass, dtype=np.float64))
         put(self, "columns", tuple(self.columns))
+        check_feature_names(self.columns)
         if len(self.weights) == 0:
             put(self, "weights", np.ones(n))
         if len(self.entry) == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
+from analysis.feature_names import check_feature_names
 from analysis.io.checksums import Checksums, checksum_for
 from analysis.io.chunks import parse_memory
 from analysis.io.constituents import Constituents
@@ -188,6 +189,7 @@ def _content(features: Mapping[str, str] | None, constituents: Constituents | No
         raise ExpressionError(f"{what} asked for; events are made of one of them.")
     if constituents is not None:
         return constituents
+    check_feature_names(features or {})
     return Features({name: compile_expression(text) for name, text in (features or {}).items()})
 
 

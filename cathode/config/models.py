@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from analysis.errors import FeatureNameError
+from analysis.feature_names import check_feature_names
 from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
 from cathode.config.messages import ONE, SEVERAL
 from cathode.errors import RegionError
@@ -58,6 +60,11 @@ def _feature_set(value: Any) -> Any:
         return dict(DIJET_FEATURES)
     if isinstance(value, str):
         raise ValueError("must be a mapping of name to expression, or the word 'dijet'")
+    if isinstance(value, Mapping):
+        try:
+            check_feature_names(value)
+        except FeatureNameError as error:
+            raise ValueError(str(error)) from error
     return value
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,11 +132,12 @@ def _features(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
     inside = _inside(result, d.mass)
     weights = None if d.weights is None else d.weights[inside]
     if d.x is not None:
+        files = file_names(d.columns)
         for index, name in enumerate(d.columns):
             figure = _comparison(d.x[inside, index], weights, d.template_x[:, index], name)
             caption = f"{name} in the signal region, before any cut; the template is scaled to the data."
             yield Plate(
-                f"feature_{_file_name(name)}",
+                f"feature_{files[name]}",
                 "template",
                 figure,
                 caption,
@@ -159,6 +162,7 @@ def _selected(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
     passing = d.template_scores >= np.asarray(cut.thresholds)[d.template_fold]
     scale = cut.expected / max(int(passing.sum()), 1)
     weights = None if d.weights is None else d.weights[kept]
+    files = file_names(d.columns)
     for index, name in enumerate(d.columns):
         figure = _comparison(
             d.x[kept, index],
@@ -172,7 +176,7 @@ def _selected(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
             f"{name} after the cut at background efficiency {cut.background_efficiency:g}, in the signal region, with "
             "the background that is expected there. An excess shows where the signal candidates lie."
         )
-        yield Plate(f"selected_{_file_name(name)}", "selected", figure, caption, f"{caption} Ratio below.")
+        yield Plate(f"selected_{files[name]}", "selected", figure, caption, f"{caption} Ratio below.")
 
 
 def _comparison(
@@ -283,8 +287,21 @@ def _trainings(result: SearchResult) -> Iterator[Plate]:
         )
 
 
-def _file_name(feature: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", feature)
+def file_names(features: Sequence[str]) -> dict[str, str]:
+    """Feature -> the part of a file name that stands for it: letters that any file system takes, and no two alike.
+
+    Names that would share a file, also where capitals do not count, get a part of their hash; which name gets which
+    file does not depend on the order.
+
+    >>> file_names(["pt", "delta m"])
+    {'pt': 'pt', 'delta m': 'delta_m'}
+    """
+    plain = {name: re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:60] for name in features}
+    taken = Counter(each.casefold() for each in plain.values())
+    return {
+        name: each if taken[each.casefold()] == 1 else f"{each}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for name, each in plain.items()
+    }
 
 
 def _inside(result: SearchResult, mass: Array) -> NDArray[np.bool_]:
