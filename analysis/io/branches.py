@@ -21,7 +21,8 @@ def kind_of_branch(branch: Any) -> str:
 def kind_of_field(field: Any) -> str:
     """What a field of an RNTuple holds, in words; nothing if it is a number, or a list of numbers, per event."""
     try:
-        return _kind_of(field.to_akform()[0].contents[0], field.typename)
+        # The form of a field in a list of records has these levels around it, each with this field alone.
+        return _kind_of(field.to_akform()[0], field.typename)
     except Exception:  # unsplit objects
         return "a type that can not be read"
 
@@ -31,6 +32,9 @@ def _kind_of(form: Any, name: str) -> str:
 
     depth = 0
     while not isinstance(form, ak.forms.NumpyForm):
+        if form.is_record and len(form.contents) == 1:
+            form = form.contents[0]
+            continue
         if form.parameter("__array__") is not None or not (form.is_option or form.is_indexed or form.is_list):
             return f"a {name}"
         depth += form.is_list
