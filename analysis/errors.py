@@ -31,6 +31,10 @@ class NtupleReadError(AnalysisError):
         self.file, self.branch, self.entries = file, branch, entries
 
 
+class TooManyFailuresError(AnalysisError):
+    """More files can not be read than may be left out."""
+
+
 class TreeNotFoundError(AnalysisError):
     """The file is readable but has no tree of that name."""
 

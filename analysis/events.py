@@ -25,7 +25,7 @@ class SourceFile:
     range in the file (0 for a whole file); `uuid` is the file's own identifier if its format has one, `sha256` the hash
     of its bytes if it was asked for. `identifiers` are the expressions that number its events, ("entry",) if that is
     the position in the file, and none where nobody knows. `verified` says whether all that was read of it agreed with
-    a checksum, of the whole file or of its pages.
+    a checksum, of the whole file or of its pages. `error` says why the file was left out; "" if it was not.
     """
 
     path: str
@@ -37,6 +37,7 @@ class SourceFile:
     start: int = 0
     identifiers: tuple[str, ...] = ()
     verified: bool = False
+    error: str = ""
 
     def __post_init__(self) -> None:
         # What comes back from JSON is a list.
@@ -190,7 +191,8 @@ class Events:
             if part.columns != first.columns:
                 raise AnalysisError(f"Events with columns {part.columns} do not join with {first.columns}.")
         offsets = np.cumsum([0] + [_entries(p) for p in parts[:-1]])
-        known_truth = all(p.truth is not None for p in parts)
+        # A part without events may not know what the others know.
+        known_truth = all(p.truth is not None for p in parts if len(p)) and any(p.truth is not None for p in parts)
         return Events(
             x=np.concatenate([p.x for p in parts]),
             mass=np.concatenate([p.mass for p in parts]),

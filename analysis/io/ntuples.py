@@ -14,10 +14,11 @@ from analysis.io.chunks import parse_memory
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
+from analysis.io.failures import SKIPPED, Failures, left_out
 from analysis.io.paths import Files, expand, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
-from analysis.io.tables import open_table
+from analysis.io.tables import Table, open_table
 from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 
@@ -57,6 +58,8 @@ def read_events(
     identifiers: str | Sequence[str] | None = None,
     memory: str | int = "200 MB",
     checksums: Checksums = False,
+    on_error: str = "stop",
+    max_failed_fraction: float = 0.0,
     progress: Progress | None = None,
 ) -> Events:
     """Read the selected events of all files.
@@ -83,6 +86,9 @@ def read_events(
         other positions.
     memory : ceiling for what one chunk takes while it is read; the selected events come on top.
     checksums : True records the SHA-256 of every file, a mapping of path or file name verifies it.
+    on_error : "stop" at the first file that can not be read, or "skip" it: it stays in `Events.sources`, without
+        entries and with the reason. A file without entries is no error.
+    max_failed_fraction : of the files that may be skipped; by default none, so that one more is an error.
     progress : called after every chunk.
 
     Raises
@@ -113,6 +119,8 @@ def read_events(
             identifiers=identifiers,
             memory=memory,
             checksums=checksums,
+            on_error=on_error,
+            max_failed_fraction=max_failed_fraction,
             progress=progress,
         )
     )
@@ -139,6 +147,8 @@ def iterate_events(
     identifiers: str | Sequence[str] | None = None,
     memory: str | int = "200 MB",
     checksums: Checksums = False,
+    on_error: str = "stop",
+    max_failed_fraction: float = 0.0,
     progress: Progress | None = None,
 ) -> Iterator[Events]:
     """Read the selected events chunk by chunk, with the arguments and errors of `read_events`.
@@ -161,7 +171,8 @@ def iterate_events(
         memory=parse_memory(memory),
         checksums=checksums,
     )
-    return _iterate(expand(files), request, progress)
+    failures = Failures(on_error, max_failed_fraction)
+    return _iterate(expand(files), request, failures, progress)
 
 
 def joined(parts: Iterable[Events]) -> Events:
@@ -197,21 +208,32 @@ def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None
     return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
 
-def _iterate(paths: Sequence[str], request: Request, progress: Progress | None) -> Iterator[Events]:
+def _iterate(paths: Sequence[str], request: Request, failures: Failures, progress: Progress | None) -> Iterator[Events]:
     garbage = 0
     for number, path in enumerate(paths):
-        checksum = checksum_for(path, request.checksums)
-        table = open_table(path, request.tree, cache_bytes=request.cache, layout=request.layout)
+        table: Table | None = None
+        # Of a file that may be left out nothing is handed on before all of it could be read.
+        parts: list[Events] = []
         try:
+            checksum = checksum_for(path, request.checksums)
+            table = open_table(path, request.tree, cache_bytes=request.cache, layout=request.layout)
             reader = FileReader(table, request, checksum)
             for start, stop in reader.ranges():
-                yield reader.events(start, stop)
+                if failures.skip:
+                    parts.append(reader.events(start, stop))
+                else:
+                    yield reader.events(start, stop)
                 if progress is not None:
                     progress(ReadProgress(path, number, len(paths), stop, table.entries))
             garbage += _BYTES_PER_BRANCH * len(table.names)
             del reader
+        except SKIPPED as error:
+            failures.add(path, error, len(paths))
+            parts = [left_out(path, error, request.content, truth=request.truth is not None)]
         finally:
-            table.close()
+            if table is not None:
+                table.close()
+        yield from parts
         if garbage > request.memory // 8:
             del table
             gc.collect()

@@ -110,7 +110,7 @@ def try_expressions(
     requests["identifiers"] = replace(bare, identifiers=numbers)
     for path in paths:
         with _naming("files"):
-            table = open_table(path, tree, cache_bytes=_MEMORY)
+            table = open_table(path, tree, cache_bytes=_MEMORY, layout=layout)
         try:
             if table.entries:
                 return _tried(table, requests)

@@ -162,6 +162,20 @@ class DataConfig(Section):
         default=True, description="record the SHA-256 of every file; a mapping of file name -> SHA-256 verifies it"
     )
 
+    on_error: Literal["stop", "skip"] = Field(
+        default="stop", description="of a file that can not be read; what is skipped is listed in result and report"
+    )
+    max_failed_fraction: float = Field(
+        default=0, ge=0, le=1, description="of the files that may be skipped; one more is an error"
+    )
+
+    @field_validator("max_failed_fraction")
+    @classmethod
+    def _of_what_is_skipped(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("on_error") == "stop":
+            raise ValueError("has an effect only with on_error: skip")
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _something_to_read(cls, value: Any) -> Any:
@@ -401,6 +415,8 @@ class AnalysisConfig(Section):
             "identifiers": data.identifiers,
             "memory": data.memory,
             "checksums": data.checksums,
+            "on_error": data.on_error,
+            "max_failed_fraction": data.max_failed_fraction,
             "progress": chunk_read,
         }
 

@@ -94,6 +94,19 @@ def warnings_of(result: SearchResult) -> tuple[str, ...]:
 
 def warnings_of_events(events: Events) -> tuple[str, ...]:
     """What the events themselves give reason to doubt."""
+    return (*_left_out(events), *_repeated(events))
+
+
+def _left_out(events: Events) -> Iterator[str]:
+    failed = [source for source in events.sources if source.error]
+    if failed:
+        yield (
+            f"{len(failed)} of {len(events.sources)} files could not be read and were left out, the first because: "
+            f"{failed[0].error} Luminosity and weights of the sample are not what the list of files says."
+        )
+
+
+def _repeated(events: Events) -> tuple[str, ...]:
     found = repeated_events(events)
     if found is None:
         return ()
