@@ -5,6 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cathode.runtime.shadowing import clear_the_way
+
+clear_the_way()
+
 if TYPE_CHECKING:
     from analysis.events import Events as Events
     from analysis.features.dijets import DIJET_FEATURES as DIJET_FEATURES

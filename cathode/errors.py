@@ -7,6 +7,10 @@ class CathodeError(Exception):
     """Base of every error that `cathode` raises on bad input."""
 
 
+class ShadowedPackageError(CathodeError, ImportError):
+    """Something else of the name `analysis` or `generators` hides the package that belongs to this one."""
+
+
 class ConfigError(CathodeError):
     """The analysis file has an unknown key, a wrong type or a value out of range."""
 

@@ -16,8 +16,8 @@ from cathode.report.figures import file_names
 
 BAD = [
     [""], [" "], [" pt"], ["pt\n"], ["."], [".."], [".pt"], ["../pt"], ["a/b"], ["a\\b"], ["/"], ["a\0b"], ["a\tb"],
-    ["a\x1b[31m"],    ["a\u202eb"], ["a\u200bb"], ["\ud800"], ["con"], ["NUL"], ["Lpt1.x"], ["x" * 101], ["pt", "pt"], ["a", "b", "a"],
-    ["\u00e9", "e\u0301"], ["\ufb01t", "fit"],
+    ["a\x1b[31m"], ["a\u202eb"], ["a\u200bb"], ["\ud800"], ["con"], ["NUL"], ["Lpt1.x"], ["x" * 101],
+    ["pt", "pt"], ["a", "b", "a"],    ["\u00e9", "e\u0301"], ["\ufb01t", "fit"],
 ]  # fmt: skip
 GOOD = [
     ["pt"],

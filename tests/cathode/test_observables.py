@@ -40,7 +40,7 @@ class Ratio(Observables):
     power: float = 1.0
 
     def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        return (f"{columns[0]}/{columns[1]}",)
+        return (f"{columns[0]} over {columns[1]}",)
 
     def compute(self, x: FloatArray) -> FloatArray:
         return (x[:, :1] / x[:, 1:]) ** self.power
@@ -97,7 +97,7 @@ def test_own_observables_enter_by_name() -> None:
     register(Ratio)
     assert "test_ratio" in kinds()
     events = Events(np.array([[4.0, 2.0]]), np.ones(1), ("a", "b"))
-    assert create({"kind": "test_ratio", "power": 2.0}).of_events(events).feature("a/b")[0] == 4.0
+    assert create({"kind": "test_ratio", "power": 2.0}).of_events(events).feature("a over b")[0] == 4.0
 
     class Other(Ratio):
         kind: ClassVar[str] = "test_ratio"
