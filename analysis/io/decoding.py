@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from analysis.errors import AnalysisError, InputFileError, NtupleReadError
+from analysis.errors import AnalysisError, ExpressionError, InputFileError, NtupleReadError
 from analysis.expressions.column import Column
 
 # What the system refuses says nothing about the content of a file.
@@ -22,6 +22,8 @@ def decoding(path: str, branch: str = "", entries: tuple[int, int] | None = None
     """Turn whatever a decoder raises on damaged input into one named error with the place."""
     try:
         yield
+    except ExpressionError as error:
+        raise error if path in str(error) else ExpressionError(f"'{path}': {error}") from None
     except AnalysisError:
         raise
     except Exception as error:

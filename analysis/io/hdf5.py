@@ -134,7 +134,7 @@ class Hdf5Table:
                 continue
             with decoding(self.path, name):
                 if isinstance(member, Odd):
-                    raise member.error
+                    raise member.error(name)
                 for dataset in member.stored:
                     refuse_fill_values(dataset, self.path)
                 if not all(map(has_checksums, member.stored)):
@@ -200,7 +200,7 @@ def _own_columns(group: Any) -> Iterator[tuple[str, Member]]:
 
     for name, node in children(group):
         if isinstance(node, Exception):
-            yield name, Odd(name, node)
+            yield name, Odd(node)
         elif (lists := lists_in(node)) is not None:
             yield name, lists
         elif isinstance(node, h5py.Dataset) and not is_compound(node):

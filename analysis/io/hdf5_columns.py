@@ -42,7 +42,6 @@ class Odd:
     `problem` is a reason, or the error that opening it gave.
     """
 
-    name: str
     problem: str | Exception
     length: int = 0
     nbytes: float = 0.0
@@ -52,16 +51,14 @@ class Odd:
 
     def read(self, start: int, stop: int) -> Column:
         """Raise what is wrong with it."""
-        raise self.error
+        raise self.error("")
 
-    @property
-    def error(self) -> Exception:
-        """What to raise."""
+    def error(self, name: str) -> Exception:
+        """What to raise when it is asked for by a name."""
         if isinstance(self.problem, Exception):
             return self.problem
         return ExpressionError(
-            f"Column '{self.name}' holds {self.problem}; expressions work on one number, or one list of numbers, per "
-            "event."
+            f"Column '{name}' holds {self.problem}; expressions work on one number, or one list of numbers, per event."
         )
 
 
@@ -140,9 +137,9 @@ def columns_of(name: str, node: Any) -> Iterator[tuple[str, Member]]:
             return
         yield from _fields(name, node, (), node.dtype, node.shape[1:])
     except TypeError as error:
-        yield name, Odd(name, f"a type that numpy does not know ({error})")
+        yield name, Odd(f"a type that numpy does not know ({error})")
     except Exception as error:
-        yield name, Odd(name, error)
+        yield name, Odd(error)
 
 
 def is_compound(node: Any) -> bool:
@@ -185,13 +182,13 @@ def _fields(
         return
     variable = h5py.check_vlen_dtype(dtype)
     if len(lists) > 1:
-        yield name, Odd(name, f"arrays of the shape {lists}", len(node))
+        yield name, Odd(f"arrays of the shape {lists}", len(node))
     elif isinstance(variable, np.dtype) and variable.kind in _NUMBERS and not lists:
         yield name, Ragged(node, fields, variable)
     elif dtype.kind in _NUMBERS:
         yield name, Numbers(node, fields, dtype, lists)
     else:
-        yield name, Odd(name, f"values of the type {_called(dtype)}", len(node))
+        yield name, Odd(f"values of the type {_called(dtype)}", len(node))
 
 
 def _called(dtype: np.dtype[Any]) -> str:

@@ -68,7 +68,7 @@ class Frame:
             kept = _Kept(block)
             for place, name in enumerate(block.columns):
                 if block.problem:
-                    yield name, Odd(name, block.problem, self.rows)
+                    yield name, Odd(block.problem, self.rows)
                 else:
                     yield name, _OfBlock(kept, place, self.rows)
         yield from ((name, member) for name, member in self.index if name not in self.columns)
@@ -99,7 +99,7 @@ class Frame:
             to, of = (list(index) for index in zip(*wanted, strict=True))
             with decoding(self.path, block.dataset.name, (start, stop)):
                 if block.problem:
-                    raise Odd(columns[to[0]], block.problem).error
+                    raise Odd(block.problem).error(columns[to[0]])
                 refuse_fill_values(block.dataset, self.path)
                 out[:, to] = block.rows(start, start + len(out))[:, of]
         return out

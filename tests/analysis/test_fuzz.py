@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import awkward as ak
 import h5py
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -84,6 +86,29 @@ OWN_WRITERS = {"plain.h5": plain_hdf5, "plain.parquet": plain_parquet, "checked.
 FORMATS = ("a.root", "a.rntuple.root", "a.h5", *OWN_WRITERS)
 
 
+class Watch:
+    """Time that a process may take: of a processor, for a busy machine is no hang, and of the clock, for sleep is one.
+
+    seconds : of a processor; of the clock, six times as many.
+    """
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self._pid, self._seconds = pid, seconds
+        self._clock, self._used = time.monotonic(), self._usage()
+
+    def is_stuck(self) -> bool:
+        """Whether the time is over."""
+        waited = time.monotonic() - self._clock
+        return self._usage() - self._used > self._seconds or waited > 6 * self._seconds
+
+    def _usage(self) -> float:
+        try:
+            times = psutil.Process(self._pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
+
+
 def outcomes(clean: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """What every file of a folder gave, by a process of its own that is started again after a crash or a hang."""
     names = sorted(path.name for path in folder.iterdir())
@@ -99,16 +124,18 @@ def outcomes(clean: Path, folder: Path) -> Iterator[dict[str, Any]]:
             lines: queue.Queue[str | None] = queue.Queue()
             reader = threading.Thread(target=_forward, args=(child.stdout, lines), daemon=True)
             reader.start()
-            patience = START
             at = first
+            watch = Watch(child.pid, START)
             while True:
                 try:
-                    line = lines.get(timeout=patience)
+                    line = lines.get(timeout=0.5)
                 except queue.Empty:
+                    if not watch.is_stuck():
+                        continue
                     child.kill()
                     yield {"number": at, "gave": "hang", "name": names[at], "manifest": ""}
                     break
-                patience = LONGEST
+                watch = Watch(child.pid, LONGEST)
                 if line is None:
                     if at < len(names) and child.wait() != 0:
                         message = child.stderr.read()[-2000:]

@@ -165,7 +165,7 @@ def test_a_folder_is_a_data_set(tmp_path: Path) -> None:
     assert values(tmp_path / "data" / "year=*", "year * 100", selection="year == 2018") == [201800] * 2 * N
     assert len(expand(folder)) == len(expand(f"{folder}/**/part*.parquet")) == 4
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputFileError, match="without parquet files"):
+    with pytest.raises(InputFileError, match="is a folder; write a pattern"):
         expand(tmp_path / "empty")
 
 
