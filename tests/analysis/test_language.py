@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 import uproot
 from numpy.typing import NDArray
 
-from analysis import iterate_events
+from analysis import iterate_events, read_events
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.selection import Expression, compile_expression
@@ -163,6 +163,14 @@ def texts(n: int, seed: int) -> list[str]:
     return list(found)
 
 
+def recorded(path: Path, written: list[str], memory: str) -> Recorder:
+    """What the expressions give where a file is read under that ceiling."""
+    recorder = Recorder([compile_expression(text) for text in written])
+    for _ in iterate_events(path, mass="1", identifiers="entry", constituents=recorder, memory=memory):  # type: ignore[arg-type]
+        pass
+    return recorder
+
+
 @pytest.mark.parametrize(
     ("suffix", "write", "seed"),
     [(".root", written_root, 11), (".parquet", written_parquet, 12)],
@@ -171,12 +179,9 @@ def texts(n: int, seed: int) -> list[str]:
 def test_every_event_has_the_value_that_python_gives_it(tmp_path: Path, suffix: str, write: Any, seed: int) -> None:
     events = write(tmp_path / f"a{suffix}")
     written = texts(1700, seed)
-    recorder = Recorder([compile_expression(text) for text in written])
-    arguments: Mapping[str, Any] = {"mass": "1", "identifiers": "entry", "constituents": recorder, "checksums": False}
-    for _ in iterate_events(tmp_path / f"a{suffix}", memory="12 kB", **arguments):
-        pass
-    reference, nudged = Reference(KINDS), Reference(KINDS, nudge=1e-11)
+    recorder = recorded(tmp_path / f"a{suffix}", written, "12 kB")
     assert len(recorder.chunks) > 2
+    reference, nudged = Reference(KINDS), Reference(KINDS, nudge=1e-11)
     wrong, fragile = [], 0
     for text in written:
         tree = ast.parse(text, mode="eval").body
@@ -189,3 +194,40 @@ def test_every_event_has_the_value_that_python_gives_it(tmp_path: Path, suffix: 
                     wrong.append((text, i, ours, expected))
     assert not wrong, f"{len(wrong)} differ, the shortest: {min(wrong, key=lambda w: len(w[0]))}"
     assert fragile < 20
+
+
+@pytest.mark.parametrize(("suffix", "write"), [(".root", written_root), (".parquet", written_parquet)])
+def test_no_value_depends_on_the_chunk(tmp_path: Path, suffix: str, write: Any) -> None:
+    """To the last bit, and in kind."""
+    write(tmp_path / f"a{suffix}")
+    written = texts(200, 13)
+    whole, parts = (recorded(tmp_path / f"a{suffix}", written, memory) for memory in ("1 GB", "1 B"))
+    assert len(whole.chunks) < 3
+    assert parts.chunks == [1] * EVENTS
+    for text in written:
+        for one, other in zip(whole.results[text], parts.results[text], strict=True):
+            assert repr(as_floats(one)) == repr(as_floats(other)), text
+
+
+def as_floats(value: Any) -> Any:
+    """Whole numbers as they reach features: whether 64 bits were enough is nobody's business."""
+    if isinstance(value, list):
+        return [as_floats(each) for each in value]
+    return float(value) if type(value) is int else value
+
+
+def test_selections_take_the_events_that_pass(tmp_path: Path) -> None:
+    """Through `read_events`, by the numbers of the events."""
+    events = written_root(tmp_path / "a.root")
+    reference = Reference(KINDS)
+    checked = 0
+    for text in texts(400, 14):
+        tree = ast.parse(text, mode="eval").body
+        if reference.kind(tree) != "condition" or isinstance(reference(tree, events[0]), list):
+            continue
+        passing = [i for i, event in enumerate(events) if reference(tree, event)]
+        if passing:
+            read = read_events(tmp_path / "a.root", mass="1", features={"x": "1"}, selection=text, identifiers="entry")
+            assert read.entry.tolist() == passing, text
+            checked += 1
+    assert checked > 40
