@@ -148,7 +148,8 @@ class Constituents:
             )
         event = np.repeat(np.arange(len(jets)), counts)
         _refuse_non_finite(pt[selected[event]], name)
-        order = np.lexsort((-pt, event))
+        # The negative of an unsigned number would be a large one.
+        order = np.lexsort((-pt.astype(np.float64), event))
         rank = np.arange(len(pt)) - jets.offsets[event]
         row = (np.cumsum(selected) - 1)[event]
         wanted = selected[event] & (rank < self.jets_per_event)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.errors import BranchNotFoundError, ExpressionError, MissingValueError
+from analysis.errors import AnalysisError, BranchNotFoundError, ExpressionError, MissingValueError
 from analysis.selection import compile_expression
 
 EVENTS: dict[str, Any] = {
@@ -363,3 +363,102 @@ def test_optional_and_regular_arrays_are_read() -> None:
     assert compile_expression("o > 0").passing(columns).tolist() == [True, False, True]
     assert compile_expression("l[1] > 0 or l[0] > 2").passing(columns).tolist() == [False, False, True]
     assert compile_expression("r[1]").values(columns).tolist() == [1, 3, 5]
+
+
+SYMBOLS = [
+    "FatJet_pt",
+    "Jet_pt",
+    "nFatJet",
+    "MET_pt",
+    "event",
+    "HLT",
+    "0",
+    "1",
+    "2.5",
+    "-3",
+    "18446744073709551615",
+    "True",
+]
+PIECES = ["+", "-", "*", "/", "//", "%", "**", "<", ">=", "==", "and", "or", "not", "&", "|", "^", "~", "<<", ">>", ","]
+CALLS = ["abs(", "sum(", "min(", "max(", "any(", "num(", "where(", "default(", "missing(", "isfinite(", "exp(", "("]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from([*SYMBOLS, *PIECES, *CALLS, ")", "[0]", "[-1]"]), max_size=12))
+def test_any_text_has_a_value_or_a_named_error(words: list[str]) -> None:
+    text = " ".join(words)
+    with contextlib.suppress(AnalysisError):
+        column = compile_expression(text).evaluate(EVENTS)
+        assert len(column) == 4
+        assert column.values.dtype.kind in "biuf"
+
+
+def test_leading_jets_of_unsigned_momenta_are_the_hardest() -> None:
+    """An unsigned 0 is the softest, not the hardest."""
+    pt = [[0, 30, 20], [5], [7, 0, 9]]
+    columns: dict[str, Any] = {"J_pt": ak.values_astype(ak.Array(pt), np.uint16)}
+    columns |= {f"J_{name}": ak.Array([[0.1 * v for v in row] for row in pt]) for name in ("eta", "phi", "mass")}
+    compiled = compile_expression("mj_light(J)").evaluate(columns)
+    assert compiled.values[[0, 2]].tolist() == pytest.approx([2.0, 0.7])
+    assert compiled.missing is not None
+    assert compiled.missing.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("nFatJet > 1 & event < 3", r"write \(a > 1\) & \(b < 2\)"),
+        ("HLT & nFatJet > 1", "bind tighter"),
+        ("nFatJet == 1 & HLT", "bind tighter"),
+        ("~nFatJet > 1", r"write ~\(a > 1\)"),
+        ("MET_pt & 1", "number with fractions"),
+        ("(nFatJet & HLT) > 0", "a whole number and a condition"),
+        ("MET_pt << 1", "not on a number with fractions"),
+        ("HLT >> 1", "not on a condition"),
+    ],
+)
+def test_bits_where_they_are_not_meant_are_refused(text: str, hint: str) -> None:
+    with pytest.raises(ExpressionError, match=hint):
+        compile_expression(text).evaluate(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nFatJet & 2", [2, 0, 0, 2]),
+        ("nFatJet & 2 > 0", [True, False, False, True]),
+        ("(nFatJet & 2) != 0", [True, False, False, True]),
+        ("nFatJet | 4", [6, 5, 4, 7]),
+        ("nFatJet ^ 1", [3, 0, 1, 2]),
+        ("~nFatJet", [-3, -2, -1, -4]),
+        ("nFatJet << 2", [8, 4, 0, 12]),
+        ("nFatJet >> 1", [1, 0, 0, 1]),
+        ("HLT ^ (MET_pt > 2)", [True, False, False, False]),
+        ("event & 7", [1, 2, 3, 4]),
+        ("-event == -9223372036854775812", [False, False, False, True]),
+        ("event - 9223372036854775813 == -1", [False, False, False, True]),
+        ("HLT + HLT + (nFatJet > 0)", [3, 1, 2, 3]),
+        ("sum(FatJet_pt > 150)", [2, 1, 0, 1]),
+        ("default(FatJet_pt[1], -1)", [300, -1, -1, 100]),
+        ("missing(FatJet_pt[1])", [False, True, True, False]),
+        ("where(missing(FatJet_pt[1]), 0, FatJet_pt[1])", [300, 0, 0, 100]),
+        ("isfinite(1 / nFatJet)", [True, True, False, True]),
+        ("isnan(nFatJet % nFatJet)", [False, False, True, False]),
+        ("-7 // 2 + 0 * nFatJet", [-4] * 4),
+        ("-7 % 3 + 0 * nFatJet", [2] * 4),
+        ("-2 ** 2 + 0 * nFatJet", [-4] * 4),
+        ("not nFatJet > 1 and HLT", [False, False, True, False]),
+        ("nFatJet + 18446744073709551615 - 2 == 18446744073709551615", [True, False, False, False]),
+    ],
+)
+def test_bits_whole_numbers_and_what_is_missing(text: str, expected: list[Any]) -> None:
+    assert value(text) == expected
+
+
+def test_long_chains_are_no_deeper_than_short_ones() -> None:
+    assert value(" + ".join(["nFatJet"] * 400)) == [800, 400, 0, 1200]
+    assert value(" | ".join(["HLT"] * 600)) == [True, False, True, True]
+    assert value("max(" + ", ".join(["nFatJet"] * 400) + ")") == [2, 1, 0, 3]
+    assert value(" and ".join(["HLT"] * 400)) == [True, False, True, True]
+    # Of more than 64 factors in double precision.
+    assert value(" * ".join(["nFatJet"] * 65)) == [2.0**65, 1, 0, pytest.approx(3.0**65)]
