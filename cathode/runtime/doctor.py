@@ -29,10 +29,9 @@ PACKAGES = (
 )
 EXTRAS = {
     "simulation": ("pythia8mc", "fastjet"),
-    "dask": ("dask", "distributed"),
     "onnx": ("onnx", "onnxruntime"),
     "xrootd": ("fsspec_xrootd",),
-    "stats": ("pyhf", "cabinetry"),
+    "flows": ("zuko", "torchdiffeq"),
 }
 REINSTALL = "Install the tested versions: pip install -c constraints.txt cathode-hep"
 GIGABYTE = 1e9
