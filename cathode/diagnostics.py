@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -104,16 +103,59 @@ class Diagnostics:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise RunFolderError(f"{path}: can not be read ({error}). Run the search again.") from error
-        if int(arrays.pop("format", -1)) != FORMAT:
+            version = int(arrays.pop("format", np.array(-1)))
+        except Exception as error:
+            # A damaged archive may fail in any of its layers.
+            raise RunFolderError(f"{path}: can not be read ({error!r}). Run the search again.") from error
+        if version != FORMAT:
             raise RunFolderError(f"{path}: not written by this version of the package. Run the search again.")
         try:
-            return cls(**_values(arrays))
-        except (KeyError, TypeError) as error:
+            found = cls(**_values(arrays))
+            _require_shapes(found)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise RunFolderError(
                 f"{path}: its arrays are not those of a run ({error}). Run the search again."
             ) from error
+        return found
+
+
+#: Shape of every array in letters; equal letters are equal lengths. What counts or is true or false is no fraction.
+_SHAPES = {
+    **dict.fromkeys(("mass", "weights", "scores", "fold", "truth"), "N"),
+    **dict.fromkeys(("template_mass", "template_scores", "template_fold"), "T"),
+    **dict.fromkeys(("curve_mass", "curve_density", "curve_error"), "K"),
+    "x": "ND",
+    "template_x": "TD",
+    "efficiencies": "E",
+    "passes": "EN",
+}
+_KINDS = {"fold": "iu", "template_fold": "iu", "truth": "b", "passes": "b"}
+
+
+def _require_shapes(found: Diagnostics) -> None:
+    """Refuse arrays that do not fit together, by a `ValueError`."""
+    lengths: dict[str, int] = {"D": len(found.columns)} if found.x is not None or found.template_x is not None else {}
+    for name, letters in _SHAPES.items():
+        array = getattr(found, name)
+        if array is None:
+            continue
+        fits = array.dtype.kind in _KINDS.get(name, "f") and array.ndim == len(letters)
+        if not fits or any(lengths.setdefault(a, n) != n for a, n in zip(letters, array.shape, strict=True)):
+            raise ValueError(f"'{name}' is {array.dtype} of the shape {array.shape}")
+    for shape in found.sculpting:
+        _require_curve("sculpting", len(shape.edges) - 1, shape.ratio, shape.error)
+    for name in ("ranking", "idealised"):
+        curve = getattr(found, name)
+        if curve is not None:
+            _require_curve(name, *(getattr(curve, f.name) for f in fields(curve)))
+
+
+def _require_curve(name: str, *parts: Any) -> None:
+    lengths = {part if isinstance(part, int) else len(part) for part in parts}
+    if len(lengths) != 1 or any(
+        np.ndim(part) not in (0, 1) or np.asarray(part).dtype.kind not in "fi" for part in parts
+    ):
+        raise ValueError(f"the curves of '{name}' differ in length, or are none")
 
 
 def _values(arrays: dict[str, Any]) -> dict[str, Any]:

@@ -280,8 +280,11 @@ def effective_sample_size(weights: FloatArray) -> float:
 
 def _read_closure(path: Path) -> Measured:
     try:
-        return Measured(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, OSError) as error:
+        found = Measured(**json.loads(path.read_text(encoding="utf-8")))
+        if not all(isinstance(each, int | float) for each in vars(found).values() if each is not None):
+            raise TypeError("no numbers")
+        return found
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise RunFolderError(f"{path}: unreadable ({error!r}). Delete it, and it is measured again.") from error
 
 
