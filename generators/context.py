@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generators.errors import NonFiniteInputError
+from generators.errors import NonFiniteInputError, ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,18 @@ class ContextMap:
     logarithmic: Tensor
     shift: Tensor
     scale: Tensor
+
+    def __post_init__(self) -> None:
+        one = self.shift.shape
+        if (
+            len(one) != 1
+            or self.scale.shape != one
+            or self.logarithmic.shape != one
+            or self.logarithmic.dtype != torch.bool
+        ):
+            raise ShapeError("The map of a context has one truth value, one shift and one scale for every column.")
+        if not bool(torch.isfinite(self.shift).all() & torch.isfinite(self.scale).all() & (self.scale > 0).all()):
+            raise NonFiniteInputError("Shifts and scales of a context must be finite, and scales positive.")
 
     @classmethod
     def of(cls, c: Tensor) -> ContextMap:

@@ -46,7 +46,8 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Any], *, t
     lengths = {name: len(column) for name, column in ready.items()}
     if len(set(lengths.values())) > 1:
         raise ExpressionError(f"Columns of one table have one length, not {lengths}.")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: a full disk found out by HDF5 itself would end the process later on.
+    with h5py.File("columns", "w", driver="core", backing_store=False) as file:
         group = file.create_group(tree)
         group.attrs["layout"] = _LAYOUT
         group.attrs["version"] = _VERSION
@@ -59,6 +60,10 @@ def write_columns(path: str | os.PathLike[str], columns: Mapping[str, Any], *, t
                 member = group.create_group(name)
                 _write(member, "offsets", column.offsets)
                 _write(member, "content", column.values)
+        file.flush()
+        image = file.id.get_file_image()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image)
 
 
 def _write(group: Any, name: str, values: NDArray[Any]) -> None:

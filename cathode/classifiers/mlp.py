@@ -158,8 +158,8 @@ class Mlp:
             loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
             (features,) = loaded.mean_.shape
             loaded.ensemble_.require_fit_to(lambda: _network(features, loaded.hidden, loaded.layers, seed=0))
-            if loaded.scale_.shape != loaded.mean_.shape:
-                raise ValueError("mean and scale differ in length")
+            if loaded.scale_.shape != loaded.mean_.shape or not (loaded.scale_ > 0).all():
+                raise ValueError("there is not one mean and one positive scale of every feature")
         return loaded
 
     def _require_fit(self) -> None:

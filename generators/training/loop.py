@@ -236,8 +236,10 @@ class _Training:
             self.average.restore(tree["average"])
         for one, kept in zip(self.best, tree["best"], strict=True):
             one.restore(kept)
-        self.epoch = tree["position"]["epoch"]
-        self.losses = {name: Losses.from_tree(losses) for name, losses in tree["losses"].items()}
+        losses = {name: Losses.from_tree(each) for name, each in tree["losses"].items()}
+        if losses.keys() != self.losses.keys() or type(tree["position"]["epoch"]) is not int:
+            raise ValueError("its losses are of other phases")
+        self.epoch, self.losses = tree["position"]["epoch"], losses
 
     def _step(self, index: int, batch: TrainingData, progress: float) -> Tensor:
         """One step of a phase; its loss before the step, of the batch and of every member."""
