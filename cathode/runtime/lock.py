@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ LOCK = ".lock"
 
 #: What a file system without locks says.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+#: Attempts to take a lock, and seconds between them.
+_ATTEMPTS, _PAUSE = 4, 0.02
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +110,20 @@ def refuse_busy(folder: Path) -> None:
     RunFolderError
         Names the process.
     """
-    if (folder / LOCK).exists():
-        FolderLock.take(folder).release()
+    mine = _held.get(os.path.realpath(folder))
+    if mine is not None and mine._owner == (os.getpid(), threading.get_ident()):
+        return
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(f"{folder}: can not be written ({error.strerror}). Choose another folder.") from error
+    try:
+        _flock(handle, folder)
+    finally:
+        # Its content stays, and says who was killed here.
+        os.close(handle)
 
 
 def _locked(folder: Path) -> tuple[int, tuple[str, int] | None]:
@@ -141,7 +157,15 @@ def _flock(handle: int, folder: Path) -> bool:
     except ImportError:  # pragma: no cover - not on this system
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    raise
+                # Somebody may only be looking whether it is free.
+                time.sleep(_PAUSE)
     except OSError as error:
         if error.errno in _NO_LOCKS:
             logger.warning("%s: its file system has no locks; see to it that only one run writes there.", folder)

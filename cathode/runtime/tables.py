@@ -25,8 +25,7 @@ def write_table(path: Path | str, columns: Mapping[str, NDArray[Any]]) -> None:
     """
     path = Path(path)
     check_format(path)
-    with atomic_path(path) as temporary:
-        _WRITERS[path.suffix](temporary, {name: np.asarray(values) for name, values in columns.items()})
+    _WRITERS[path.suffix](path, {name: np.asarray(values) for name, values in columns.items()})
 
 
 def check_format(path: Path | str) -> None:
@@ -39,7 +38,7 @@ def check_format(path: Path | str) -> None:
 def _root(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     import uproot
 
-    with uproot.recreate(path) as file:
+    with atomic_path(path) as temporary, uproot.recreate(temporary) as file:
         # Assignment would write an RNTuple, which older ROOT can not read.
         file.mktree(TREE, {name: values.dtype for name, values in columns.items()}).extend(dict(columns))
 
@@ -48,7 +47,8 @@ def _parquet(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.table(dict(columns)), path)
+    with atomic_path(path) as temporary:
+        parquet.write_table(pyarrow.table(dict(columns)), temporary)
 
 
 def _hdf5(path: Path, columns: Mapping[str, NDArray[Any]]) -> None:

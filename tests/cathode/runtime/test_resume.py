@@ -266,11 +266,12 @@ class TestDamage:
         assert_same(folder, whole)
 
 
-def test_killed_at_any_moment_the_folder_is_readable_and_the_search_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [9, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_the_folder_is_readable_and_the_search_goes_on(tmp_path: Path, kills: int) -> None:
     """SIGKILL after random times, in processes of their own; see `killing`."""
     script = Path(__file__).parents[1] / "killing.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "9"],
+        [sys.executable, str(script), str(tmp_path), str(kills)],
         capture_output=True,
         text=True,
         check=False,
@@ -278,8 +279,8 @@ def test_killed_at_any_moment_the_folder_is_readable_and_the_search_goes_on(tmp_
     )
     assert done.returncode == 0, done.stderr
     attempts = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(attempts) == 10
-    assert [attempt["wrong"] for attempt in attempts] == [[]] * 10
+    assert len(attempts) == kills + 1
+    assert [attempt["wrong"] for attempt in attempts] == [[]] * (kills + 1)
     # The kills came at different moments, and some of them in the middle.
     assert sum(not attempt["finished"] for attempt in attempts) >= 2
     assert_same(tmp_path / "killed", tmp_path / "whole")
