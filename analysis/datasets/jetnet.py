@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from analysis.errors import InputFileError, NtupleReadError, nearest
 from analysis.features.constituents import wrap
+from analysis.io.decoding import decoding
+from analysis.io.hdf5_links import open_node
+from analysis.io.hdf5_storage import refuse_fill_values
 from analysis.jets import COORDINATES, Jets
 
 TYPES = ("g", "q", "t", "w", "z")
@@ -123,14 +126,14 @@ def _rows(
 
 def _length(path: Path) -> int:
     with _opened(path) as file:
-        return len(file["particle_features"])
+        return len(open_node(file, "particle_features"))
 
 
 def _read(path: Path, number: int, rows: NDArray[np.int64] | None) -> Jets:
     with _opened(path) as file:
         try:
             # Whole and then the rows: picking single rows makes HDF5 unpack every chunk many times.
-            particles, features = file["particle_features"][:], file["jet_features"][:]
+            particles, features = open_node(file, "particle_features")[:], open_node(file, "jet_features")[:]
         except OSError as error:
             raise NtupleReadError(f"'{path}' can not be decoded; fetch it again. ({error})", file=str(path)) from error
     if rows is not None:
@@ -150,7 +153,13 @@ def _opened(path: Path) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         raise NtupleReadError(f"'{path}' is not an HDF5 file, or truncated: {error}", file=str(path)) from error
-    shapes = {name: file[name].shape for name in ("particle_features", "jet_features") if name in file}
+    try:
+        # Listed, because to ask whether a link is there would follow it.
+        names = sorted({"particle_features", "jet_features"} & set(file))
+        shapes = {name: _shape(file, name, path) for name in names}
+    except Exception:
+        file.close()
+        raise
     particles, jets = shapes.get("particle_features", ()), shapes.get("jet_features", ())
     if len(particles) != 3 or particles[2] != 4 or jets != (particles[0], len(FEATURES)):
         file.close()
@@ -159,3 +168,13 @@ def _opened(path: Path) -> h5py.File:
             f"{shapes or 'neither of them'}."
         )
     return file
+
+
+def _shape(file: h5py.File, name: str, path: Path) -> tuple[int, ...]:
+    """Shape of a data set of numbers that is in the file as a whole."""
+    with decoding(str(path), name):
+        node = open_node(file, name)
+        if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "fiu":
+            return ()
+        refuse_fill_values(node, str(path))
+        return tuple(node.shape)

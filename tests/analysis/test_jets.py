@@ -142,6 +142,29 @@ def test_other_files_are_named(tmp_path: Path, jetnet: Path) -> None:
         read_jetnet("q", folder=tmp_path)
 
 
+def test_jetnet_without_its_numbers_is_refused(tmp_path: Path) -> None:
+    """HDF5 would give zeros for what was never written, and follow links into any file."""
+    clouds, features = jetnet_arrays(5, 30, 0)
+    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+        file["particle_features"] = clouds
+    for name in ("unwritten", "linked", "group"):
+        with h5py.File(tmp_path / f"{name}.hdf5", "w") as file:
+            file["jet_features"] = features
+            if name == "unwritten":
+                file.create_dataset("particle_features", clouds.shape, "f4")
+            elif name == "linked":
+                file["particle_features"] = h5py.ExternalLink("other.hdf5", "particle_features")
+            else:
+                file.create_group("particle_features")
+    for name, message in {
+        "unwritten": "was never written",
+        "linked": "not followed",
+        "group": "has not the layout",
+    }.items():
+        with pytest.raises(InputFileError, match=message):
+            read_jetnet_file(tmp_path / f"{name}.hdf5", "t")
+
+
 # ── JetClass ──
 
 
