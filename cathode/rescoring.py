@@ -90,7 +90,7 @@ def refuse_other_folds(run: Path, events: Events, fold: NDArray[np.int64]) -> No
         If one has not: a classifier that has seen it would score it. Also if a file of the run has changed and only
         the position could say which of its events is which.
     """
-    if not (run / SCORES).exists():
+    if not events.sources or not (run / SCORES).exists():
         return
     stored = read_scores(run / SCORES)
     for number, source in enumerate(events.sources):

@@ -102,9 +102,18 @@ def score(folder: Path | str, events: Events) -> dict[str, NDArray[Any]]:
     """Columns for a friend tree, one row per event: score, fold, region and one flag per cut.
 
     `region` is 1 in the signal region, 0 in a sideband, −1 in neither, as in a veto.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds no finished run, or events of the run would get another fold than they had in it.
     """
+    from cathode.rescoring import refuse_other_folds
+
     scorer = Scorer.load(folder)
-    return columns(events, scorer(events), scorer.region, scorer.cuts)
+    scores = scorer(events)
+    refuse_other_folds(Path(folder), events, scores.fold)
+    return columns(events, scores, scorer.region, scorer.cuts)
 
 
 def columns(events: Events, scores: Scores, region: Region, cuts: tuple[Cut, ...]) -> dict[str, NDArray[Any]]:

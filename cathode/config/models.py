@@ -155,7 +155,8 @@ class DataConfig(Section):
     weight: str | None = Field(default=None, description="expression of the event weight")
     truth: str | None = Field(default=None, description="expression that is true for signal, where the truth is known")
     identifiers: Identifiers = Field(
-        default=None, description="branches of run, luminosity block and event; or the word entry for their position"
+        default=None,
+        description="expressions of run, luminosity block and event; or the word entry: the file and its position",
     )
     memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
     checksums: bool | dict[str, str] = Field(

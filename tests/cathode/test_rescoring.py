@@ -18,7 +18,7 @@ from cathode.config import load_config, parse_config
 from cathode.cut_and_count import Cut
 from cathode.errors import ConfigError, RunFolderError
 from cathode.runtime.tables import write_table
-from cathode.scoring import Scorer, Scores, columns
+from cathode.scoring import Scorer, Scores, columns, score
 
 ANALYSIS = """
 data:
@@ -58,12 +58,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def again(place: Path, tmp_path: Path) -> Callable[..., tuple[Scored, Rows]]:
-    def score(*files: str | Path, overrides: Any = (), run: str | Path = "run") -> tuple[Scored, Rows]:
+    def scored(*files: str | Path, overrides: Any = (), run: str | Path = "run") -> tuple[Scored, Rows]:
         paths = [str(place / name) for name in files]
         done = score_files(place / run, paths, tmp_path / "again.root", overrides=overrides)
         return done, uproot.open(tmp_path / "again.root")["Scores"].arrays(library="np")
 
-    return score
+    return scored
 
 
 def in_run(place: Path, name: str) -> Rows:
@@ -166,6 +166,8 @@ def test_a_run_whose_events_had_other_folds_is_refused(
     write_scores(run / "scores.root", events, {**stored, "fold": (stored["fold"] + 1) % 3})
     with pytest.raises(RunFolderError, match=r"b\.h5' was in this run, but \d+ of its \d+ events are now in another"):
         again("b.h5", run=run)
+    with pytest.raises(RunFolderError, match="was in this run"):
+        score(run, events)
 
 
 def test_a_file_that_has_changed_is_refused_where_only_the_position_tells_its_events_apart(
