@@ -17,6 +17,9 @@ IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 
 
+SHA256, PAGES = "SHA-256", "checksums of its pages"
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One input file, or a range of its entries, as it was when it was read.
@@ -25,7 +28,8 @@ class SourceFile:
     range in the file (0 for a whole file); `uuid` is the file's own identifier if its format has one, `sha256` the hash
     of its bytes if it was asked for. `identifiers` are the expressions that number its events, ("entry",) if that is
     the position in the file, and none where nobody knows. `verified` says whether all that was read of it agreed with
-    a checksum, of the whole file or of its pages. `error` says why the file was left out; "" if it was not.
+    a checksum, and `verified_by` which: the listed "SHA-256" of the file, or "checksums of its pages". `error` says why
+    the file was left out; "" if it was not.
     """
 
     path: str
@@ -38,6 +42,7 @@ class SourceFile:
     identifiers: tuple[str, ...] = ()
     verified: bool = False
     error: str = ""
+    verified_by: str = ""
 
     def __post_init__(self) -> None:
         # What comes back from JSON is a list.
@@ -223,6 +228,7 @@ def _joined(sources: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
                 entries=last.entries + source.entries,
                 selected=last.selected + source.selected,
                 verified=last.verified and source.verified,
+                verified_by=last.verified_by if source.verified else "",
             )
         else:
             joined.append(source)

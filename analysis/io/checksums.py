@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 
 from analysis.errors import InputFileError
@@ -32,9 +33,9 @@ def checksum_for(path: str, wanted: Checksums) -> str:
         return ""
     if wanted is True:
         return sha256_of(path)
-    expected = wanted.get(path, wanted.get(os.path.basename(path)))
-    if expected is None:
-        raise InputFileError(f"'{path}' is not in the list of {len(wanted)} checksums.")
+    expected = _expected(path, wanted)
+    if not re.fullmatch("[0-9a-fA-F]{64}", expected):
+        raise InputFileError(f"'{path}' is listed with '{expected}', which is no SHA-256 of 64 hexadecimal digits.")
     if is_remote(path):
         raise InputFileError(f"'{path}' is remote; its checksum can be verified only on a local copy.")
     found = sha256_of(path)
@@ -44,3 +45,18 @@ def checksum_for(path: str, wanted: Checksums) -> str:
             "Copy it again."
         )
     return found
+
+
+def _expected(path: str, wanted: Mapping[str, str]) -> str:
+    """What is listed for a file by its path, as it is given or in full, or else by its name, if only one has it."""
+    for spelling in (path, os.path.abspath(path), os.path.realpath(path), os.path.basename(path)):
+        if spelling in wanted:
+            return wanted[spelling]
+    named = {listed for listed in wanted if os.path.basename(listed) == os.path.basename(path)}
+    if len({wanted[listed] for listed in named}) > 1:
+        raise InputFileError(
+            f"'{path}': {len(named)} checksums are listed for files of this name; list it with its path."
+        )
+    if not named:
+        raise InputFileError(f"'{path}' is not in the list of {len(wanted)} checksums.")
+    return wanted[named.pop()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
 from analysis.io.failures import SKIPPED, Failures, left_out
+from analysis.io.manifests import read_manifest
 from analysis.io.paths import Files, expand, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
@@ -57,7 +59,7 @@ def read_events(
     truth: str | None = None,
     identifiers: str | Sequence[str] | None = None,
     memory: str | int = "200 MB",
-    checksums: Checksums = False,
+    checksums: Checksums | str | os.PathLike[str] = False,
     on_error: str = "stop",
     max_failed_fraction: float = 0.0,
     progress: Progress | None = None,
@@ -85,7 +87,8 @@ def read_events(
         numbers the events by their file, known by its content, and their position in it. A skim or a merged file has
         other positions.
     memory : ceiling for what one chunk takes while it is read; the selected events come on top.
-    checksums : True records the SHA-256 of every file, a mapping of path or file name verifies it.
+    checksums : True records the SHA-256 of every file, a mapping of path or file name verifies it, as does the path of
+        a manifest that `analysis.io.manifests.write_manifest` or `sha256sum` wrote.
     on_error : "stop" at the first file that can not be read, or "skip" it: it stays in `Events.sources`, without
         entries and with the reason. A file without entries is no error.
     max_failed_fraction : of the files that may be skipped; by default none, so that one more is an error.
@@ -146,7 +149,7 @@ def iterate_events(
     truth: str | None = None,
     identifiers: str | Sequence[str] | None = None,
     memory: str | int = "200 MB",
-    checksums: Checksums = False,
+    checksums: Checksums | str | os.PathLike[str] = False,
     on_error: str = "stop",
     max_failed_fraction: float = 0.0,
     progress: Progress | None = None,
@@ -169,7 +172,7 @@ def iterate_events(
         units=Units.of(units),
         beam_energy=beam_energy,
         memory=parse_memory(memory),
-        checksums=checksums,
+        checksums=read_manifest(checksums) if isinstance(checksums, str | os.PathLike) else checksums,
     )
     failures = Failures(on_error, max_failed_fraction)
     return _iterate(expand(files), request, failures, progress)

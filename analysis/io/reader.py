@@ -16,7 +16,7 @@ from analysis.errors import (
     MissingValueError,
     NonFiniteError,
 )
-from analysis.events import Events, SourceFile
+from analysis.events import PAGES, SHA256, Events, SourceFile
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.io.checksums import Checksums
@@ -144,12 +144,15 @@ class FileReader:
             sha256=self._checksum if self._table.entries == 0 else self._numbers.checksum,
             start=start,
             identifiers=() if self._table.entries == 0 else self._numbers.identifiers,
-            verified=self._verified(),
+            verified=self._verified_by() != "",
+            verified_by=self._verified_by(),
         )
 
-    def _verified(self) -> bool:
-        """Whether what was read agreed with the expected hash of the file, or with checksums of its own."""
-        return self._table.verified or (bool(self._checksum) and isinstance(self._request.checksums, Mapping))
+    def _verified_by(self) -> str:
+        """What agreed: the expected hash of the file, checksums of its own, or nothing that was compared."""
+        if self._checksum and isinstance(self._request.checksums, Mapping):
+            return SHA256
+        return PAGES if self._table.verified else ""
 
     def _branches(self) -> list[str]:
         """Columns to read, each once."""

@@ -1,4 +1,4 @@
-"""`cathode data`: list, fetch, cluster, simulate."""
+"""`cathode data`: list, fetch, manifest, cluster, simulate."""
 
 from __future__ import annotations
 
@@ -70,6 +70,29 @@ def fetch(
     terminal.result({"name": name, "path": str(path)})
     if not json:
         typer.echo(path)
+
+
+@app.command()
+def manifest(
+    files: Annotated[list[str], typer.Argument(metavar="FILES…", help="Files or globs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The list to write.")] = Path("manifest.sha256"),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the SHA-256 of files; `data.checksums: manifest.sha256` lets every reading compare them."""
+    from analysis.io.manifests import write_manifest
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with terminal.progress() as progress:
+
+        def hashed(done: int, total: int) -> None:
+            if progress is not None:
+                progress("hash", done, total)
+
+        hashes = write_manifest(files, output, progress=hashed)
+    terminal.result({"path": str(output), "files": hashes})
+    if not json:
+        typer.echo(output)
 
 
 @app.command()

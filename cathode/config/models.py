@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -159,8 +159,10 @@ class DataConfig(Section):
         description="expressions of run, luminosity block and event; or the word entry: the file and its position",
     )
     memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
-    checksums: bool | dict[str, str] = Field(
-        default=True, description="record the SHA-256 of every file; a mapping of file name -> SHA-256 verifies it"
+    checksums: bool | dict[str, str] | File = Field(
+        default=True,
+        description="record the SHA-256 of every file; a mapping of file name -> SHA-256, or the path of a manifest of "
+        "`cathode data manifest`, verifies it",
     )
 
     on_error: Literal["stop", "skip"] = Field(
@@ -401,6 +403,7 @@ class AnalysisConfig(Section):
                 progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
 
         data = self.data
+        files = [*files]
         return {
             "files": [local_file(name) for name in files],
             "mass": data.mass,
@@ -415,7 +418,7 @@ class AnalysisConfig(Section):
             "truth": data.truth,
             "identifiers": data.identifiers,
             "memory": data.memory,
-            "checksums": data.checksums,
+            "checksums": _checksums(data.checksums, files),
             "on_error": data.on_error,
             "max_failed_fraction": data.max_failed_fraction,
             "progress": chunk_read,
@@ -465,6 +468,15 @@ class AnalysisConfig(Section):
             "classifier": self.classifier,
             **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
         }
+
+
+def _checksums(wanted: bool | dict[str, str] | str, files: Sequence[str]) -> bool | dict[str, str] | str:
+    """What is compared: of data that come with the package what was published, where nothing else is said."""
+    if wanted is not True or not all(name.startswith(EMBEDDED) for name in files):
+        return wanted
+    from analysis.datasets import describe
+
+    return {local_file(name): describe(name.removeprefix(EMBEDDED))["sha256"] for name in files}
 
 
 def local_file(name: str) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from analysis.datasets import describe, embedded
 from cathode.cli import searches
 from cathode.cli.app import app
 from cathode.cli.terminal import PlainLines, Terminal
+from cathode.config import load_config
 from cathode.result import SearchResult
 
 HEAVY = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy", "pandas", "lightning_fabric")
@@ -179,6 +181,22 @@ def test_fetch_offline_says_what_to_do(tmp_path: Path) -> None:
     done = cathode("data", "fetch", "lhco-features", "--offline", "--folder", tmp_path)
     assert done.exit_code == 1
     assert "download https://" in done.stderr
+
+
+def test_a_manifest_is_written_and_compared(tmp_path: Path, analysis: Path) -> None:
+    ntuple = tmp_path / "a.root"
+    ntuple.write_bytes(embedded("dijets").read_bytes())
+    done = cathode("data", "manifest", ntuple, "-o", tmp_path / "m.sha256", "--json")
+    assert json.loads(done.stdout)["files"] == {str(ntuple): describe("dijets")["sha256"]}
+    analysis.write_text("data: {files: a.root, checksums: m.sha256}\nregion: {signal: [3300, 3700]}\n")
+    assert load_config(analysis).read_events().sources[0].verified_by == "SHA-256"
+    refused = cathode("data", "manifest", ntuple, "-o", ntuple)
+    assert refused.exit_code == 1
+    assert "Choose another output" in refused.stderr
+
+
+def test_what_comes_with_the_package_is_verified(analysis: Path) -> None:
+    assert load_config(analysis).read_events().sources[0].verified_by == "SHA-256"
 
 
 def test_batch_log_has_a_line_per_stage_not_per_step(capsys: pytest.CaptureFixture[str]) -> None:
