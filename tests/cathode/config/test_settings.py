@@ -124,7 +124,9 @@ def test_every_key_is_tried() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("key", CHANGES)
-def test_a_key_is_used_or_refused(folder: Path, layout: str, key: str) -> None:
+def test_a_key_is_used_or_refused(folder: Path, layout: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests of the reader lower it, to have many chunks.
+    monkeypatch.setattr("analysis.io.chunks.SMALLEST", 10**6)
     plain = summary(read(folder, layout))
     changes = {key: CHANGES[key](layout)}
     if key == "constituents":
