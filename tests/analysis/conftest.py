@@ -119,7 +119,7 @@ def write_ntuple() -> Callable[..., Path]:
 SMALLEST = chunks.SMALLEST
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def small_chunks() -> Iterator[None]:
     """Small files are read in many chunks, under ceilings that are refused elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
