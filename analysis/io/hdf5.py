@@ -96,8 +96,13 @@ class Hdf5Table:
             self._members: dict[str, Member] = dict(found)
             self.names: Sequence[str] = tuple(name for name, _ in found)
             # That of most columns, until it is known which are read.
-            lengths = Counter(m.length for m in self._members.values() if not isinstance(m, Odd) and m.length)
+            lengths = Counter(m.length for m in self._members.values() if m.length)
             self.entries = lengths.most_common(1)[0][0] if lengths else 0
+            problems = [member.problem for member in self._members.values() if isinstance(member, Odd)]
+            damaged = [problem for problem in problems if isinstance(problem, Exception)]
+            if self.entries == 0 and damaged:
+                # A table whose columns can not be read is not one without events.
+                raise damaged[0]
         self._looked_at: set[str] = set()
         self._without_checksum: set[str] = set()
 

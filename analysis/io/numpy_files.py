@@ -75,8 +75,11 @@ class NumpyTable:
         found = [c for name, array in stored if isinstance(array, _Stored) for c in _columns(name, array)]
         self._columns = dict(found)
         self.names: Sequence[str] = (*(name for name, _ in found), *self._broken)
-        numbers = [field for _, field in found if not _problem(field)]
-        self.entries = _usual_length([field.stored.shape[0] for field in numbers or self._columns.values()])
+        numbers = [field.stored.shape[0] for _, field in found if not _problem(field)]
+        self.entries = _usual_length(numbers) or _usual_length([field.stored.shape[0] for _, field in found])
+        if self.entries == 0 and self._broken:
+            # An archive whose arrays can not be read is not one without events.
+            self._choose(list(self._broken))
 
     @property
     def verified(self) -> bool:

@@ -44,7 +44,9 @@ class ParquetTable:
             metadata = self._file.metadata
             self._groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
             if not all(_has_its_rows(group) for group in self._groups):
-                raise ValueError("a row group has fewer values than rows")
+                raise ValueError("a row group has fewer values than rows, or values without rows")
+            if metadata.num_rows != sum(group.num_rows for group in self._groups):
+                raise ValueError(f"{metadata.num_rows} rows are announced, but the row groups have others")
             self._starts = np.cumsum([0, *(g.num_rows for g in self._groups)]).astype(np.int64)
             self.entries = int(self._starts[-1])
         self._kept: tuple[int, dict[str, Any]] = (-1, {})
@@ -132,8 +134,9 @@ def _copied(column: Any, begin: int, end: int) -> Any:
 
 
 def _has_its_rows(group: Any) -> bool:
-    """Whether every column has at least one value or level for every row."""
-    return group.num_rows >= 0 and all(group.column(i).num_values >= group.num_rows for i in range(group.num_columns))
+    """Whether every column has at least one value or level for every row, and none without any row."""
+    counts = [group.column(i).num_values for i in range(group.num_columns)]
+    return group.num_rows >= 0 and all(n >= group.num_rows and (group.num_rows > 0 or n == 0) for n in counts)
 
 
 def _numbers(column: Any, name: str) -> Column:

@@ -496,6 +496,15 @@ def test_nothing_imports_what_unpickles(package: str) -> None:
             assert not forbidden & {name.split(".")[0] for name in names}, source
 
 
+def test_a_table_that_can_not_be_read_is_not_one_without_events(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["Events/m"] = h5py.SoftLink("/gone")
+        file["Events/x"] = np.zeros(0)
+    for tree in ("Events", "/", None):
+        with pytest.raises(AnalysisError, match="'m' is a link to '/gone'"):
+            values(tmp_path / "a.h5", tree=tree)
+
+
 def test_damage_to_a_data_set_that_is_not_asked_for_is_not_met(path: Path) -> None:
     with h5py.File(path, "a") as file:
         data = np.random.default_rng(0).integers(0, 2**60, N)

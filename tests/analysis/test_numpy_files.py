@@ -116,6 +116,10 @@ def test_odd_archives(tmp_path: Path) -> None:
         (tmp_path / "c.npy").write_bytes((tmp_path / "c.npy").read_bytes()[:size])
         with pytest.raises(NtupleReadError, match=r"c.npy"):
             values(tmp_path / "c.npy", "arr_0", mass="arr_0")
+    with zipfile.ZipFile(tmp_path / "e.npz", "w") as archive:
+        archive.writestr("m.npy", b"no array")
+    with pytest.raises(NtupleReadError, match="branch 'm'"):
+        values(tmp_path / "e.npz", "m")
     np.save(tmp_path / "d.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(ExpressionError, match="not unpickled"):
         values(tmp_path / "d.npy", "arr_0", mass="arr_0")
