@@ -191,7 +191,8 @@ def test_a_worker_of_joblib_does_all_the_work_itself() -> None:
 ANALYSIS = """
 data: {files: events.parquet, mass: m, features: {x: x, y: y}, identifiers: entry}
 region: {signal: [3300, 3700], sidebands: [2300, 5300]}
-template: {generator: {kind: flow_matching, hidden: 8, layers: 1, training: {epochs: 5000, steps: null, batch_size: 64}}}
+template:
+  generator: {kind: flow_matching, hidden: 8, layers: 1, training: {epochs: 5000, steps: null, batch_size: 64}}
 classifier: {kind: boosted_trees, members: 1}
 background_efficiencies: [0.1]
 folds: 2
