@@ -14,7 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from analysis.errors import AnalysisError
+from analysis.printing import VisibleFormatter
 from cathode.cli import config, data, doctor, models, searches
+from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
 from generators.errors import GeneratorError
 
@@ -57,7 +59,7 @@ class HonestGroup(TyperGroup):
         except (CathodeError, AnalysisError, GeneratorError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            typer.echo(f"cathode: {error}", err=True)
+            echo(f"cathode: {error}", err=True)
             raise typer.Exit(USER_ERROR) from error
         except KeyboardInterrupt:
             typer.echo("cathode: interrupted; the same command continues where it stopped.", err=True)
@@ -96,11 +98,9 @@ def root(
     Start with `cathode demo`; for your own ntuples, `cathode config example > analysis.yaml`, then
     `cathode run analysis.yaml`.
     """
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        stream=sys.stderr,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
 
 
 SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"

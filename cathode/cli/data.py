@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cathode.cli.options import Json, Output, Quiet
-from cathode.cli.terminal import Terminal
+from cathode.cli.terminal import Terminal, echo
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, cluster raw ones, or simulate dijets.")
 
@@ -69,7 +69,7 @@ def fetch(
         path = fetch_by_name(name, folder=folder, offline=offline, progress=progress)
     terminal.result({"name": name, "path": str(path)})
     if not json:
-        typer.echo(path)
+        echo(path)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def manifest(
         hashes = write_manifest(files, output, progress=hashed)
     terminal.result({"path": str(output), "files": hashes})
     if not json:
-        typer.echo(output)
+        echo(output)
 
 
 @app.command()
@@ -121,7 +121,7 @@ def cluster(
         )
     terminal.result({"path": str(path), "constituents": constituents, "trigger": trigger})
     if not json:
-        typer.echo(path)
+        echo(path)
 
 
 @app.command()
@@ -164,4 +164,4 @@ def simulate(
         )
     terminal.result({"path": str(path), "events": events, "signal": signal, "seed": seed})
     if not json:
-        typer.echo(path)
+        echo(path)

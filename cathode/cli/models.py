@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
-from cathode.cli.terminal import Terminal
+from cathode.cli.terminal import Terminal, echo
 
 
 def train(
@@ -31,7 +31,7 @@ def train(
         folder = train_template(config, output or Path("runs") / f"{analysis.stem}_template", progress=progress)
     terminal.result({"folder": str(folder), "template": str(folder / TEMPLATE)})
     if not json:
-        typer.echo(folder)
+        echo(folder)
 
 
 def sample(
@@ -51,7 +51,7 @@ def sample(
     columns = write_sample(folder, events, output, seed=seed)
     Terminal(json).result({"path": str(output), "events": events, "columns": list(columns), "seed": seed})
     if not json:
-        typer.echo(output)
+        echo(output)
 
 
 def export(
@@ -72,6 +72,6 @@ def export(
     Terminal(json).result({"files": files, "refused": exported.refused})
     if not json:
         for path in files.values():
-            typer.echo(path)
+            echo(path)
         for reason in exported.refused.values():
-            typer.echo(reason, err=True)
+            echo(reason, err=True)

@@ -20,7 +20,7 @@ from cathode.cli.options import (
     Strict,
     load_plugins,
 )
-from cathode.cli.terminal import Terminal
+from cathode.cli.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from cathode.config import AnalysisConfig
@@ -154,7 +154,7 @@ def select(
 
         terminal.show(*comparison(selection))
     if not json:
-        typer.echo(folder)
+        echo(folder)
 
 
 def score(
@@ -182,7 +182,7 @@ def score(
         terminal.show(f"{scored.events:,} events scored; passing by background efficiency: {counts}.")
         terminal.show(*(f"Warning: {warning}" for warning in scored.warnings))
     if not json:
-        typer.echo(scored.path)
+        echo(scored.path)
 
 
 def report(run_folder: RunFolder, json: Json = False, quiet: Quiet = False) -> None:
@@ -194,4 +194,4 @@ def report(run_folder: RunFolder, json: Json = False, quiet: Quiet = False) -> N
         page = write_report(run_folder, progress=progress)
     terminal.result({"report": str(page)})
     if not json:
-        typer.echo(page)
+        echo(page)

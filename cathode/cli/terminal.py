@@ -12,13 +12,33 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from analysis.printing import visible, visible_json
+
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from cathode.runtime.progress import Progress
 
 #: Seconds between two plain lines of one stage, where nobody watches a bar.
 PLAIN_INTERVAL = 30.0
+
+
+def echo(text: object, *, err: bool = False) -> None:
+    """Print one line as it is, but for characters that would command the terminal."""
+    typer.echo(visible(str(text)), err=err)
+
+
+class _Visible:
+    """What is rendered, without characters that would command the terminal; colours stay."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 @dataclass(frozen=True)
@@ -37,14 +57,14 @@ class Terminal:
         # Files and pipes have no width; tables should not wrap at 80 there.
         console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
         for renderable in renderables:
-            console.print(renderable)
+            console.print(_Visible(renderable))
 
     def result(self, document: Any) -> None:
         """Print the result for a program, if it was asked for; `document` is JSON text or what JSON can hold."""
         if not self.json:
             return
         text = document if isinstance(document, str) else json.dumps(document, indent=2, ensure_ascii=False)
-        typer.echo(text)
+        typer.echo(visible_json(text))
 
     @contextmanager
     def progress(self) -> Iterator[Progress | None]:
@@ -77,7 +97,7 @@ class PlainLines:
             self._ended.add(stage)
         where = f"{100 * done / total:.0f} %" if total else f"{done:,.0f}"
         parts = [f"{stage}: {where}", note, f"{now - begun:.0f} s" if done else ""]
-        typer.echo(", ".join(part for part in parts if part), err=True)
+        echo(", ".join(part for part in parts if part), err=True)
 
 
 @contextmanager
@@ -100,7 +120,7 @@ def bars() -> Iterator[Progress]:
 
         def progress(stage: str, done: float, total: float, note: str = "") -> None:
             if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total or None, note=note)
-            shown.update(tasks[stage], completed=done, total=total or None, note=note)
+                tasks[stage] = shown.add_task(stage, total=total or None, note="")
+            shown.update(tasks[stage], completed=done, total=total or None, note=visible(note))
 
         yield progress

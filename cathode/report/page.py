@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import atomic_path, write_text
 from analysis.outputs import check_output_folder, refuse_links_out
+from analysis.printing import visible
 from cathode.diagnostics import Diagnostics
 from cathode.report import words
 from cathode.result import SearchResult, TruthEvaluation
@@ -128,7 +129,7 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, finalize=_shown)
     return environment.from_string(_stored("report.html")).render(
         css=Markup(_stored("report.css")),
         result=result,
@@ -143,6 +144,11 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
         number=words.number,
         p_value=words.p_value,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Names out of files, without characters that would command a terminal or turn the text around."""
+    return visible(value) if type(value) is str else value
 
 
 def _stored(name: str) -> str:
