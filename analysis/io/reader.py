@@ -27,7 +27,7 @@ from analysis.io.names import Names
 from analysis.io.numbers import EventNumbers
 from analysis.io.sanity import BEAM_ENERGY, EnergyCheck
 from analysis.io.tables import Table
-from analysis.io.units import Conversion, Units
+from analysis.io.units import Conversion, Units, factor
 from analysis.selection import Expression, compile_expression
 
 
@@ -126,6 +126,19 @@ class FileReader:
             entry=entry,
             sources=(self._source(start, stop, len(mass)),),
         )
+
+    def units(self, start: int, stop: int) -> dict[str, tuple[str, float]]:
+        """Of every branch that is read the unit in the file, and its median in a range, of leading elements, in GeV."""
+        read = self._table.read(self._branches(), start, stop)
+        found = {}
+        for name, branch in self._needed.items():
+            column = read[branch]
+            first = column if column.offsets is None else column.element(0)
+            values = first.values if first.missing is None else first.values[~first.missing]
+            unit = self._conversion.unit_of(name, column)
+            median = float(np.median(values)) * factor(unit) if len(values) else math.nan
+            found[name] = (unit, median)
+        return found
 
     def _nothing(self) -> Events:
         """What an empty file gives: no events, but a place in the chain."""

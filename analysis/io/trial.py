@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from analysis.errors import AnalysisError, TrialError
+from analysis.expressions.nodes import Branch
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
+from analysis.io.names import Names
 from analysis.io.numbers import BY_ENTRY
 from analysis.io.paths import Files, expand
 from analysis.io.reader import FileReader, Request
@@ -23,11 +26,15 @@ _MEMORY = 200_000_000
 
 @dataclass(frozen=True)
 class Trial:
-    """What was tried: `rows` entries of the file `path`, of which `selected` pass."""
+    """What was tried: `rows` entries of the file `path`, of which `selected` pass.
+
+    `units` has of every branch its unit in the file and its median there in GeV.
+    """
 
     path: str
     rows: int
     selected: int
+    units: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def compiled(
@@ -113,7 +120,7 @@ def try_expressions(
             table = open_table(path, tree, cache_bytes=_MEMORY, layout=layout)
         try:
             if table.entries:
-                return _tried(table, requests)
+                return _tried(table, _knowing_the_mass(requests, expressions["mass"], table))
         finally:
             table.close()
     return Trial(paths[-1], 0, 0)
@@ -126,10 +133,31 @@ def _content(constituents: Constituents) -> Content:
 def _tried(table: Table, requests: Mapping[str, Request]) -> Trial:
     rows = min(ROWS, table.entries)
     selected = rows
+    units: dict[str, tuple[str, float]] = {}
     for argument, request in requests.items():
         with _naming(argument):
-            selected = len(FileReader(table, request, "").events(0, rows))
-    return Trial(table.path, rows, selected)
+            reader = FileReader(table, request, "")
+            selected = len(reader.events(0, rows))
+            units |= reader.units(0, rows)
+    return Trial(table.path, rows, selected, units)
+
+
+def _knowing_the_mass(requests: Mapping[str, Request], mass: Expression, table: Table) -> dict[str, Request]:
+    """A branch that is the mass is an energy in all expressions, also where they are tried without it."""
+    name = mass.root.name if isinstance(mass.root, Branch) else ""
+    if name not in (available := Names(table.names)):
+        return dict(requests)
+    with _naming("mass"):
+        branch = available[name]
+    return {
+        argument: replace(
+            request,
+            units=replace(
+                request.units, patterns=((glob.escape(branch), request.units.default), *request.units.patterns)
+            ),
+        )
+        for argument, request in requests.items()
+    }
 
 
 @contextmanager

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cathode.cli.options import AnalysisFile, Json, Overrides, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from cathode.config.trial import Tried
 
 app = typer.Typer(no_args_is_help=True, help="Check, describe or begin an analysis file.")
 
@@ -24,6 +29,8 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Check an analysis file, and its expressions on the first entries of its data: status 0, or 1 and what to mend."""
+    from rich.markup import escape
+
     from cathode.config import load_config
     from cathode.config.trial import try_data
 
@@ -35,7 +42,22 @@ def check(
     if resolved and not json:
         typer.echo(config.to_yaml(), nl=False)
     else:
-        terminal.show(f"{analysis} is in order. {tried}")
+        terminal.show(escape(f"{analysis} is in order. {tried.sentence}"), *_units(tried))
+
+
+def _units(tried: Tried) -> list[RenderableType]:
+    """What every branch is taken for, so that a wrong unit is seen before anything is made of it."""
+    if not tried.units:
+        return []
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("branch", "unit in the file", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("median of the leading, in GeV or as it is", justify="right")
+    for name, (unit, median) in tried.units.items():
+        table.add_row(escape(name), unit, f"{median:.6g}")
+    return [table]
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import InputFileError, TrialError
@@ -12,8 +13,16 @@ from cathode.config.models import AnalysisConfig, local_file
 from cathode.errors import ConfigError
 
 
-def try_data(config: AnalysisConfig, path: Path, overrides: Sequence[str] = ()) -> str:
-    """Evaluate every expression of `data` on a few entries; what was done, in one sentence.
+@dataclass(frozen=True)
+class Tried:
+    """What was done, in one sentence; and of every branch its unit in the file and its median, in GeV."""
+
+    sentence: str
+    units: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+
+
+def try_data(config: AnalysisConfig, path: Path, overrides: Sequence[str] = ()) -> Tried:
+    """Evaluate every expression of `data` on a few entries.
 
     path, overrides : what the configuration was loaded from, to name the line that fails.
 
@@ -37,10 +46,11 @@ def try_data(config: AnalysisConfig, path: Path, overrides: Sequence[str] = ()) 
             identifiers=data.identifiers,
         )
     except InputFileError as error:
-        return f"Its expressions were not tried on data: {error}"
+        return Tried(f"Its expressions were not tried on data: {error}")
     except TrialError as error:
         places = Places(str(path), path.read_text(encoding="utf-8"))
         places.overridden = {override.partition("=")[0] for override in overrides}
         key = f"data.{error.argument}"
         raise ConfigError(f"{places(key)}: {key}: {error}") from error
-    return f"Every expression has a value in the first {trial.rows} entries of '{trial.path}'; {trial.selected} pass."
+    said = f"Every expression has a value in the first {trial.rows} entries of '{trial.path}'; {trial.selected} pass."
+    return Tried(said, trial.units)

@@ -4,7 +4,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import uproot
 from typer.testing import CliRunner
 
 from analysis.datasets import describe, embedded
@@ -213,3 +215,18 @@ def test_silent_terminals_offer_no_progress() -> None:
     for terminal in (Terminal(json=True), Terminal(quiet=True)):
         with terminal.progress() as progress:
             assert progress is None
+
+
+def test_check_shows_what_every_branch_is_taken_for(tmp_path: Path) -> None:
+    n = 50
+    columns = {"m4l": np.full(n, 300e3), "jet_pt": np.full(n, 50_000, "i4"), "jet_eta": np.full(n, 0.5)}
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("t", {k: v.dtype for k, v in columns.items()}).extend(columns)
+    (tmp_path / "a.yaml").write_text(
+        "data: {files: a.root, units: MeV, mass: m4l, selection: m4l > 100, identifiers: entry,"
+        " features: {pt: jet_pt, eta: jet_eta}}\nregion: {signal: [200, 400]}\n"
+    )
+    done = cathode("config", "check", tmp_path / "a.yaml")
+    assert done.exit_code == 0, done.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if len(line.split()) == 3}
+    assert rows == {"m4l": ["MeV", "300"], "jet_pt": ["MeV", "50"], "jet_eta": ["none", "0.5"]}
