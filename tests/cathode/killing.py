@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -101,6 +102,9 @@ def main(folder: Path, kills: int) -> None:
         finished = attempt(folder / "killed", rng.uniform(0.05, 0.6) * duration)
         present, wrong = inspect(folder / "killed")
         print(json.dumps({"finished": finished, "present": present, "wrong": wrong}), flush=True)  # noqa: T201
+        if finished:
+            # Nothing is left to be killed: another one begins.
+            shutil.rmtree(folder / "killed")
     attempt(folder / "killed", None)
     print(json.dumps({"finished": True, "wrong": inspect(folder / "killed")[1]}))  # noqa: T201
 
