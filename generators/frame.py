@@ -35,7 +35,8 @@ from generators.usable_rows import relative_weights
 #: Sets the seed of the noise of discrete columns apart from that of the training.
 NOISE = 0x6E6F697365
 
-S = TypeVar("S", bound=ConditionalNetwork)
+S = TypeVar("S", bound=nn.Module)
+N = TypeVar("N", bound=ConditionalNetwork)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +274,7 @@ class NetworkGenerator(ABC, Generic[S]):
 
 
 @dataclass(kw_only=True, eq=False)
-class OnePhase(NetworkGenerator[S]):
+class OnePhase(NetworkGenerator[N]):
     """A generator whose network has one loss, that of its `forward`; several of them can be trained at once."""
 
     def learn(
@@ -284,7 +285,7 @@ class OnePhase(NetworkGenerator[S]):
 
 
 def one_phase(
-    generator: NetworkGenerator[S], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
+    generator: NetworkGenerator[N], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
 ) -> Trained:
     """States of the network of a generator by its own loss, that of `forward`."""
     network = generator.untrained(data, seed=seed)

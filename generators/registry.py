@@ -34,6 +34,8 @@ _GENERATORS: dict[str, str | type] = {
     "zuko": "generators.tabular.zuko:ZukoFlow",
     "event_mixing": "generators.tabular.event_mixing:EventMixing",
     "event_transport": "generators.tabular.event_transport:EventTransport",
+    "gan": "generators.tabular.gan:GenerativeAdversarialNetwork",
+    "vae": "generators.tabular.vae:VariationalAutoencoder",
     "epic_fm": "generators.jets.epic_fm:EpicFM",
     "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
     "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from generators.conditional_network import ConditionalNetwork
 from generators.continuous.circle import CircleField, mix
 from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
 from generators.continuous.objectives import stratified
@@ -50,7 +51,7 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         return _Distillation(student, teacher, self.teacher_steps)
 
 
-class ConsistencySampler(NoiseSampler):
+class ConsistencySampler(NoiseSampler, ConditionalNetwork):
     """The network of `Consistency` with its loss and sampler, made from that of its teacher."""
 
     tolerates_bfloat16 = True

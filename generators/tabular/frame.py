@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.bijections.frame import FittedBijection, uniform
 from generators.bijections.noise import lattice
@@ -28,8 +28,8 @@ CHUNK = 1 << 15
 _NOISE_POINTS = 64
 
 
-class ConditionalSampler(ConditionalNetwork):
-    """A network with a loss and a sampler in the space behind the bijection.
+class ConditionalSampler(nn.Module, ABC):
+    """A network with a sampler in the space behind the bijection.
 
     z (N, D) has about zero mean and unit variance, c (N, C) lies in [−1, 1] over the training range. `random_numbers`
     is the shape of those of one event, if it is not that of z.
@@ -68,8 +68,8 @@ class NoiseSampler(NoiseMap):
         return self.transport(noise.to(c.device), c)
 
 
-class ConditionalDensity(ConditionalSampler):
-    """A sampler that knows its density."""
+class ConditionalDensity(ConditionalSampler, ConditionalNetwork):
+    """A sampler with a loss that knows its density."""
 
     @abstractmethod
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class TabularGenerator(NetworkGenerator[S]):
 
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
         """See `NetworkGenerator`."""
-        _check(x, context, weights)
+        check_features(x, context, weights)
 
     def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
         """See `NetworkGenerator`."""
@@ -141,7 +141,7 @@ class FeatureDensity(TabularGenerator[ConditionalDensity]):
         """
         raw, c = self._context(context)
         rows = np.asarray(x, np.float64)
-        _check(rows, context, np.ones(len(rows)), minimum=0)
+        check_features(rows, context, np.ones(len(rows)), minimum=0)
         if rows.shape[1] != self.features_:
             raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
         at, points = torch.as_tensor(rows), self.noise_points_
@@ -193,7 +193,8 @@ def log_mean(
     return torch.logsumexp(terms, dim=0) - math.log(terms.shape[0])
 
 
-def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
+def check_features(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
+    """Refuse x (N, D), context (N, C) and weights (N,) that are none, by name."""
     if np.ndim(x) != 2 or np.ndim(context) != 2:
         raise ShapeError(f"x must be (N, D) and context (N, C); they are {np.shape(x)} and {np.shape(context)}.")
     check_rows(x, context, weights, minimum)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from generators.conditional_network import ConditionalNetwork
 from generators.jets.frame import CloudDensity, CloudGenerator
 from generators.registry import create, generator_class, kinds
 from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularGenerator
+from generators.tabular.gan import GenerativeAdversarialNetwork
 from generators.training import acceleration
 from generators.training.members import Members
 from generators.training.settings import TrainingSettings
@@ -38,10 +40,20 @@ class TestOtherDevice:
 
     def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
         network = self.network(kind).train()
-        loss = network(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
-        assert loss.shape == (100,)
-        loss.sum().backward()
+        for objective in self.objectives(kind, network):
+            loss = objective(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
+            assert loss.shape == (100,)
+            loss.sum().backward()
         assert all(p.grad is None or p.grad.device.type == "meta" for p in network.parameters())
+
+    def objectives(self, kind: str, network: Any) -> list[torch.nn.Module]:
+        """The loss of a network, or those of the phases in which it is trained."""
+        if isinstance(network, ConditionalNetwork):
+            return [network]
+        generator = create({"kind": kind})
+        assert isinstance(generator, GenerativeAdversarialNetwork)
+        adversaries = generator.adversaries(network, 4, 1, seed=1).to("meta")
+        return [phase.objective for phase in generator.phases(adversaries)]
 
     def test_drawing_never_waits(self, kind: str) -> None:
         network = self.network(kind).eval()

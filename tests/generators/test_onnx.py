@@ -68,6 +68,8 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
         "training": TWO,
     },
     {"kind": "ensemble", "members": 3, "generator": MEMBER},
+    {"kind": "gan", "hidden": 8, "latent": 4, "training": TWO},
+    {"kind": "vae", "hidden": 8, "latent": 2, "training": TRAINING},
     {
         "kind": "zuko",
         "flow": "NSF",
