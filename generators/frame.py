@@ -88,6 +88,10 @@ class NetworkGenerator(ABC, Generic[S]):
         """Fit the preprocessing to events x (N, *event), and apply it; nothing of the generator may change."""
 
     @abstractmethod
+    def one_mapped_back(self, row: Tensor) -> Tensor:
+        """What the restored preprocessing makes of one row (1, F) of what a network draws."""
+
+    @abstractmethod
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """Events (N, *event) of one network; the context as it came (N, C) and as networks see it."""
 
@@ -169,6 +173,11 @@ class NetworkGenerator(ABC, Generic[S]):
             setattr(self, name, int(state[name.rstrip("_")]))
         self.bijection_ = self.unfitted_bijection()
         self.bijection_.load_state_dict(under("bijection.", state))
+        # Tensors of another shape would be found out at first use only.
+        row = torch.zeros(1, self.bijection_.features, dtype=torch.float64)
+        mapped = self.one_mapped_back(row)
+        if mapped.shape != row.shape:
+            raise ShapeError(f"The bijection makes {tuple(mapped.shape)} of {tuple(row.shape)}.")
         return self.bijection_.features
 
     def unfitted_bijection(self) -> FittedBijection:

@@ -118,6 +118,10 @@ class CloudGenerator(NetworkGenerator[S]):
         """See `NetworkGenerator`."""
         return _CHUNK
 
+    def one_mapped_back(self, row: Tensor) -> Tensor:
+        """See `NetworkGenerator`: one constituent."""
+        return self.bijection_.inverse(row)
+
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """See `NetworkGenerator`."""
         device = device_of(network)

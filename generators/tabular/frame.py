@@ -99,14 +99,9 @@ class TabularGenerator(NetworkGenerator[S]):
         z, _ = bijection.forward(x, context, noise)
         return Prepared(z, x.new_zeros(len(x), 0), {"bijection_": bijection})
 
-    def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
-        """See `NetworkGenerator`; maps one row, as tensors of another shape would be found out at first use only."""
-        features = super().restore_preprocessing(state)
-        row = torch.zeros(1, features, dtype=torch.float64)
-        mapped = self.bijection_.inverse(row, torch.zeros(1, len(self.context_map_.shift), dtype=torch.float64))
-        if mapped.shape != row.shape:
-            raise ShapeError(f"The bijection makes {tuple(mapped.shape)} of {tuple(row.shape)}.")
-        return features
+    def one_mapped_back(self, row: Tensor) -> Tensor:
+        """See `NetworkGenerator`."""
+        return self.bijection_.inverse(row, row.new_zeros(1, len(self.context_map_.shift)))
 
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         """See `NetworkGenerator`."""
