@@ -123,9 +123,10 @@ def searches(arguments: argparse.Namespace, seed: int):
 
 def stages(search):
     """Trainings of a search that leave nothing behind."""
+    from cathode.stages import Stages
+
     from cathode.runtime.progress import silent
     from cathode.runtime.run_folder import RunFolder
-    from cathode.stages import Stages
 
     return Stages(search, RunFolder(None), silent)
 
@@ -133,7 +134,7 @@ def stages(search):
 def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
     """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
-    from cathode.classifiers.closure import told_apart
+    from cathode.classifiers.closure import two_sample_auc
     from cathode.classifiers.cross_fitting import cross_fit
     from cathode.observables import AsRead, DijetSubstructure
     from cathode.validation.sideband_closure import draw_strips, samples
@@ -149,7 +150,7 @@ def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
         seen, generated = observables.of_events(data), observables.of_template(template)
         pair = samples(seen, generated, search.folds, seed=seeds("closure folds"))
         fit = cross_fit(classifier, *pair, seeds=seeds.many(f"closure {name}", search.folds))
-        found = told_apart(fit.data, fit.template, seen.weights)
+        found = two_sample_auc(fit.data, fit.template, seen.weights)
         out[name] = {"auc": found.value, "auc_error": found.error, "cpu_seconds": cpu() - start}
     return out
 

@@ -111,9 +111,9 @@ def search_of(method: str, region, seed: int, paper_epochs: int, quick: bool):
     from generators import create
 
     if method == "cathode":
-        return Search(region=region, classifier=BoostedTrees(members=10 if quick else 50), seed=seed)
+        return Search.of(region=region, classifier=BoostedTrees(members=10 if quick else 50), seed=seed)
     paper = create({"kind": "maf", "training": {"epochs": 1 if quick else paper_epochs}})
-    return Search(
+    return Search.of(
         region=region,
         generator=paper,
         mass_model=KdeMass(),

@@ -22,7 +22,6 @@ from cathode.runtime.run_folder import (
     RESULT,
     REWEIGHTING,
     TEMPLATE,
-    RunFolder,
     check_run_folder,
     settings_in,
     step,
@@ -31,7 +30,7 @@ from cathode.runtime.run_folder import (
 if TYPE_CHECKING:
     from cathode.comparison.result import Selection
     from cathode.template.drawing import Sampler, Template
-    from cathode.validation.sideband_closure import StripTest
+    from cathode.validation.sideband_closure import ClosureTest
 
 CONFIG = "config.yaml"
 
@@ -69,7 +68,7 @@ def run_analysis(
 
 def validate_analysis(
     config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
-) -> StripTest:
+) -> ClosureTest:
     """Test the template in strips of the sidebands, without a look at the signal region.
 
     With `output`, the models stay there, and a search that is run into the same folder takes them over.
@@ -92,8 +91,8 @@ def select_analysis(
     ConfigError
         If there is nothing to compare.
     """
+    from cathode.classifiers.ensembles import with_members
     from cathode.comparison.comparison import SELECTION, select_generator
-    from cathode.validation.sideband_closure import with_members
 
     chosen = config.selection
     if not chosen.generators:
@@ -115,9 +114,9 @@ def select_analysis(
             strip_fraction=search.strip_fraction,
             best_states=chosen.best_states,
             observables=search.observables,
-            classifier=with_members(search.classifier, search.closure_members),
+            classifier=with_members(config.classifier.build(), search.closure_members),
             folds=search.folds,
-            oversampling=search.oversampling,
+            oversampling=config.template.oversampling,
             seed=search.seed,
             output=output,
             progress=progress,
@@ -142,9 +141,6 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     OutputError
         As `check_run_folder`, before anything is read.
     """
-    from cathode.runtime.progress import silent
-    from cathode.stages import Stages
-
     folder = Path(output)
     _check(config, folder)
     search = config.search()
@@ -152,15 +148,11 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
         events = config.read_events(progress)
         search.region.check(events.mass)
         sideband = events[search.region.sideband(events.mass)]
-        for reweighting in search.reweightings:
-            reweighting.require(sideband)
-    claimed = RunFolder.claim(folder, search.fingerprint(events), search.settings(), inputs=config.inputs())
-    with claimed as run_folder, _threads(config.threads):
+    with search.claimed(events, folder, inputs=config.inputs()) as run_folder, _threads(config.threads):
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
-        stages = Stages(search, run_folder, progress or silent)
-        stages.reweighted(stages.generator(sideband), sideband)
+        search.learn(events, run_folder, progress=progress)
     return folder
 
 
@@ -218,8 +210,10 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
 
     settings = settings_in(folder)
     sampler = generator
+    # Folders from before there were methods have the parts of the method among those of the search.
+    method = settings.get("method", settings)
     try:
-        for number, each in enumerate(settings.get("reweighting", [])):
+        for number, each in enumerate(method.get("reweighting", [])):
             fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
             seen = each.get("observables") or settings["observables"]
             sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))

@@ -6,7 +6,9 @@ spectrum enters. The cut of every fold is a quantile of held-out template scores
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,10 @@ from analysis.statistics.counting import log_p_to_z, on_off_log_p_value
 from analysis.weights import sum_and_unit
 from cathode.errors import TooFewEventsError
 from cathode.result import CutResult
+
+if TYPE_CHECKING:
+    from cathode.methods.protocol import Reference
+    from cathode.template.mass_models import Expected
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,29 +40,36 @@ class Cut:
 class Count:
     """What passes a cut: data events observed, template events passing and in total, background expected.
 
-    `per_event` is Σw²/Σw of the data: so much weight fluctuates like one event of weight one.
+    `per_event` is Σw²/Σw of the data: so much weight fluctuates like one event of weight one. `effective` is
+    (Σw)²/Σw² of the template events that pass, which is their number where they have no weights.
     """
 
     observed: float
     expected: float
     template_passing: int
     template_total: int
+    effective: float
     per_event: float = 1.0
 
 
-def make_cut(background_efficiency: float, scores: FloatArray, fold: NDArray[np.int64], folds: int) -> Cut:
-    """Thresholds such that the given fraction of the held-out template of every fold passes.
+def make_cut(background_efficiency: float, reference: Reference, folds: int) -> Cut:
+    """Thresholds such that the given fraction of the held-out reference of every fold passes, by weight.
 
     Raises
     ------
     TooFewEventsError
-        If less than one template event per fold would pass.
+        If less than one event of the reference per fold would pass.
     """
     thresholds = np.empty(folds)
     for index in range(folds):
-        mine = np.sort(scores[fold == index])[::-1]
-        rank = events_passing(background_efficiency, len(mine), f"the template events of fold {index}")
-        thresholds[index] = mine[rank - 1]
+        mine = reference.fold == index
+        scores, weights = reference.scores[mine], reference.weights[mine]
+        order = np.argsort(-scores, kind="stable")
+        rank = events_passing(background_efficiency, len(scores), f"the template events of fold {index}")
+        if np.ptp(weights) > 0:
+            share = np.cumsum(weights[order]) / weights.sum()
+            rank = 1 + int(np.argmin(np.abs(share - background_efficiency)))
+        thresholds[index] = scores[order][rank - 1]
     return Cut(background_efficiency, thresholds)
 
 
@@ -77,24 +90,30 @@ def events_passing(background_efficiency: float, events: int, what: str) -> int:
     return rank
 
 
-def count(
-    cut: Cut,
-    data_scores: FloatArray,
-    data_weights: FloatArray,
-    data_fold: NDArray[np.int64],
-    template_scores: FloatArray,
-    template_fold: NDArray[np.int64],
-) -> Count:
-    """Count data and template above the cut and predict the background, fold by fold."""
-    data_passes = cut.passes(data_scores, data_fold)
-    template_passes = cut.passes(template_scores, template_fold)
+def count(cut: Cut, scores: FloatArray, weights: FloatArray, fold: NDArray[np.int64], reference: Reference) -> Count:
+    """Count data (N,) and reference above the cut and predict the background, fold by fold."""
+    passes = cut.passes(scores, fold)
+    reference_passes = cut.passes(reference.scores, reference.fold)
     folds = len(cut.thresholds)
-    efficiency = np.bincount(template_fold, template_passes, folds) / np.bincount(template_fold, minlength=folds)
-    expected = float(efficiency @ np.bincount(data_fold, data_weights, folds))
+    passing = np.where(reference_passes, reference.weights, 0.0)
+    efficiency = np.bincount(reference.fold, passing, folds) / np.bincount(reference.fold, reference.weights, folds)
+    expected = float(efficiency @ np.bincount(fold, weights, folds))
     # Of all data and not of the few that pass, whose own mean would fluctuate with the count.
-    per_event = sum_and_unit(data_weights)[1]
-    observed = float(data_weights[data_passes].sum())
-    return Count(observed, expected, int(template_passes.sum()), len(template_scores), per_event)
+    per_event = sum_and_unit(weights)[1]
+    return Count(
+        observed=float(weights[passes].sum()),
+        expected=expected,
+        template_passing=int(reference_passes.sum()),
+        template_total=len(reference),
+        effective=effective_events(passing),
+        per_event=per_event,
+    )
+
+
+def effective_events(weights: FloatArray) -> float:
+    """Number of unweighted events with the same relative error of their sum, (Σw)²/Σw²; 0 of none."""
+    squares = float(np.square(weights).sum())
+    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def background_only(counts: Count, cut: Cut, *, systematic: float, signal_efficiency: float | None) -> CutResult:
@@ -106,7 +125,7 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
     agree exactly. Weighted counts are compared as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no
     probability depends on the unit of the weights.
     """
-    statistical = counts.template_passing**-0.5
+    statistical = counts.effective**-0.5
     log_p = _log_p_value(counts, statistical**2 + systematic**2)
     return CutResult(
         background_efficiency=cut.background_efficiency,
@@ -121,6 +140,38 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
         template_passing=counts.template_passing,
         template_total=counts.template_total,
         signal_efficiency=signal_efficiency,
+    )
+
+
+def from_spectrum(
+    counts: Count, cut: Cut, expected: Expected | None, *, reason: str = "", signal_efficiency: float | None
+) -> CutResult:
+    """p-value of a count whose expectation is a fit of the mass spectrum after the cut, in the sidebands.
+
+    For methods whose reference predicts nothing. `expected` is None where that fit failed, for a `reason`; then nothing
+    is claimed. The error of the fit enters as in `background_only`; its chi-square says whether the cut left a spectrum
+    that it can describe.
+    """
+    events, error = (np.nan, np.nan) if expected is None else (expected.events, expected.error)
+    p_value = significance = np.nan
+    if expected is not None and events > 0:
+        log_p = _log_p_value(dataclasses.replace(counts, expected=events), max((error / events) ** 2, 1e-12))
+        p_value, significance = float(np.exp(log_p)), max(0.0, float(log_p_to_z(log_p)))
+    return CutResult(
+        background_efficiency=cut.background_efficiency,
+        observed=counts.observed,
+        expected=events,
+        statistical=error,
+        systematic=0.0,
+        p_value_exact=p_value,
+        p_value=p_value,
+        significance=significance,
+        thresholds=tuple(float(t) for t in cut.thresholds),
+        template_passing=counts.template_passing,
+        template_total=counts.template_total,
+        signal_efficiency=signal_efficiency,
+        estimate="spectrum",
+        reason=reason or "the reference of this method is no background at the masses of the window",
     )
 
 

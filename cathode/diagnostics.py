@@ -53,7 +53,8 @@ class Diagnostics:
     truth : (N,) True for signal, where the truth is known.
     efficiencies : (E,) background efficiencies of the cuts.
     passes : (E, N) whether an event passes each cut.
-    template_x, template_mass, template_scores, template_fold : (T, D), (T,), (T,), (T,) the template.
+    template_x, template_mass, template_scores, template_fold, template_weights : (T, D), (T,), (T,), (T,), (T,) the
+        template, or whatever else stands for background.
     curve_mass, curve_density, curve_error : (K,) the mass model, in events per GeV.
     sculpting : one curve per cut that enough events pass; each has bins of its own.
     ranking, idealised : evaluation against the truth, of this search and of the same classifier with true background.
@@ -72,6 +73,7 @@ class Diagnostics:
     template_mass: Array | None = None
     template_scores: Array | None = None
     template_fold: NDArray[np.integer[Any]] | None = None
+    template_weights: Array | None = None
     curve_mass: Array | None = None
     curve_density: Array | None = None
     curve_error: Array | None = None

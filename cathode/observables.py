@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -13,9 +12,7 @@ import numpy as np
 from analysis.errors import nearest
 from analysis.events import Events, FloatArray
 from cathode.errors import ConfigError
-from cathode.runtime.specification import refuse_unknown
-
-_C = TypeVar("_C", bound=type)
+from cathode.registry import OBSERVABLES
 
 
 class Drawn(Protocol):
@@ -31,14 +28,26 @@ class Drawn(Protocol):
 
 _D = TypeVar("_D", bound=Drawn)
 
-_CLASSES: dict[str, type[Any]] = {}
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Events as they were read, and the same events with their observables as features."""
+
+    events: Events
+    observables: Events
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, rows: Any) -> Observed:
+        return Observed(self.events[rows], self.observables[rows])
 
 
 class Observables(ABC):
     """Computes observables of events; a frozen dataclass whose fields are its hyperparameters.
 
-    A new one fills `names` and `compute`, and enters with `@register`. Rows stay what they are: one per event, and
-    nothing of an event depends on another.
+    A new one implements `names` and `compute`, and enters with `@OBSERVABLES.register`. Rows stay what they are: one
+    per event, and nothing of an event depends on another.
     """
 
     kind: ClassVar[str]
@@ -55,23 +64,16 @@ class Observables(ABC):
         """The same events with their observables as features."""
         return dataclasses.replace(events, x=self.compute(events.x), columns=self.names(events.columns))
 
+    def observed(self, events: Events) -> Observed:
+        """The events as read, with their observables beside them."""
+        return Observed(events, self.of_events(events))
+
     def of_template(self, template: _D) -> _D:
         """The same template with its observables as features."""
         return dataclasses.replace(template, x=np.asarray(self.compute(template.x), np.float32))
 
 
-def register(cls: _C) -> _C:
-    """Class decorator: make observables of one's own known under their `kind`."""
-    kind = getattr(cls, "kind", None)
-    if not isinstance(kind, str):
-        raise TypeError(f"{cls.__qualname__} needs a class attribute `kind: ClassVar[str]`.")
-    if kind in _CLASSES and _CLASSES[kind].__qualname__ != cls.__qualname__:
-        raise ValueError(f"The kind '{kind}' is taken; give {cls.__qualname__} another name.")
-    _CLASSES[kind] = cls
-    return cls
-
-
-@register
+@OBSERVABLES.register
 @dataclass(frozen=True)
 class AsRead(Observables):
     """What was read: feature vectors, or constituents for a classifier of constituents."""
@@ -87,7 +89,7 @@ class AsRead(Observables):
         return x
 
 
-@register
+@OBSERVABLES.register
 @dataclass(frozen=True)
 class DijetSubstructure(Observables):
     """Masses, N-subjettiness and more of two jets from their constituents: `analysis.features.substructure`.
@@ -129,35 +131,6 @@ def drawable(x: FloatArray) -> Observables | None:
     return DijetSubstructure() if x.ndim == 4 and (x.shape[1], x.shape[3]) == (2, 3) else None
 
 
-def kinds() -> tuple[str, ...]:
-    """Every kind of observables that is known now."""
-    return tuple(_CLASSES)
-
-
-def observables_class(kind: object) -> type[Any]:
-    """The class of a kind.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; names the nearest.
-    """
-    if not isinstance(kind, str) or kind not in _CLASSES:
-        raise ConfigError(f"No observables of kind {kind!r}. {nearest(str(kind), _CLASSES)}")
-    return _CLASSES[kind]
-
-
-def create(specification: Mapping[str, Any]) -> Observables:
-    """Observables from ``{"kind": …, **hyperparameters}``.
-
-    Raises
-    ------
-    ConfigError
-        If the kind, or a hyperparameter of it, is unknown or out of range.
-    """
-    values = dict(specification)
-    kind = values.pop("kind", None)
-    made = observables_class(kind)
-    refuse_unknown(made, values, str(kind))
-    created: Observables = made(**values)
-    return created
+register = OBSERVABLES.register
+kinds = OBSERVABLES.kinds
+create = OBSERVABLES.create

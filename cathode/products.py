@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from analysis.atomic import write_text
 from analysis.events import Events
 from analysis.io.scores import write_scores
-from cathode.classifiers.cross_fitting import CrossFit
 from cathode.diagnostics import Diagnostics
+from cathode.methods.protocol import Reference
 from cathode.observables import Observables, drawable
 from cathode.runtime.run_folder import MASS_MODEL
 from cathode.scoring import Scorer, Scores, columns
-from cathode.template.drawing import Template
 from cathode.template.mass_models import MassModel
 from cathode.validation.performance import Ranking
 from cathode.validation.sculpting import Shape
@@ -36,9 +35,7 @@ def write_products(
     selected: Events,
     scores: Scores,
     scorer: Scorer,
-    template: Template,
-    template_fold: NDArray[np.int64],
-    fit: CrossFit,
+    reference: Reference,
     mass_model: MassModel,
     shape: Shape,
     ranking: Ranking,
@@ -58,10 +55,11 @@ def write_products(
         truth=selected.truth,
         efficiencies=np.array([cut.background_efficiency for cut in scorer.cuts]),
         passes=scores.passes,
-        template_x=None if shown is None else shown.compute(template.x),
-        template_mass=template.mass,
-        template_scores=fit.template,
-        template_fold=template_fold,
+        template_x=None if shown is None else shown.compute(reference.x),
+        template_mass=reference.mass,
+        template_scores=reference.scores,
+        template_fold=reference.fold,
+        template_weights=reference.weights,
         curve_mass=mass,
         curve_density=density,
         curve_error=error,

@@ -26,6 +26,9 @@ class CutResult:
     thresholds : score threshold of each fold.
     template_passing, template_total : template events that pass, and all of them, summed over the folds.
     signal_efficiency : fraction of the true signal that passes, or None where nobody knows.
+    estimate : what `expected` comes from: "template", the share of the reference that passes, or "spectrum", a fit of
+        the mass spectrum after the cut. NaN in `expected`, p-values and significance says that there is none.
+    reason : why it does not come from the template; empty where it does.
     """
 
     background_efficiency: float
@@ -40,6 +43,8 @@ class CutResult:
     template_passing: int
     template_total: int
     signal_efficiency: float | None = None
+    estimate: str = "template"
+    reason: str = ""
 
     @property
     def uncertainty(self) -> float:
@@ -194,6 +199,7 @@ class SearchResult(Document):
     ----------
     region : borders of the signal region and the sidebands, GeV.
     columns : names of the features that were read.
+    method : kind and hyperparameters of the method and of its parts.
     observables : kind and hyperparameters of what the classifier saw of them.
     counts : how many events went where.
     mass_model : the fit of the sideband spectrum.
@@ -220,6 +226,7 @@ class SearchResult(Document):
     mass_model: MassModelSummary
     cuts: tuple[CutResult, ...]
     observables: dict[str, Any] = field(default_factory=lambda: {"kind": "as_read"})
+    method: dict[str, Any] = field(default_factory=lambda: {"kind": "cathode"})
     closures: tuple[Closure, ...] = ()
     sculpting: tuple[Sculpting, ...] = ()
     systematics: dict[float, float] = field(default_factory=dict)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from analysis.outputs import refuse_links_out
-from cathode.classifiers import WeakClassifier, load_classifier
-from cathode.classifiers.cross_fitting import held_out_scores
 from cathode.cut_and_count import Cut
 from cathode.errors import RunFolderError
-from cathode.observables import Observables, create
+from cathode.methods.protocol import Method, Scoring
+from cathode.observables import Observables, Observed
 from cathode.region import Region
+from cathode.registry import METHODS
 from cathode.result import SearchResult
 from cathode.runtime.run_folder import CLASSIFIERS, RESULT
 
@@ -33,12 +33,13 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """The classifiers and cuts of a search. An event is scored by the classifier that was trained without its fold."""
+    """The models and cuts of a search. An event is scored by models that were trained without its fold."""
 
     region: Region
     columns: tuple[str, ...]
     observables: Observables
-    classifiers: tuple[WeakClassifier, ...]
+    scoring: Scoring
+    folds: int
     cuts: tuple[Cut, ...]
 
     def __call__(self, events: Events) -> Scores:
@@ -48,12 +49,12 @@ class Scorer:
                 f"The events have the features {', '.join(events.columns)}; the search was trained on "
                 f"{', '.join(self.columns)}, in this order."
             )
-        return self.of_seen(self.observables.of_events(events))
+        return self.score_observed(self.observables.observed(events))
 
-    def of_seen(self, events: Events) -> Scores:
-        """Score events whose features are the observables already."""
-        fold = fold_of(events.ids, len(self.classifiers))
-        score = held_out_scores(self.classifiers, events.x, fold)
+    def score_observed(self, events: Observed) -> Scores:
+        """Score events whose observables are computed already."""
+        fold = fold_of(events.events.ids, self.folds)
+        score = np.asarray(self.scoring.score(events), np.float64)
         passes = [cut.passes(score, fold) for cut in self.cuts]
         return Scores(score, fold, np.array(passes, dtype=bool).reshape(len(self.cuts), len(events)))
 
@@ -73,11 +74,13 @@ class Scorer:
         refuse_links_out(place)
         result = SearchResult.read(place / RESULT)
         folds = _folds(place, result)
+        method: type[Method] = METHODS.resolve(result.method.get("kind"))
         return cls(
             Region(**asdict(result.region)),
             result.columns,
             create(result.observables),
-            tuple(load_classifier(place / CLASSIFIERS / f"fold_{fold}") for fold in range(folds)),
+            method.load(place, folds=folds),
+            folds,
             tuple(Cut(c.background_efficiency, np.array(c.thresholds)) for c in result.cuts),
         )
 
@@ -86,7 +89,8 @@ def _folds(folder: Path, result: SearchResult) -> int:
     """Number of folds, on which thresholds, classifiers and settings of a run have to agree."""
     found = {f"thresholds of the cut at {c.background_efficiency:g}": len(c.thresholds) for c in result.cuts}
     # A file of a file browser beside them is none of ours.
-    found["classifiers"] = sum(1 for place in (folder / CLASSIFIERS).glob("fold_*") if place.is_dir())
+    if (folder / CLASSIFIERS).is_dir():
+        found["classifiers"] = sum(1 for place in (folder / CLASSIFIERS).glob("fold_*") if place.is_dir())
     if result.config is not None and "folds" in result.config:
         found["folds of the settings"] = result.config["folds"]
     if len(set(found.values())) > 1 or not result.cuts or found["classifiers"] < 2:

@@ -6,34 +6,31 @@ import copy
 import dataclasses
 import hashlib
 import json
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-import numpy as np
-
-from analysis.events import Events
-from analysis.folds import fold_of, random_folds
-from cathode.classifiers import WeakClassifier
-from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.classifiers.cross_fitting import CrossFit, Sample
-from cathode.cut_and_count import Cut, background_only, count, make_cut
-from cathode.errors import ConfigError
-from cathode.observables import AsRead, Observables
+from analysis.events import BoolArray, Events
+from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
+from cathode.errors import ConfigError, MassModelError
+from cathode.methods.protocol import Background, Learned, Method, Reference, Task
+from cathode.observables import AsRead, Observables, Observed
 from cathode.products import write_products
-from cathode.region import Region
+from cathode.region import Interval, Region
+from cathode.registry import METHODS
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
+from cathode.runtime.processes import cores, in_parallel, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder, versions
+from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import specification
-from cathode.scoring import Scorer, score
-from cathode.stages import Stages
-from cathode.template.drawing import draw_template
+from cathode.runtime.stages import Stages
+from cathode.scoring import Scorer, Scores, score
 from cathode.template.mass_models import DijetFitMass, MassModel
-from cathode.template.reweighting import Reweighting
 from cathode.validation.caveats import (
     summary_of_mass_model,
     summary_of_reweightings,
@@ -44,37 +41,34 @@ from cathode.validation.caveats import (
 from cathode.validation.performance import evaluate
 from cathode.validation.requirements import require, require_spread
 from cathode.validation.sculpting import sculpting
-from cathode.validation.sideband_closure import StripTest
-
-if TYPE_CHECKING:
-    from generators.protocols import ConditionalGenerator
+from cathode.validation.sideband_closure import (
+    ClosureTest,
+    beside_window,
+    closure_test,
+    outside,
+    validation_task,
+    without_truth,
+)
 
 __all__ = ["Search", "score"]
 
 
-def _default_generator() -> Any:
-    from generators.registry import create
-
-    return create({"kind": "autoregressive_spline"})
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """A CATHODE search (Hallin et al., 2109.00546) in one mass window.
+    """A search for a resonance in one mass window, by any method.
+
+    >>> Search.of("cwola", region=Region(3300, 3700), folds=3).method.kind
+    'cwola'
 
     Attributes
     ----------
     region : the window and its sidebands.
-    generator : learns p(x | m) in the sidebands and draws the template in the window.
+    method : where the background comes from, and how data are told from it.
     mass_model : learns p(m) in the sidebands and draws the masses of the template.
-    reweighting : corrects the template by what a classifier still finds in the sidebands; None does without. Of
-        several, each corrects what those before it left.
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
-    classifier : tells data from template; one copy per fold.
-    folds : parts of the data; each is scored by a classifier that was trained on the others.
-    oversampling : template events per data event of the signal region.
+    folds : parts of the data; each is scored by models that were trained on the others.
     background_efficiencies : the cuts, chosen before looking.
-    closure : repeat the search in strips beside the window that a second generator has not seen.
+    closure : repeat the search in strips beside the window, with a background that was learned without them.
     strip_fraction : width of a strip over the width of the window.
     closure_members : members of the classifier ensemble in the strip test.
     closure_repeats : templates, with classifiers of their own, over which the strip test is averaged.
@@ -83,13 +77,10 @@ class Search:
     """
 
     region: Region
-    generator: ConditionalGenerator = field(default_factory=_default_generator)
+    method: Method = field(default_factory=lambda: METHODS.create({"kind": "cathode"}))
     mass_model: MassModel = field(default_factory=DijetFitMass)
-    reweighting: Reweighting | Sequence[Reweighting] | None = None
     observables: Observables = field(default_factory=AsRead)
-    classifier: WeakClassifier = field(default_factory=BoostedTrees)
     folds: int = 5
-    oversampling: float = 4
     background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
     closure: bool = True
     strip_fraction: float = 0.5
@@ -105,14 +96,16 @@ class Search:
             raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
         if self.closure_repeats < 1:
             raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
-        if self.oversampling <= 0:
-            raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
 
-    @property
-    def reweightings(self) -> tuple[Reweighting, ...]:
-        """All of `reweighting`, in the order in which they correct the template."""
-        one = self.reweighting
-        return () if one is None else (one,) if isinstance(one, Reweighting) else tuple(one)
+    @classmethod
+    def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
+        """The search by a method of this kind; settings that are not the search's own are the method's."""
+        mine = {f.name for f in dataclasses.fields(cls)} - {"method"}
+        of_method = {name: value for name, value in settings.items() if name not in mine}
+        return cls(
+            method=METHODS.create({"kind": method, **of_method}),
+            **{name: value for name, value in settings.items() if name in mine},
+        )
 
     def run(
         self,
@@ -120,12 +113,14 @@ class Search:
         *,
         output: Path | str | None = None,
         reference: Events | None = None,
+        auxiliary: Mapping[str, Events] | None = None,
         progress: Progress | None = None,
     ) -> SearchResult:
         """Search `events` and return what was found.
 
         With `output`, everything is written there and an interrupted search is continued by the same call. `reference`
         are independent true background events, for studies: the idealised detector is evaluated beside the search.
+        `auxiliary` are samples that the method needs, by name.
 
         Raises
         ------
@@ -136,99 +131,120 @@ class Search:
         OutputError
             If `output` holds files that no search made, or one of those that were read.
         """
-        require(events, self)
+        others = auxiliary or {}
+        require(events, self, others)
         clock = _Clock()
         with clock("observables"):
-            seen = self._seen(events)
-        with self._claimed(output, events) as folder:
-            return self._run(events, seen, folder, reference, clock, progress or silent)
+            observed = self._observed(events)
+            ideal = (
+                None if reference is None else self.observables.of_events(reference[self.region.signal(reference.mass)])
+            )
+        with self.claimed(events, output) as folder:
+            stages = Stages(Seeds(self.seed), folder, progress or silent)
+            return self._run(events, observed, others, ideal, stages, clock)
 
     def _run(
-        self, events: Events, seen: Events, folder: RunFolder, reference: Events | None, clock: _Clock, say: Progress
+        self,
+        events: Events,
+        observed: Observed,
+        auxiliary: Mapping[str, Events],
+        reference: Events | None,
+        stages: Stages,
+        clock: _Clock,
     ) -> SearchResult:
-        """As `run`, with the events of window and sidebands as the classifier sees them, in a folder that is ours."""
+        """As `run`, with the observables of all events, in a folder that is ours."""
         sideband = events[self.region.sideband(events.mass)]
-        signal = seen[self.region.signal(seen.mass)]
-        stages = Stages(self, folder, say)
-        seeds = stages.seeds
-
+        inside = self.region.signal(observed.events.mass)
+        signal = observed[inside]
         with clock("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
         with clock("generator"):
-            generator, strip_generator = stages.generators(sideband)
-        with clock("template"):
-            size = round(self.oversampling * len(signal))
-            sampler = stages.reweighted(generator, sideband)
-            drawn = draw_template(sampler, mass_model, events=size, seeds=(seeds("mass"), seeds("template")))
-            template = self.observables.of_template(drawn)
-            fold = random_folds(len(template), self.folds, seed=seeds("folds"))
+            method = self.method.prepared(self._unlabelled(observed), stages)
+            window = self._window(signal, sideband, mass_model, auxiliary)
+            beside = self._beside(sideband, len(signal), auxiliary, stages) if self.closure else None
+            learned, learned_beside = self._learned(method, window, beside, stages)
         with clock("classifier"):
-            data = Sample(signal.x, signal.weights, fold_of(signal.ids, self.folds))
-            generated = Sample(template.x, np.ones(len(template)), fold)
-            classifier = stages.pretrained(seen)
-            fit = stages.classified(classifier, data, generated)
+            fitted = method.fit(window, learned, stages)
         with clock("validation"):
-            strip_sampler = stages.strip_sampler(strip_generator, sideband)
-            strips = stages.strip_test(classifier, strip_sampler, sideband, len(signal))
+            closure = ClosureTest() if beside is None else self._closed(method, beside, learned_beside, stages)
         with clock("evaluation"):
-            say("evaluation", 0, 1)
-            cuts = tuple(make_cut(e, fit.template, fold, self.folds) for e in self.background_efficiencies)
-            scorer = Scorer(self.region, events.columns, self.observables, fit.classifiers, cuts)
-            scores = scorer.of_seen(seen)
-            shape = sculpting(seen, scores, cuts, self.region)
-            if reference is not None:
-                reference = self.observables.of_events(reference[self.region.signal(reference.mass)])
-            idealised = seeds.many("idealised", self.folds)
-            ranking = evaluate(signal, fit.data, classifier, data, reference, idealised, cuts)
-            say("evaluation", 1, 1)
+            stages.progress("evaluation", 0, 1)
+            cuts = tuple(make_cut(e, fitted.reference, self.folds) for e in self.background_efficiencies)
+            scorer = Scorer(self.region, events.columns, self.observables, fitted, self.folds, cuts)
+            scores = scorer.score_observed(observed)
+            shape = sculpting(observed.events, scores, cuts, self.region)
+            seeds = stages.many("idealised", self.folds)
+            ranking = evaluate(signal.observables, scores.score[inside], method.classifier, reference, seeds, cuts)
+            stages.progress("evaluation", 1, 1)
         result = SearchResult(
             region=RegionSummary(**asdict(self.region)),
             columns=events.columns,
+            method=specification(self.method),
             observables=specification(self.observables),
-            counts=_counts(self.region, events, len(template)),
+            counts=_counts(self.region, events, len(fitted.reference)),
             mass_model=summary_of_mass_model(mass_model, self.region, events),
-            cuts=tuple(_test(cut, signal, data, generated, fit, strips) for cut in cuts),
-            closures=strips.closures,
+            cuts=tuple(
+                self._counted(cut, passes, observed.events, fitted.reference, scores, closure)
+                for cut, passes in zip(cuts, scores.passes, strict=True)
+            ),
+            closures=closure.closures,
             sculpting=shape.tests,
-            systematics=strips.systematics,
-            trainings=summary_of_trainings({"template": generator, "validation": strip_generator}, clock.seconds),
-            reweightings=summary_of_reweightings({"template": sampler, "validation": strip_sampler}),
+            systematics=closure.systematics,
+            trainings=summary_of_trainings({"template": learned, "validation": learned_beside}, clock.seconds),
+            reweightings=summary_of_reweightings({"template": learned, "validation": learned_beside}),
             truth=ranking.summary,
             inputs=events.sources,
             versions=versions(),
             seed=self.seed,
             seconds=clock.seconds,
-            fingerprint=folder.fingerprint,
+            fingerprint=stages.folder.fingerprint,
         )
         result = dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
-        if folder.path is not None:
-            write_products(folder.path, seen, scores, scorer, template, fold, fit, mass_model, shape, ranking)
-            result.write(folder.path / RESULT)
+        place = stages.folder.path
+        if place is not None:
+            write_products(place, observed.observables, scores, scorer, fitted.reference, mass_model, shape, ranking)
+            result.write(place / RESULT)
         return result
 
     def validate(
-        self, events: Events, *, output: Path | str | None = None, progress: Progress | None = None
-    ) -> StripTest:
-        """Test the template in the strips alone, without a look at the signal region.
+        self,
+        events: Events,
+        *,
+        output: Path | str | None = None,
+        auxiliary: Mapping[str, Events] | None = None,
+        progress: Progress | None = None,
+    ) -> ClosureTest:
+        """Test the background in the strips alone, without a look at the signal region.
 
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
-        require(events, self)
-        seen = self._seen(events)
+        others = auxiliary or {}
+        require(events, self, others)
+        observed = self._observed(events)
         sideband = events[self.region.sideband(events.mass)]
-        limit = int(self.region.signal(events.mass).sum())
-        with self._claimed(output, events) as folder:
-            stages = Stages(self, folder, progress or silent)
-            sampler = stages.strip_sampler(stages.strip_generator(sideband), sideband)
-            return stages.strip_test(stages.pretrained(seen), sampler, sideband, limit)
+        with self.claimed(events, output) as folder:
+            stages = Stages(Seeds(self.seed), folder, progress or silent)
+            beside = self._beside(sideband, int(self.region.signal(events.mass).sum()), others, stages)
+            method = self.method.prepared(self._unlabelled(observed), stages)
+            learned = method.learn(beside.background, beside_window(stages))
+            return self._closed(method, beside, learned, stages)
+
+    def learn(self, events: Events, folder: RunFolder, *, progress: Progress | None = None) -> Learned:
+        """Learn the background of the window alone; `run` with the same folder takes it over."""
+        background = Background(events[self.region.sideband(events.mass)], self.observables)
+        self.method.require(background)
+        return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
+
+    @property
+    def strips(self) -> tuple[Interval, ...]:
+        """Where the search is repeated without a signal."""
+        return self.region.strips(fraction=self.strip_fraction)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
-        for name in ("generator", "mass_model", "observables", "classifier"):
+        for name in ("method", "mass_model", "observables"):
             plain[name] = specification(plain[name])
-        # One alone and a list of one are the same search, as are an empty list and none.
-        plain["reweighting"] = [specification(each) for each in self.reweightings]
         plain["region"] = self.region.to_dict()
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
@@ -241,26 +257,99 @@ class Search:
         text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _claimed(self, output: Path | str | None, events: Events) -> RunFolder:
-        inputs = [source.path for source in events.sources]
-        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=inputs)
+    def claimed(
+        self, events: Events, output: Path | str | None, *, inputs: Iterable[str | os.PathLike[str]] = ()
+    ) -> RunFolder:
+        """Take a folder for this search of these events, or continue in it; a context that holds its lock.
 
-    def _seen(self, events: Events) -> Events:
-        """The events of window and sidebands as the classifier sees them."""
-        selected = events[self.region.signal(events.mass) | self.region.sideband(events.mass)]
-        seen = self.observables.of_events(selected)
-        require_spread(seen, self.region)
-        return seen
+        Raises
+        ------
+        RunFolderError, OutputError
+            As `RunFolder.claim`.
+        """
+        read = [*inputs, *(source.path for source in events.sources)]
+        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read)
 
+    def _observed(self, events: Events) -> Observed:
+        """The events of window and sidebands, with what the classifier sees of them."""
+        chosen = events[self.region.signal(events.mass) | self.region.sideband(events.mass)]
+        observed = self.observables.observed(chosen)
+        require_spread(observed.observables, self.region)
+        return observed
 
-def _test(cut: Cut, signal: Events, data: Sample, template: Sample, fit: CrossFit, strips: StripTest) -> CutResult:
-    """What passes one cut, and how unlikely that is without a signal."""
-    counts = count(cut, fit.data, data.weights, data.fold, fit.template, template.fold)
-    efficiency = None
-    if signal.truth is not None and signal.truth.any():
-        efficiency = float(cut.passes(fit.data, data.fold)[signal.truth].mean())
-    systematic = strips.systematics.get(cut.background_efficiency, 0.0)
-    return background_only(counts, cut, systematic=systematic, signal_efficiency=efficiency)
+    def _unlabelled(self, observed: Observed) -> Observed:
+        """Sideband events that no task asks about."""
+        return observed[outside(observed.events.mass, self.region, self.strips)]
+
+    def _window(
+        self, signal: Observed, sideband: Events, mass_model: MassModel, auxiliary: Mapping[str, Events]
+    ) -> Task:
+        return Task(
+            background=Background(sideband, self.observables, auxiliary),
+            target=without_truth(signal),
+            masses=lambda n, seed: mass_model.sample(n, seed=seed),
+            folds=self.folds,
+        )
+
+    def _beside(self, sideband: Events, limit: int, auxiliary: Mapping[str, Events], stages: Stages) -> Task:
+        return validation_task(
+            sideband,
+            self.region,
+            self.strips,
+            observables=self.observables,
+            auxiliary=auxiliary,
+            folds=self.folds,
+            limit=limit,
+            members=self.closure_members,
+            seed=beside_window(stages).seed("events"),
+        )
+
+    def _learned(self, method: Method, window: Task, beside: Task | None, stages: Stages) -> tuple[Learned, Learned]:
+        """The background of the window and, in a second process, that of the strips, if they are tested."""
+        if beside is None:
+            return method.learn(window.background, stages), Learned()
+        workers = cores() if self.workers is None else self.workers
+        # A part of one's own stays in this process: another one may not be able to import it.
+        if workers < 2 or not installed(method):
+            return method.learn(window.background, stages), method.learn(beside.background, beside_window(stages))
+        with in_parallel(workers, method.learn, beside.background, beside_window(stages).silenced()) as answer:
+            return method.learn(window.background, stages), answer.result()
+
+    def _closed(self, method: Method, beside: Task, learned: Learned, stages: Stages) -> ClosureTest:
+        return closure_test(
+            method,
+            beside,
+            learned,
+            self.strips,
+            background_efficiencies=self.background_efficiencies,
+            stages=[beside_window(stages, repetition) for repetition in range(self.closure_repeats)],
+        )
+
+    def _counted(
+        self,
+        cut: Cut,
+        passes: BoolArray,
+        events: Events,
+        reference: Reference,
+        scores: Scores,
+        closure: ClosureTest,
+    ) -> CutResult:
+        """What passes one cut in the window, and how unlikely that is without a signal."""
+        inside = self.region.signal(events.mass)
+        efficiency = None
+        if events.truth is not None and events.truth[inside].any():
+            efficiency = float(passes[inside & events.truth].mean())
+        counts = count(cut, scores.score[inside], events.weights[inside], scores.fold[inside], reference)
+        if reference.predicts:
+            systematic = closure.systematics.get(cut.background_efficiency, 0.0)
+            return background_only(counts, cut, systematic=systematic, signal_efficiency=efficiency)
+        beside = self.region.sideband(events.mass) & passes
+        try:
+            after = copy.deepcopy(self.mass_model).fit(events.mass[beside], self.region, weights=events.weights[beside])
+            expected, reason = after.expected(), ""
+        except MassModelError as error:
+            expected, reason = None, str(error)
+        return from_spectrum(counts, cut, expected, reason=reason, signal_efficiency=efficiency)
 
 
 def _counts(region: Region, events: Events, template: int) -> Counts:

@@ -31,7 +31,7 @@ events = read_events(embedded("dijets"), mass=DIJET_MASS, features=DIJET_FEATURE
 training = {"steps": 300, "learning_rate": 1e-2, "ema_decay": 0.97}
 flow = create({"kind": "autoregressive_spline", "training": training})
 quick = {"generator": flow, "classifier": BoostedTrees(members=3), "folds": 3, "oversampling": 2}
-result = Search(region=Region(3300, 3700), **quick).run(events, output="runs/quick")
+result = Search.of(region=Region(3300, 3700), **quick).run(events, output="runs/quick")
 print(result)
 
 # %% [markdown]

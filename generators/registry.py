@@ -9,75 +9,145 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import inspect
+import sys
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from generators.errors import HyperparameterError, UnknownKindError
 
-_GENERATORS: dict[str, str | type] = {
-    "maf": "generators.tabular.maf:MaskedAutoregressiveFlow",
-    "autoregressive_spline": "generators.tabular.spline_flow:AutoregressiveSplineFlow",
-    "coupling_spline": "generators.tabular.spline_flow:CouplingSplineFlow",
-    "iaf": "generators.tabular.affine_flow:InverseAutoregressiveFlow",
-    "affine_coupling": "generators.tabular.affine_flow:AffineCouplingFlow",
-    "ensemble": "generators.tabular.ensemble:Ensemble",
-    "flow_matching": "generators.tabular.flow_matching:FlowMatching",
-    "diffusion": "generators.tabular.diffusion:Diffusion",
-    "planar": "generators.tabular.planar:PlanarFlow",
-    "radial": "generators.tabular.radial:RadialFlow",
-    "linear_flow": "generators.tabular.linear_flow:LinearFlow",
-    "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
-    "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
-    "residual": "generators.tabular.residual:ResidualFlow",
-    "consistency": "generators.tabular.consistency:Consistency",
-    "zuko": "generators.tabular.zuko:ZukoFlow",
-    "event_mixing": "generators.tabular.event_mixing:EventMixing",
-    "event_transport": "generators.tabular.event_transport:EventTransport",
-    "gan": "generators.tabular.gan:GenerativeAdversarialNetwork",
-    "vae": "generators.tabular.vae:VariationalAutoencoder",
-    "epic_fm": "generators.jets.epic_fm:EpicFM",
-    "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
-    "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",
-    "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
-    "autoregressive_cloud": "generators.jets.autoregressive:AutoregressiveCloud",
-    "cloud_consistency": "generators.jets.consistency:CloudConsistency",
-    "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
-}
-
-_BIJECTIONS: dict[str, str | type] = {
-    "standardise": "generators.bijections.standardise:Standardise",
-    "logit": "generators.bijections.logit:Logit",
-    "quantile_normal": "generators.bijections.quantile:QuantileNormal",
-    "affine": "generators.bijections.affine:Affine",
-    "periodic": "generators.bijections.periodic:Periodic",
-    "dequantise": "generators.bijections.dequantise:UniformDequantise",
-    "variational_dequantise": "generators.bijections.variational:VariationalDequantise",
-    "atoms": "generators.bijections.atoms:Atoms",
-    "whiten": "generators.bijections.whiten:Whiten",
-    "columns": "generators.bijections.columns:Columns",
-    "chain": "generators.bijections.chain:Chain",
-}
-
 _C = TypeVar("_C", bound=type)
+
+
+class Registry:
+    """Kinds of one sort of part, and the classes behind them.
+
+    `what` names the sort in errors; `known` maps a kind to a class or to "module:Class", which is imported when it is
+    asked for; `unknown` and `wrong` are the errors that an unknown kind and an unknown hyperparameter raise.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        known: Mapping[str, str | type],
+        *,
+        unknown: type[Exception] = UnknownKindError,
+        wrong: type[Exception] = HyperparameterError,
+    ) -> None:
+        self._what = what
+        self._known: dict[str, str | type] = dict(known)
+        self._unknown, self._wrong = unknown, wrong
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._known
+
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind that is known now."""
+        return tuple(self._known)
+
+    def register(self, cls: _C) -> _C:
+        """Class decorator: make a part of one's own known under its `kind`."""
+        kind = cls.__dict__.get("kind")
+        if not isinstance(kind, str):
+            raise TypeError(f"{cls.__qualname__} needs a class attribute `kind: ClassVar[str]` of its own.")
+        taken = self._known.get(kind)
+        if taken is not None and _place(taken) != _place(cls):
+            raise ValueError(f"The kind '{kind}' is taken by {_place(taken)}; give {_place(cls)} another name.")
+        self._known[kind] = cls
+        return cls
+
+    def resolve(self, kind: object) -> type[Any]:
+        """The class of a kind; an error names the nearest kinds."""
+        found = self._known.get(kind) if isinstance(kind, str) else None
+        if found is None:
+            raise self._unknown(f"No {self._what} of kind {kind!r}. {_nearest(str(kind), self._known)}")
+        if isinstance(found, type):
+            return found
+        module, _, name = found.partition(":")
+        resolved: type[Any] = getattr(importlib.import_module(module), name)
+        return resolved
+
+    def create(self, specification: Mapping[str, Any]) -> Any:
+        """An unfitted part from ``{"kind": …, **hyperparameters}``.
+
+        A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass;
+        what it does not mention stays as the class of the kind has it.
+        """
+        values = dict(specification)
+        kind = values.pop("kind", None)
+        if kind is None:
+            raise self._unknown(
+                f"A specification needs a 'kind', one of {', '.join(self._known)}; it has {sorted(values)}."
+            )
+        return _construct(self.resolve(kind), values, str(kind), self._wrong)
+
+
+GENERATORS = Registry(
+    "generator",
+    {
+        "maf": "generators.tabular.maf:MaskedAutoregressiveFlow",
+        "autoregressive_spline": "generators.tabular.spline_flow:AutoregressiveSplineFlow",
+        "coupling_spline": "generators.tabular.spline_flow:CouplingSplineFlow",
+        "iaf": "generators.tabular.affine_flow:InverseAutoregressiveFlow",
+        "affine_coupling": "generators.tabular.affine_flow:AffineCouplingFlow",
+        "ensemble": "generators.tabular.ensemble:Ensemble",
+        "flow_matching": "generators.tabular.flow_matching:FlowMatching",
+        "diffusion": "generators.tabular.diffusion:Diffusion",
+        "planar": "generators.tabular.planar:PlanarFlow",
+        "radial": "generators.tabular.radial:RadialFlow",
+        "linear_flow": "generators.tabular.linear_flow:LinearFlow",
+        "gaussian_mixture": "generators.tabular.gaussian_mixture:GaussianMixture",
+        "elementwise": "generators.tabular.elementwise:ElementwiseFlow",
+        "residual": "generators.tabular.residual:ResidualFlow",
+        "consistency": "generators.tabular.consistency:Consistency",
+        "zuko": "generators.tabular.zuko:ZukoFlow",
+        "event_mixing": "generators.tabular.event_mixing:EventMixing",
+        "event_transport": "generators.tabular.event_transport:EventTransport",
+        "gan": "generators.tabular.gan:GenerativeAdversarialNetwork",
+        "vae": "generators.tabular.vae:VariationalAutoencoder",
+        "epic_fm": "generators.jets.epic_fm:EpicFM",
+        "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
+        "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",
+        "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
+        "autoregressive_cloud": "generators.jets.autoregressive:AutoregressiveCloud",
+        "cloud_consistency": "generators.jets.consistency:CloudConsistency",
+        "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
+    },
+)
+BIJECTIONS = Registry(
+    "bijection",
+    {
+        "standardise": "generators.bijections.standardise:Standardise",
+        "logit": "generators.bijections.logit:Logit",
+        "quantile_normal": "generators.bijections.quantile:QuantileNormal",
+        "affine": "generators.bijections.affine:Affine",
+        "periodic": "generators.bijections.periodic:Periodic",
+        "dequantise": "generators.bijections.dequantise:UniformDequantise",
+        "variational_dequantise": "generators.bijections.variational:VariationalDequantise",
+        "atoms": "generators.bijections.atoms:Atoms",
+        "whiten": "generators.bijections.whiten:Whiten",
+        "columns": "generators.bijections.columns:Columns",
+        "chain": "generators.bijections.chain:Chain",
+    },
+)
 
 
 def register(cls: _C) -> _C:
     """Class decorator: make `cls` known under its `kind`, as a generator if it can `sample`, else as a bijection."""
-    kind = cls.__dict__.get("kind")
-    if not isinstance(kind, str):
-        raise TypeError(f"{cls.__qualname__} needs a class attribute `kind: ClassVar[str]` of its own.")
     if hasattr(cls, "sample"):
-        table = _GENERATORS
+        table, other = GENERATORS, BIJECTIONS
     elif hasattr(cls, "inverse"):
-        table = _BIJECTIONS
+        table, other = BIJECTIONS, GENERATORS
     else:
         raise TypeError(f"{cls.__qualname__} has neither `sample` nor `inverse`: no generator and no bijection.")
-    known = {**_GENERATORS, **_BIJECTIONS}.get(kind)
-    if known is not None and _place(known) != _place(cls):
-        raise ValueError(f"The kind '{kind}' is taken by {_place(known)}; give {_place(cls)} another name.")
-    table[kind] = cls
-    return cls
+    kind = cls.__dict__.get("kind")
+    if kind in other:
+        raise ValueError(
+            f"The kind '{kind}' is taken by {_place(other.resolve(kind))}; give {_place(cls)} another name."
+        )
+    return table.register(cls)
 
 
 def generator_class(kind: str) -> type[Any]:
@@ -88,7 +158,7 @@ def generator_class(kind: str) -> type[Any]:
     UnknownKindError
         Names the nearest kinds.
     """
-    return _resolve(kind, _GENERATORS, "generator")
+    return GENERATORS.resolve(kind)
 
 
 def bijection_class(kind: str) -> type[Any]:
@@ -99,49 +169,41 @@ def bijection_class(kind: str) -> type[Any]:
     UnknownKindError
         Names the nearest kinds.
     """
-    return _resolve(kind, _BIJECTIONS, "bijection")
+    return BIJECTIONS.resolve(kind)
 
 
 def kinds() -> tuple[str, ...]:
     """Every generator kind that is known now."""
-    return tuple(_GENERATORS)
+    return GENERATORS.kinds()
 
 
 def bijection_kinds() -> tuple[str, ...]:
     """Every bijection kind that is known now."""
-    return tuple(_BIJECTIONS)
+    return BIJECTIONS.kinds()
 
 
 def create(specification: Mapping[str, Any]) -> Any:
     """An unfitted generator or bijection from ``{"kind": …, **hyperparameters}``.
-
-    A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass; what it
-    does not mention stays as the class of the kind has it.
 
     Raises
     ------
     UnknownKindError, HyperparameterError
         Name the nearest known kind or hyperparameter.
     """
-    hyperparameters = dict(specification)
-    kind = hyperparameters.pop("kind", None)
-    if kind is None:
-        raise UnknownKindError(f"A specification needs a 'kind'; it has {sorted(hyperparameters)}.")
-    cls = _resolve(kind, {**_GENERATORS, **_BIJECTIONS}, "generator or bijection")
-    return _construct(cls, hyperparameters, str(kind))
+    table = BIJECTIONS if specification.get("kind") in BIJECTIONS else GENERATORS
+    return table.create(specification)
 
 
-def _construct(cls: type[Any], values: Mapping[str, Any], place: str) -> Any:
+def _construct(cls: type[Any], values: Mapping[str, Any], place: str, wrong: type[Exception]) -> Any:
     """Instance of a dataclass from plain values, nested dataclasses included."""
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     arguments: dict[str, Any] = {}
-    types = typing.get_type_hints(cls)
     for name, value in values.items():
         if name not in fields:
-            raise HyperparameterError(f"{place} has no hyperparameter '{name}'. {_nearest(str(name), fields)}")
-        nested = types[name]
-        if isinstance(value, Mapping) and dataclasses.is_dataclass(nested) and isinstance(nested, type):
-            value = _construct(nested, {**_defaults(fields[name]), **value}, f"{place}.{name}")
+            raise wrong(f"{place} has no hyperparameter '{name}'. {_nearest(str(name), fields)}")
+        nested = field_type(cls, name) if isinstance(value, Mapping) else None
+        if dataclasses.is_dataclass(nested) and isinstance(nested, type):
+            value = _construct(nested, {**_defaults(fields[name]), **value}, f"{place}.{name}", wrong)
         arguments[name] = value
     absent = [
         name
@@ -151,8 +213,15 @@ def _construct(cls: type[Any], values: Mapping[str, Any], place: str) -> Any:
         and field.default_factory is dataclasses.MISSING
     ]
     if absent:
-        raise HyperparameterError(f"{place} needs the hyperparameter '{absent[0]}'.")
+        raise wrong(f"{place} needs the hyperparameter '{absent[0]}'.")
     return cls(**arguments)
+
+
+def field_type(cls: type[Any], name: str) -> Any:
+    """The type of one field of a dataclass; those of other fields may be known to type checkers alone."""
+    owner = next(base for base in cls.__mro__ if name in inspect.get_annotations(base))
+    alone = types.SimpleNamespace(__annotations__={name: inspect.get_annotations(owner)[name]})
+    return typing.get_type_hints(alone, vars(sys.modules[owner.__module__]))[name]
 
 
 def _defaults(field: dataclasses.Field[Any]) -> dict[str, Any]:
@@ -160,17 +229,6 @@ def _defaults(field: dataclasses.Field[Any]) -> dict[str, Any]:
     if field.default_factory is not dataclasses.MISSING:
         return dataclasses.asdict(field.default_factory())
     return {} if field.default is dataclasses.MISSING else dataclasses.asdict(field.default)
-
-
-def _resolve(kind: object, table: dict[str, str | type], what: str) -> type[Any]:
-    found = table.get(kind) if isinstance(kind, str) else None
-    if found is None:
-        raise UnknownKindError(f"No {what} of kind {kind!r}. {_nearest(str(kind), table)}")
-    if isinstance(found, type):
-        return found
-    module, _, name = found.partition(":")
-    resolved: type[Any] = getattr(importlib.import_module(module), name)
-    return resolved
 
 
 def _place(entry: str | type) -> str:

@@ -233,11 +233,12 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is gone after its test."""
-    from cathode.classifiers import protocol
+    from cathode.registry import CLASSIFIERS, MASS_MODELS, METHODS, OBSERVABLES
     from generators import registry
 
-    monkeypatch.setattr(registry, "_GENERATORS", dict(registry._GENERATORS))
-    monkeypatch.setattr(protocol, "_CLASSES", dict(protocol._CLASSES))
+    monkeypatch.setattr(registry.GENERATORS, "_known", dict(registry.GENERATORS._known))
+    for table in (CLASSIFIERS, MASS_MODELS, METHODS, OBSERVABLES):
+        monkeypatch.setattr(table, "_known", dict(table._known))
 
 
 def execute(page: Path) -> dict[str, Any]:

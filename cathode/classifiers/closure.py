@@ -17,7 +17,7 @@ from cathode.runtime.progress import part
 from cathode.runtime.seeds import spawned
 
 
-def told_apart(
+def two_sample_auc(
     data: FloatArray, template: FloatArray, weights: FloatArray, template_weights: FloatArray | None = None
 ) -> Measured:
     """AUC of held-out scores of data (N,) with weights (N,) against those of the template (T,); 0.5 is closure."""
@@ -52,6 +52,6 @@ def closure_in_folds(
             0, classifier, real, made, seed=spawned(each, 1)[0], progress=part(progress, fold / folds, 1 / folds)
         )
         seen, generated = (trained.score(sample.x[sample.fold == 0]) for sample in (real, made))
-        found.append(told_apart(seen, generated, real.weights[real.fold == 0], made.weights[made.fold == 0]))
+        found.append(two_sample_auc(seen, generated, real.weights[real.fold == 0], made.weights[made.fold == 0]))
     value, error = np.mean([each.value for each in found]), np.linalg.norm([each.error for each in found]) / len(found)
     return Measured(float(value), float(error))

@@ -61,6 +61,24 @@ def cross_fit(
     TooFewEventsError
         If a training would have fewer than 50 events of a kind.
     """
+    classifiers = train_folds(classifier, data, template, seeds=seeds, folder=folder, progress=progress)
+    return CrossFit(
+        classifiers,
+        held_out_scores(classifiers, data.x, data.fold),
+        held_out_scores(classifiers, template.x, template.fold),
+    )
+
+
+def train_folds(
+    classifier: WeakClassifier,
+    data: Sample,
+    template: Sample,
+    *,
+    seeds: tuple[int, ...],
+    folder: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[WeakClassifier, ...]:
+    """One copy of `classifier` per fold, trained on all other folds; the arguments are those of `cross_fit`."""
     fitted = []
     for fold, seed in enumerate(seeds):
         place = None if folder is None else folder / f"fold_{fold}"
@@ -73,12 +91,7 @@ def cross_fit(
                 fitted[-1].save(place)
         if progress is not None:
             progress((fold + 1) / len(seeds))
-    classifiers = tuple(fitted)
-    return CrossFit(
-        classifiers,
-        held_out_scores(classifiers, data.x, data.fold),
-        held_out_scores(classifiers, template.x, template.fold),
-    )
+    return tuple(fitted)
 
 
 def held_out_scores(

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import nearest
 from cathode.errors import ClassifierFolderError, ConfigError
-from cathode.runtime.specification import refuse_unknown
+from cathode.registry import CLASSIFIERS
 
 Array = NDArray[np.floating[Any]]
 
 #: Told (done, total) units of a fit, from the thread that called `fit`; `done` never falls.
 Monitor = Callable[[int, int], None]
-
-_CLASSES: dict[str, str | type[Any]] = {
-    "boosted_trees": "cathode.classifiers.boosted_trees:BoostedTrees",
-    "mlp": "cathode.classifiers.mlp:Mlp",
-    "transformer": "cathode.classifiers.transformer:Transformer",
-}
-
-_C = TypeVar("_C", bound=type)
 
 
 @runtime_checkable
@@ -94,55 +84,10 @@ class Pretrainable(WeakClassifier, Protocol):
         ...
 
 
-def register(cls: _C) -> _C:
-    """Class decorator: make a classifier of one's own known under its `kind`."""
-    kind = getattr(cls, "kind", None)
-    if not isinstance(kind, str):
-        raise TypeError(f"{cls.__qualname__} needs a class attribute `kind: ClassVar[str]`.")
-    if kind in _CLASSES and _CLASSES[kind] is not cls:
-        raise ValueError(f"The kind '{kind}' is taken; give {cls.__qualname__} another name.")
-    _CLASSES[kind] = cls
-    return cls
-
-
-def kinds() -> tuple[str, ...]:
-    """Every kind of classifier that is known now."""
-    return tuple(_CLASSES)
-
-
-def classifier_class(kind: str) -> type[Any]:
-    """The class of a kind; imported when it is asked for.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; names the nearest.
-    """
-    found = _CLASSES.get(kind)
-    if found is None:
-        raise ConfigError(f"No classifier of kind {kind!r}. {nearest(str(kind), _CLASSES)}")
-    if isinstance(found, type):
-        return found
-    module, _, name = found.partition(":")
-    cls: type[Any] = getattr(import_module(module), name)
-    return cls
-
-
-def create(specification: Mapping[str, Any]) -> Any:
-    """An unfitted classifier from ``{"kind": …, **hyperparameters}``.
-
-    Raises
-    ------
-    ConfigError
-        If the kind, or a hyperparameter of it, is unknown or out of range.
-    """
-    values = dict(specification)
-    kind = values.pop("kind", None)
-    if kind is None:
-        raise ConfigError(f"A classifier needs a 'kind', one of {', '.join(kinds())}; given: {sorted(values)}.")
-    cls = classifier_class(kind)
-    refuse_unknown(cls, values, kind)
-    return cls(**values)
+register = CLASSIFIERS.register
+kinds = CLASSIFIERS.kinds
+classifier_class = CLASSIFIERS.resolve
+create = CLASSIFIERS.create
 
 
 def load_classifier(folder: str | os.PathLike[str]) -> Any:

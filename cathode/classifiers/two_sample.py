@@ -13,7 +13,7 @@ from analysis.folds import random_folds
 from analysis.metrics.ranking import Measured
 from analysis.metrics.sampling import valid_clouds
 from cathode.classifiers import BoostedTrees, Transformer, WeakClassifier
-from cathode.classifiers.closure import told_apart
+from cathode.classifiers.closure import two_sample_auc
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.runtime.seeds import Seeds
 
@@ -83,7 +83,7 @@ def classifier_test(
             for kind, x in zip(("truth", "generated"), samples, strict=True)
         )
         fit = cross_fit(classifier, data, template, seeds=seeds.many(name, folds))
-        return told_apart(fit.data, fit.template, data.weights)
+        return two_sample_auc(fit.data, fit.template, data.weights)
 
     return ClassifierTest(
         judged("trees", trees or BoostedTrees(members=10), observables),

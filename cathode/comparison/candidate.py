@@ -18,19 +18,21 @@ from analysis.metrics.distances import distance_floor, sliced_distances
 from analysis.metrics.ranking import Measured
 from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
-from cathode.classifiers.closure import told_apart
-from cathode.classifiers.cross_fitting import cross_fit
+from cathode.classifiers.closure import two_sample_auc
 from cathode.comparison.result import Distance, Judgement
 from cathode.errors import RunFolderError
+from cathode.methods.cathode import Cathode
+from cathode.methods.protocol import Learned, Reference
 from cathode.observables import Observables
 from cathode.region import Interval, Region
 from cathode.runtime.processes import one_thread
 from cathode.runtime.progress import Progress
-from cathode.runtime.run_folder import read_json
+from cathode.runtime.run_folder import RunFolder, read_json
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import specification
-from cathode.template.drawing import Template, train_generator
-from cathode.validation.sideband_closure import closure, draw_strips, samples, without_strips
+from cathode.runtime.stages import Stages
+from cathode.template.drawing import train_generator
+from cathode.validation.sideband_closure import beside_window, closure, trial, validation_task, without_strips
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator
@@ -79,11 +81,11 @@ class Judge:
     ) -> Iterator[Verdict]:
         """Train a candidate once; judge it with all its states, and with each number of `best_states` below that."""
         generator, seconds = self._train(name, candidate, folder)
-        yield self._judge(name, generator, seconds, None if folder is None else folder / "classifiers")
+        yield self._judge(name, generator, seconds, folder, "classifiers")
         for count in best_states:
             if count < len(getattr(generator, "states_", ())):
-                place = None if folder is None else folder / f"classifiers_{count}"
-                yield self._judge(f"{name}, best {count}", _restricted(generator, count), seconds, place)
+                restricted = _restricted(generator, count)
+                yield self._judge(f"{name}, best {count}", restricted, seconds, folder, f"classifiers_{count}")
 
     def _train(
         self, name: str, candidate: ConditionalGenerator, folder: Path | None
@@ -108,25 +110,33 @@ class Judge:
         return generator, seconds
 
     def _judge(
-        self, name: str, generator: ConditionalGenerator, training_seconds: float | None, folder: Path | None
+        self,
+        name: str,
+        generator: ConditionalGenerator,
+        training_seconds: float | None,
+        folder: Path | None,
+        classifiers: str,
     ) -> Verdict:
-        seeds = self.seeds.many("strip test", 3 + self.folds)
-        start = time.perf_counter()
-        events, drawn = draw_strips(
-            generator, self.sideband, self.strips, oversampling=self.oversampling, seeds=seeds[:2]
+        stages = Stages(self.seeds, RunFolder(folder), self.say)
+        usual = beside_window(stages)
+        beside = replace(
+            usual,
+            place=lambda product: classifiers,
+            purpose=lambda purpose: f"judge {name}" if purpose == "classifier" else usual.purpose(purpose),
         )
-        seconds = time.perf_counter() - start
-        data, template = self.observables.of_events(events), self.observables.of_template(drawn)
-        sample, generated = samples(data, template, self.folds, seed=seeds[2])
-        fit = cross_fit(
-            self.classifier,
-            sample,
-            generated,
-            seeds=seeds[3:],
-            folder=folder,
-            progress=lambda fraction: self.say(f"judge {name}", fraction, 1.0),
+        task = validation_task(
+            self.sideband,
+            self.region,
+            self.strips,
+            observables=self.observables,
+            folds=self.folds,
+            seed=beside.seed("events"),
         )
-        wasserstein, energy = self._distances(data, template)
+        method = Cathode(generator=generator, classifier=self.classifier, oversampling=self.oversampling)
+        timed = TimedSampler(generator)
+        found = trial(method, task, Learned(generator, timed), beside)
+        events, data, reference = task.target.events, found.data, found.reference
+        wasserstein, energy = self._distances(data, reference)
         order = np.random.default_rng(self.seeds("likelihood")).permutation(len(data))
         some = events[np.sort(order[:_LIKELIHOOD])]
         share = standardised(some.weights)
@@ -134,18 +144,18 @@ class Judge:
         judgement = Judgement(
             name=name,
             generator=specification(generator),
-            auc=told_apart(fit.data, fit.template, data.weights),
-            closures=tuple(closure(strip, data, template, fit) for strip in self.strips),
+            auc=two_sample_auc(found.scores, reference.scores, data.weights),
+            closures=tuple(closure(strip, found) for strip in self.strips),
             wasserstein=wasserstein,
             energy=energy,
             log_likelihood=None if log_prob is None else _mean(log_prob, share),
             impossible=0.0 if log_prob is None else float(share @ np.isinf(log_prob) / share.sum()),
             training_seconds=training_seconds,
-            sampling_seconds=seconds * 1e6 / len(template),
+            sampling_seconds=timed.seconds * 1e6 / len(reference),
         )
         return Verdict(judgement, log_prob, share)
 
-    def _distances(self, data: Events, template: Template) -> tuple[Distance, Distance]:
+    def _distances(self, data: Events, template: Reference) -> tuple[Distance, Distance]:
         """Sliced Wasserstein and energy distance, means over the strips; features in units of their width."""
         x, y = data.x.reshape(len(data), -1), template.x.reshape(len(template), -1)
         width, seed = _width(x, data.weights), self.seeds("directions")
@@ -164,6 +174,21 @@ class Judge:
             Distance(float(v), Measured(float(f), float(s))) for v, f, s in zip(value, floor_value, spread, strict=True)
         )
         return one, other
+
+
+@dataclass(eq=False)
+class TimedSampler:
+    """A generator, and the seconds that its draws took."""
+
+    generator: ConditionalGenerator
+    seconds: float = 0.0
+
+    def sample(self, context: FloatArray, *, seed: int) -> FloatArray:
+        """One event per mass: (T, 1) GeV -> (T, *event)."""
+        start = time.perf_counter()
+        x = self.generator.sample(context, seed=seed)
+        self.seconds += time.perf_counter() - start
+        return x
 
 
 def compared(verdicts: Sequence[Verdict]) -> list[Judgement]:

@@ -81,7 +81,7 @@ def select_generator(
         seeds=Seeds(seed),
         say=progress or _silent,
     )
-    require_strips(sideband, judge.strips, folds, oversampling)
+    require_strips(sideband, judge.strips, folds, lambda events: round(oversampling * events))
     verdicts: list[Verdict] = []
     failures: dict[str, str] = {}
     inputs = [source.path for source in events.sources]

@@ -7,18 +7,15 @@ from them what an analysis file may say.
 from __future__ import annotations
 
 import dataclasses
-from importlib import import_module
-from typing import Any, ClassVar, get_type_hints
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from analysis.errors import nearest
 from cathode.errors import ConfigError
-
-MASS_MODELS = {
-    "dijet_fit": "cathode.template.mass_models:DijetFitMass",
-    "kde": "cathode.template.mass_models:KdeMass",
-}
+from cathode.registry import ROLES
+from generators.registry import field_type
 
 
 class Component(BaseModel):
@@ -38,6 +35,11 @@ class Component(BaseModel):
         """What the file says beside `kind`."""
         return dict(self.model_extra or {})
 
+    def filled(self) -> dict[str, Any]:
+        """Kind and all hyperparameters, defaults included, in JSON types."""
+        model = component_model(self.role, self.kind).model_validate(self.hyperparameters)
+        return {"kind": self.kind, **model.model_dump(mode="json")}
+
     def build(self) -> Any:
         """The object itself, unfitted.
 
@@ -46,8 +48,7 @@ class Component(BaseModel):
         pydantic.ValidationError
             If a hyperparameter is unknown or of the wrong type; `load_config` says it in words.
         """
-        cls = component_class(self.role, self.kind)
-        return hyperparameter_model(cls).model_validate(self.hyperparameters).make()
+        return component_model(self.role, self.kind).model_validate(self.hyperparameters).make()
 
 
 class GeneratorConfig(Component):
@@ -78,21 +79,24 @@ class ObservablesConfig(Component):
     kind: str = "as_read"
 
 
+class MethodConfig(Component):
+    """A method of `cathode.methods`; its parts stand in sections of their own."""
+
+    role: ClassVar[str] = "method"
+    kind: str = "cathode"
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Any:
+        """The method with parts from sections of their own."""
+        return component_model(self.role, self.kind).model_validate(self.hyperparameters).make(**parts)
+
+
+#: Fields of a method that stand in sections of their own.
+_ELSEWHERE = frozenset({"generator", "reweighting", "classifier", "oversampling"})
+
+
 def kinds(role: str) -> tuple[str, ...]:
-    """Names that `kind` may have for a generator, a classifier, observables or a mass model."""
-    if role == "generator":
-        from generators.registry import kinds as generator_kinds
-
-        return generator_kinds()
-    if role == "classifier":
-        from cathode.classifiers import kinds as classifier_kinds
-
-        return classifier_kinds()
-    if role == "observables":
-        from cathode.observables import kinds as observables_kinds
-
-        return observables_kinds()
-    return tuple(MASS_MODELS)
+    """Names that `kind` may have for a part of this role."""
+    return ROLES[role].kinds()
 
 
 def component_class(role: str, kind: str) -> type:
@@ -105,24 +109,7 @@ def component_class(role: str, kind: str) -> type:
     """
     if kind not in kinds(role):
         raise ConfigError(f"kind: no {role.replace('_', ' ')} of kind {kind!r}. {nearest(kind, kinds(role))}")
-    if role == "generator":
-        from generators.registry import generator_class
-
-        cls: type = generator_class(kind)
-        return cls
-    if role == "classifier":
-        from cathode.classifiers import classifier_class
-
-        chosen: type = classifier_class(kind)
-        return chosen
-    if role == "observables":
-        from cathode.observables import observables_class
-
-        seen: type = observables_class(kind)
-        return seen
-    module, name = MASS_MODELS[kind].split(":")
-    found: type = getattr(import_module(module), name)
-    return found
+    return ROLES[role].resolve(kind)
 
 
 class Hyperparameters(BaseModel):
@@ -131,31 +118,43 @@ class Hyperparameters(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
     target: ClassVar[type]
 
-    def make(self) -> Any:
-        """Instance of `target`."""
+    def make(self, **others: Any) -> Any:
+        """Instance of `target`; `others` are arguments that no file says."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return self.target(**{n: v.make() if isinstance(v, Hyperparameters) else v for n, v in values.items()})
+        made = {n: v.make() if isinstance(v, Hyperparameters) else v for n, v in values.items()}
+        return self.target(**made, **others)
 
 
-def hyperparameter_model(cls: type) -> type[Hyperparameters]:
+def component_model(role: str, kind: str) -> type[Hyperparameters]:
+    """What an analysis file may say of a part beside its kind.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such kind; the message names the nearest.
+    """
+    without = _ELSEWHERE if role == "method" else frozenset()
+    return hyperparameter_model(component_class(role, kind), without=without)
+
+
+def hyperparameter_model(cls: type, *, without: frozenset[str] = frozenset()) -> type[Hyperparameters]:
     """A pydantic model with the constructor fields of a dataclass: their types, their defaults, and no others.
 
     A field that is itself a dataclass becomes a section whose defaults are those of the field: naming one of its keys
     leaves the others as the class wants them.
     """
-    return _model(cls, None)
+    return _model(cls, None, without)
 
 
-def _model(cls: type, defaults: Any) -> type[Hyperparameters]:
-    hints = get_type_hints(cls)
+def _model(cls: type, defaults: Any, without: frozenset[str] = frozenset()) -> type[Hyperparameters]:
     fields: dict[str, Any] = {}
-    for spec in (f for f in dataclasses.fields(cls) if f.init):
+    for spec in (f for f in dataclasses.fields(cls) if f.init and f.name not in without):
         default = _default(spec) if defaults is None else getattr(defaults, spec.name)
         if dataclasses.is_dataclass(default) and not isinstance(default, type):
             section = _model(type(default), default)
             fields[spec.name] = (section, Field(default_factory=section))
         else:
-            fields[spec.name] = (hints[spec.name], default)
+            fields[spec.name] = (field_type(cls, spec.name), default)
     made: type[Hyperparameters] = create_model(cls.__name__, __base__=Hyperparameters, **fields)
     made.target = cls
     return made

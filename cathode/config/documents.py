@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cathode.config.components import component_class, hyperparameter_model
+from cathode.config.components import component_model
 from cathode.config.messages import Places, message
 from cathode.config.models import AnalysisConfig
 from cathode.config.yaml_text import parse
@@ -67,7 +67,7 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
     document = config.model_dump(mode="json")
     for path, component in config.components().items():
         try:
-            model = hyperparameter_model(component_class(component.role, component.kind))
+            model = component_model(component.role, component.kind)
             values = model.model_validate(component.hyperparameters).model_dump(mode="json")
             _try(component.build())
         except ConfigError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -23,13 +24,22 @@ from pydantic import (
 
 from analysis.errors import FeatureNameError
 from analysis.feature_names import check_feature_names
-from cathode.config.components import ClassifierConfig, Component, GeneratorConfig, MassModelConfig, ObservablesConfig
+from cathode.config.components import (
+    ClassifierConfig,
+    Component,
+    GeneratorConfig,
+    MassModelConfig,
+    MethodConfig,
+    ObservablesConfig,
+    component_class,
+)
 from cathode.config.messages import ONE, SEVERAL
-from cathode.errors import RegionError
+from cathode.errors import ConfigError, RegionError
 
 if TYPE_CHECKING:
     from analysis.events import Events
     from analysis.io.constituents import Constituents
+    from cathode.methods.protocol import Method
     from cathode.region import Region
     from cathode.runtime.progress import Progress
     from cathode.search import Search
@@ -332,6 +342,10 @@ class AnalysisConfig(Section):
 
     data: DataConfig
     region: RegionConfig
+    method: MethodConfig = Field(
+        default_factory=lambda: MethodConfig(),
+        description="where the background comes from and how data are told from it: cathode, cwola or anode",
+    )
     mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig())
     template: TemplateConfig = Field(default_factory=lambda: TemplateConfig())
     observables: ObservablesConfig = Field(default_factory=lambda: ObservablesConfig())
@@ -430,13 +444,10 @@ class AnalysisConfig(Section):
 
         return Search(
             region=self.region.build(),
+            method=self._method(),
             mass_model=self.mass_model.build(),
-            generator=self.template.generator.build(),
-            reweighting=tuple(each.build() for each in self.template.reweightings().values()),
             observables=self.observables.build(),
-            classifier=self.classifier.build(),
             folds=self.folds,
-            oversampling=self.template.oversampling,
             background_efficiencies=self.background_efficiencies,
             closure=self.validation.closure,
             strip_fraction=self.validation.strip_fraction,
@@ -445,6 +456,37 @@ class AnalysisConfig(Section):
             seed=self.seed,
             workers=self.threads,
         )
+
+    def _method(self) -> Method:
+        """The method, with its parts from their sections; one that it does not use must not be set.
+
+        Raises
+        ------
+        ConfigError
+            If a part is set that the method has no use for.
+        """
+        fields = {f.name for f in dataclasses.fields(component_class("method", self.method.kind))}
+        template = self.template
+        sections: dict[str, tuple[Section, str, Callable[[], Any]]] = {
+            "generator": (template, "template.generator", template.generator.build),
+            "reweighting": (
+                template,
+                "template.reweighting",
+                lambda: tuple(each.build() for each in template.reweightings().values()),
+            ),
+            "oversampling": (template, "template.oversampling", lambda: template.oversampling),
+            "classifier": (self, "classifier", self.classifier.build),
+        }
+        for name, (section, place, _) in sections.items():
+            usual = type(section).model_fields[name].get_default(call_default_factory=True)
+            if name not in fields and _filled(getattr(section, name)) != _filled(usual):
+                raise ConfigError(
+                    f"{place}: method {self.method.kind} does not use it. Remove it, or choose another method."
+                )
+        method: Method = self.method.with_parts(
+            {name: build() for name, (_, _, build) in sections.items() if name in fields}
+        )
+        return method
 
     def resolved(self) -> dict[str, Any]:
         """Everything that is in force, defaults included, in JSON types."""
@@ -460,6 +502,7 @@ class AnalysisConfig(Section):
         """Path in the file -> exchangeable part."""
         reweightings = self.template.reweightings()
         return {
+            "method": self.method,
             "mass_model": self.mass_model,
             "template.generator": self.template.generator,
             **{f"template.{path}.classifier": each.classifier for path, each in reweightings.items()},
@@ -477,6 +520,10 @@ def _checksums(wanted: bool | dict[str, str] | str, files: Sequence[str]) -> boo
     from analysis.datasets import describe
 
     return {local_file(name): describe(name.removeprefix(EMBEDDED))["sha256"] for name in files}
+
+
+def _filled(value: Any) -> Any:
+    return value.filled() if isinstance(value, Component) else value
 
 
 def local_file(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cathode.config.components import component_class, hyperparameter_model, kinds
+from cathode.config.components import component_model, kinds
 from cathode.config.models import AnalysisConfig
 
 _ROLES = {
@@ -12,6 +12,7 @@ _ROLES = {
     "ObservablesConfig": "observables",
     "ClassifierConfig": "classifier",
     "MassModelConfig": "mass_model",
+    "MethodConfig": "method",
 }
 
 
@@ -21,8 +22,7 @@ def schema() -> dict[str, Any]:
     for name, role in _ROLES.items():
         variants = []
         for kind in kinds(role):
-            cls = component_class(role, kind)
-            variant = hyperparameter_model(cls).model_json_schema(ref_template="#/$defs/{model}")
+            variant = component_model(role, kind).model_json_schema(ref_template="#/$defs/{model}")
             variant["properties"] = {"kind": {"const": kind}, **variant["properties"]}
             variant["required"] = ["kind", *variant.get("required", [])]
             document["$defs"].update(variant.pop("$defs", {}))

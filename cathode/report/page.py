@@ -81,11 +81,11 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
 
 
 def _write_page(folder: Path, workers: int, progress: Progress | None) -> Path:
-    from cathode.runtime.processes import beside
+    from cathode.runtime.processes import in_parallel
 
     result, drawn = _plates(folder)
     pictures = []
-    with beside(workers, _write_pdfs, folder) as pdfs:
+    with in_parallel(workers, _write_pdfs, folder) as pdfs:
         for number, plate in enumerate(drawn):
             if progress is not None:
                 progress("report", number, len(drawn) + 1, plate.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from cathode.errors import WorkerError
@@ -21,7 +23,7 @@ _WATCH = 0.5
 
 
 @contextmanager
-def beside(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
+def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
     """Compute `function(*args, **kwargs)` in a second process while the block runs; before it, with a single worker.
 
     An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
@@ -105,6 +107,28 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def installed(part: Any) -> bool:
+    """Whether another process can import the classes of a part and of the parts in it.
+
+    Those of an installed package, yes; a class of a script or of a notebook exists in this process alone.
+    """
+    if part is None or isinstance(part, str | int | float):
+        return True
+    if isinstance(part, list | tuple):
+        return all(installed(each) for each in part)
+    module = type(part).__module__.partition(".")[0]
+    inside = (getattr(part, f.name) for f in dataclasses.fields(part)) if dataclasses.is_dataclass(part) else ()
+    return module in _distributed() and all(installed(each) for each in inside)
+
+
+@cache
+def _distributed() -> frozenset[str]:
+    """Top-level names of everything that is installed, and of this package where it runs from its sources."""
+    from importlib.metadata import packages_distributions
+
+    return frozenset({"builtins", "pathlib", "cathode", "generators", "analysis", *packages_distributions()})
 
 
 def cores() -> int:

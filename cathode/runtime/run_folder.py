@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -187,7 +187,20 @@ def _sweep(folder: Path, before: tuple[str, int] | None) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> str:
-    names = {**after, **before}
-    keys = [k for k in names if json.dumps(before.get(k), default=str) != json.dumps(after.get(k), default=str)]
-    return ", ".join(f"{key} was {before.get(key)!r}" for key in keys)
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> str:
+    """What was another value, by its path; parts of one kind are compared by their hyperparameters."""
+    found = []
+    for key in {**after, **before}:
+        one, other = before.get(key), after.get(key)
+        if json.dumps(one, default=str) == json.dumps(other, default=str):
+            continue
+        if (
+            isinstance(one, dict)
+            and isinstance(other, dict)
+            and key == "method"
+            and one.get("kind") == other.get("kind")
+        ):
+            found.append(_differences(one, other, f"{key}."))
+        else:
+            found.append(f"{prefix}{key} was {one!r}")
+    return ", ".join(found)

@@ -21,7 +21,22 @@ def specification(part: Any) -> dict[str, Any]:
     found = {"kind": kind, **({"files": files} if files else {})}
     if hasattr(part, "hyperparameters"):
         return {**found, **part.hyperparameters()}
-    return {**found, **(dataclasses.asdict(part) if dataclasses.is_dataclass(part) else {})}  # type: ignore[arg-type]
+    if not dataclasses.is_dataclass(part):
+        return found
+    return {**found, **{f.name: _plain(getattr(part, f.name)) for f in dataclasses.fields(part) if f.init}}
+
+
+def _plain(value: Any) -> Any:
+    """A hyperparameter in JSON types; one that is a part, by its own specification."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, str | int | float | dict):
+        return value
+    if hasattr(value, "hyperparameters") and not hasattr(value, "kind"):
+        return value.hyperparameters()
+    if dataclasses.is_dataclass(value) and not hasattr(value, "kind"):
+        return dataclasses.asdict(value)  # type: ignore[arg-type]
+    return specification(value)
 
 
 def refuse_unknown(cls: type, values: Mapping[str, Any], name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,9 +12,11 @@ import numpy as np
 from analysis.events import Events, FloatArray
 from cathode.errors import TemplateError
 from cathode.runtime.processes import one_thread
+from cathode.runtime.run_folder import TEMPLATE
 from cathode.template.mass_models import MassModel
 
 if TYPE_CHECKING:
+    from cathode.runtime.stages import Stages
     from generators.protocols import ConditionalGenerator, Monitor
 
 
@@ -28,10 +30,15 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Generated background: features (T, *event) and masses (T,) in GeV."""
+    """Generated background: features (T, *event), masses (T,) in GeV, weights (T,), which are one unless given."""
 
     x: FloatArray
     mass: FloatArray
+    weights: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.x):
+            object.__setattr__(self, "weights", np.ones(len(self.x)))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -68,6 +75,17 @@ def train_generator(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return fresh  # type: ignore[no-any-return]
+
+
+def train_stage(generator: ConditionalGenerator, sideband: Events, stages: Stages) -> ConditionalGenerator:
+    """As `train_generator`, with seed, place and progress of the template of a task."""
+    return train_generator(
+        generator,
+        sideband,
+        seed=stages.seed("generator"),
+        folder=stages.at(TEMPLATE),
+        monitor=stages.epochs("generator"),
+    )
 
 
 def draw_template(generator: Sampler, mass_model: MassModel, *, events: int, seeds: tuple[int, int]) -> Template:

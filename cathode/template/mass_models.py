@@ -22,6 +22,7 @@ from analysis.statistics.spectrum import fit_spectrum
 from analysis.weights import standardised
 from cathode.errors import MassModelError
 from cathode.region import Interval, Region
+from cathode.registry import MASS_MODELS
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -43,6 +44,7 @@ class MassModel(Protocol):
     """The mass spectrum of the background, learned beside the window and known inside."""
 
     kind: ClassVar[str]
+    region_: Region
 
     def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
         """Learn from sideband masses (N,) in GeV with optional weights (N,), negative ones allowed."""
@@ -68,11 +70,17 @@ class MassModel(Protocol):
         """The fitted model in JSON types."""
         ...
 
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        ...
+
 
 class _FromSidebands:
     """What both models share once there is a density beside and inside the window."""
 
     kind: ClassVar[str]
+    _density: ClassVar[type[SpectrumFit | LocalDensity]]
     region_: Region
     density_: SpectrumFit | LocalDensity
 
@@ -120,6 +128,15 @@ class _FromSidebands:
         density = self._fitted.to_dict()
         return {"kind": self.kind, "settings": settings, "region": self.region_.to_dict(), "density": density}
 
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Self:
+        """Inverse of `to_dict`."""
+        settings = {name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()}
+        made = cls(**settings)
+        made.region_ = Region(**content["region"])
+        made.density_ = cls._density.from_dict(content["density"])
+        return made
+
     @property
     def _fitted(self) -> SpectrumFit | LocalDensity:
         if not hasattr(self, "density_"):
@@ -132,6 +149,7 @@ class _FromSidebands:
         return chosen.low, chosen.high
 
 
+@MASS_MODELS.register
 @dataclass(kw_only=True)
 class DijetFitMass(_FromSidebands):
     """Dijet function fitted to the sidebands: binned extended likelihood, order by F-test, range above the turn-on.
@@ -146,6 +164,7 @@ class DijetFitMass(_FromSidebands):
     """
 
     kind: ClassVar[str] = "dijet_fit"
+    _density: ClassVar[type[SpectrumFit | LocalDensity]] = SpectrumFit
     functions: tuple[str, ...] = FUNCTIONS
     low: float | None = None
     sqrt_s: float = 13_000.0
@@ -188,6 +207,7 @@ class DijetFitMass(_FromSidebands):
         return {name: float(v) for name, v in zip(("ln_norm", *(f"p{i}" for i in range(1, 9))), values, strict=False)}
 
 
+@MASS_MODELS.register
 @dataclass(kw_only=True)
 class KdeMass(_FromSidebands):
     """Local-likelihood density of the sidebands, carried across the window by a polynomial in ln m.
@@ -201,6 +221,7 @@ class KdeMass(_FromSidebands):
     """
 
     kind: ClassVar[str] = "kde"
+    _density: ClassVar[type[SpectrumFit | LocalDensity]] = LocalDensity
     reach: float = 1.5
     degree: int = 3
 
@@ -233,14 +254,8 @@ class KdeMass(_FromSidebands):
         return {"reach": self.reach, "degree": float(self.degree)}
 
 
-_DENSITIES: dict[str, tuple[type[DijetFitMass | KdeMass], type[SpectrumFit | LocalDensity]]] = {
-    DijetFitMass.kind: (DijetFitMass, SpectrumFit),
-    KdeMass.kind: (KdeMass, LocalDensity),
-}
-
-
-def mass_model_from_dict(content: dict[str, Any]) -> DijetFitMass | KdeMass:
-    """Inverse of `to_dict` of either model: a fitted model, equal to the one that was written.
+def mass_model_from_dict(content: dict[str, Any]) -> MassModel:
+    """Inverse of `to_dict` of any registered mass model: a fitted one, equal to the one that was written.
 
     Raises
     ------
@@ -248,17 +263,14 @@ def mass_model_from_dict(content: dict[str, Any]) -> DijetFitMass | KdeMass:
         If `content` is not what `to_dict` gave, or its density is no density in the window.
     """
     kind = content.get("kind") if isinstance(content, dict) else None
-    if not isinstance(kind, str) or kind not in _DENSITIES:
-        raise MassModelError(f"No mass model of kind {str(kind)[:40]!r}. {nearest(str(kind)[:40], _DENSITIES)}")
-    model, density = _DENSITIES[kind]
+    if kind not in MASS_MODELS.kinds():
+        raise MassModelError(
+            f"No mass model of kind {str(kind)[:40]!r}. {nearest(str(kind)[:40], MASS_MODELS.kinds())}"
+        )
     try:
-        settings: dict[str, Any] = {
-            name: tuple(v) if isinstance(v, list) else v for name, v in content["settings"].items()
-        }
-        made: DijetFitMass | KdeMass = model(**settings)
-        made.region_ = Region(**content["region"])
-        made.density_ = density.from_dict(content["density"])
-        inside = np.linspace(made.region_.low, made.region_.high, _CHECKED)
+        made: MassModel = MASS_MODELS.resolve(kind).from_dict(content)
+        region = made.region_
+        inside = np.linspace(region.low, region.high, _CHECKED)
         with np.errstate(all="ignore"):
             values = [made.density(inside), *made.band(inside), np.array(made.expected())]
     except Exception as error:
@@ -272,7 +284,7 @@ def mass_model_from_dict(content: dict[str, Any]) -> DijetFitMass | KdeMass:
     return made
 
 
-def read_mass_model(path: Path) -> DijetFitMass | KdeMass:
+def read_mass_model(path: Path) -> MassModel:
     """The mass model that a run wrote to a file.
 
     Raises

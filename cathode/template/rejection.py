@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ from cathode.classifiers.protocol import Pretrainable
 from cathode.errors import TemplateError
 from cathode.observables import Observables
 from cathode.runtime.progress import counted, part
-from cathode.runtime.run_folder import PRETRAINING
+from cathode.runtime.run_folder import PRETRAINING, REWEIGHTING, step
 from cathode.runtime.seeds import spawned
 from cathode.template.drawing import Sampler, Template, draw_at
 from cathode.template.reweighting import Reweighting
+
+if TYPE_CHECKING:
+    from cathode.runtime.stages import Stages
 
 #: Template events per event of the sidebands from which weights are learned.
 _COPIES = 2
@@ -178,6 +181,25 @@ def fit_reweighted(
     chance = math.prod(each.reweighting.diagnostics_.weights.mean for each in steps(found)) / found.bound
     found._refuse((1 - min(chance, 1)) ** found.tries)
     return found
+
+
+def reweighted(
+    reweightings: Sequence[Reweighting], generator: Sampler, observables: Observables, sideband: Events, stages: Stages
+) -> Sampler:
+    """The generator corrected by all `reweightings`, one after another, with seeds and places of a task."""
+    sampler = generator
+    for number, reweighting in enumerate(reweightings):
+        drawing, fitting = stages.many(step(REWEIGHTING, number, " "), 2)
+        sampler = fit_reweighted(
+            reweighting,
+            sampler,
+            observables,
+            sideband,
+            seeds=(drawing, fitting),
+            folder=stages.at(step(REWEIGHTING, number)),
+            progress=stages.fraction(step(REWEIGHTING, number, " ")),
+        )
+    return sampler
 
 
 def _masses(events: Events) -> FloatArray:

@@ -20,7 +20,7 @@ from analysis.metrics.ranking import Measured
 from analysis.weights import unit
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.classifiers.closure import closure_in_folds, told_apart
+from cathode.classifiers.closure import closure_in_folds, two_sample_auc
 from cathode.classifiers.cross_fitting import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
 from cathode.observables import Observables
@@ -154,7 +154,7 @@ class Reweighting:
             for name, w, start in (("before", of_template.weights, 0.7), ("after", weights, 0.85))
         )
         unreached = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
-        mass = told_apart(data.mass, template.mass, data.weights)
+        mass = two_sample_auc(data.mass, template.mass, data.weights)
         self.cross_fit_, self.template_weights_ = found, weights
         self.diagnostics_ = ReweightingDiagnostics(
             closure_before=before,

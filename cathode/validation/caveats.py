@@ -10,6 +10,7 @@ import numpy as np
 from analysis.events import Events
 from analysis.repeated import repeated_events
 from analysis.statistics.binning import SPAN
+from cathode.methods.protocol import Learned
 from cathode.region import Region
 from cathode.result import MassModelSummary, ReweightingSummary, SearchResult, Training
 from cathode.template.mass_models import MassModel
@@ -41,7 +42,7 @@ def summary_of_mass_model(model: MassModel, region: Region, events: Events) -> M
     )
 
 
-def summary_of_trainings(generators: Mapping[str, Any], seconds: Mapping[str, float]) -> tuple[Training, ...]:
+def summary_of_trainings(learned: Mapping[str, Learned], seconds: Mapping[str, float]) -> tuple[Training, ...]:
     """Losses of every generator that keeps them."""
     return tuple(
         Training(
@@ -52,17 +53,17 @@ def summary_of_trainings(generators: Mapping[str, Any], seconds: Mapping[str, fl
             best_epochs=tuple(generator.best_epochs_),
             seconds=seconds.get("generator", 0.0),
         )
-        for stage, generator in generators.items()
+        for stage, generator in ((stage, each.generator) for stage, each in learned.items())
         if hasattr(generator, "train_losses_")
     )
 
 
-def summary_of_reweightings(samplers: Mapping[str, Any]) -> tuple[ReweightingSummary, ...]:
+def summary_of_reweightings(learned: Mapping[str, Learned]) -> tuple[ReweightingSummary, ...]:
     """Diagnostics of every generator that was reweighted, step by step."""
     return tuple(
         _reweighting(stage, number, each)
-        for stage, sampler in samplers.items()
-        for number, each in enumerate(steps(sampler), start=1)
+        for stage, found in learned.items()
+        for number, each in enumerate(steps(found.sampler), start=1)
     )
 
 
@@ -162,6 +163,12 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "edge."
         )
     for cut in result.cuts:
+        if cut.estimate == "spectrum":
+            yield (
+                f"At background efficiency {cut.background_efficiency:g} the expectation is a fit of the mass spectrum "
+                f"after the cut, not a direct estimate: {cut.reason}. It holds only if the cut does not change the "
+                "shape of the background spectrum."
+            )
         if cut.template_passing < _FEW:
             yield (
                 f"Only {cut.template_passing} template events pass the cut at background efficiency "

@@ -33,35 +33,36 @@ class Ranking:
 def evaluate(
     signal: Events,
     scores: FloatArray,
-    classifier: WeakClassifier,
-    data: Sample,
+    classifier: WeakClassifier | None,
     reference: Events | None,
     seeds: Sequence[int],
     cuts: Sequence[Cut],
 ) -> Ranking:
     """Rank true signal against true background in the signal region by the held-out scores (N,).
 
-    With `reference`, independent true background of the signal region, the same classifier is trained on data against
-    that: the idealised detector, which bounds what any template can give. There are as many folds as `seeds`.
+    With a `reference`, independent true background of the signal region, the same classifier is trained on data against
+    that: the idealised detector, which bounds what any template can give. There are as many folds as `seeds`. A method
+    without a classifier has no such bound.
     """
     truth = signal.truth
     if truth is None or not truth.any() or truth.all():
         return Ranking()
     efficiencies = [cut.background_efficiency for cut in cuts]
-    curve = _sic(scores, truth, data.weights)
+    curve = _sic(scores, truth, signal.weights)
     if curve is None:
         return Ranking()
-    summary = _summary(scores, truth, data.weights, curve, efficiencies, None)
-    if reference is None:
+    summary = _summary(scores, truth, signal.weights, curve, efficiencies, None)
+    if reference is None or classifier is None:
         return Ranking(summary, _points(curve))
+    data = Sample(signal.x, signal.weights, fold_of(signal.ids, len(seeds)))
     template = Sample(reference.x, reference.weights, fold_of(reference.ids, len(seeds)))
     ideal = cross_fit(classifier, data, template, seeds=tuple(seeds)).data
-    ideal_curve = _sic(ideal, truth, data.weights)
+    ideal_curve = _sic(ideal, truth, signal.weights)
     if ideal_curve is None:  # pragma: no cover - the same events passed the floor a moment ago
         return Ranking(summary, _points(curve))
-    bound = _summary(ideal, truth, data.weights, ideal_curve, efficiencies, None)
+    bound = _summary(ideal, truth, signal.weights, ideal_curve, efficiencies, None)
     return Ranking(
-        _summary(scores, truth, data.weights, curve, efficiencies, bound), _points(curve), _points(ideal_curve)
+        _summary(scores, truth, signal.weights, curve, efficiencies, bound), _points(curve), _points(ideal_curve)
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -13,27 +13,71 @@ from analysis.folds import fold_of
 from analysis.weights import sum_and_unit
 from cathode.classifiers.cross_fitting import MINIMUM
 from cathode.cut_and_count import events_passing
-from cathode.errors import ConstantFeatureError, EmptyRegionError, TooFewEventsError, WeightsError
+from cathode.errors import ConfigError, ConstantFeatureError, EmptyRegionError, TooFewEventsError, WeightsError
+from cathode.methods.protocol import Background, Method
+from cathode.observables import Observables
 from cathode.region import Interval, Region
-from cathode.validation.sideband_closure import without_strips
+from cathode.validation.sideband_closure import outside
 
-if TYPE_CHECKING:
-    from cathode.search import Search
+
+class Search(Protocol):
+    """What is asked of a search here; `cathode.search.Search` is one."""
+
+    @property
+    def region(self) -> Region:
+        """The window and its sidebands."""
+        ...
+
+    @property
+    def method(self) -> Method:
+        """Where the background comes from."""
+        ...
+
+    @property
+    def observables(self) -> Observables:
+        """What the classifier sees."""
+        ...
+
+    @property
+    def folds(self) -> int:
+        """Parts of the data."""
+        ...
+
+    @property
+    def background_efficiencies(self) -> tuple[float, ...]:
+        """The cuts."""
+        ...
+
+    @property
+    def closure(self) -> bool:
+        """Whether the strips are tested."""
+        ...
+
+    @property
+    def strips(self) -> tuple[Interval, ...]:
+        """Where the search is repeated."""
+        ...
+
 
 #: Events that every fold of a signal region needs, and a sideband altogether.
 _PER_FOLD = 20
 _SIDEBAND = 500
 
 
-def require(events: Events, search: Search) -> None:
+def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> None:
     """Refuse events that `search` would stumble over after hours of training.
 
     Raises
     ------
     EmptyRegionError, RegionError, TooFewEventsError, WeightsError
         With the place, what is there and what is needed.
+    ConfigError
+        If the method needs a sample that is not there.
     """
-    region = search.region
+    region, method = search.region, search.method
+    missing = sorted(method.needs - auxiliary.keys())
+    if missing:
+        raise ConfigError(f"method {method.kind} needs the sample '{missing[0]}'; hand it over in auxiliary.")
     region.check(events.mass)
     _require_weights(events[region.sideband(events.mass)], "in the sidebands")
     _require_weights(events[region.signal(events.mass)], "in the signal region", search.folds)
@@ -42,22 +86,22 @@ def require(events: Events, search: Search) -> None:
     signal, sideband = region.signal(events.mass), region.sideband(events.mass)
     _require_sideband(int(sideband.sum()), "in the sidebands")
     _require_folds(
-        events[signal], search.folds, search.oversampling, search.background_efficiencies, "the signal region"
+        events[signal], search.folds, method.template_events, search.background_efficiencies, "the signal region"
     )
-    for reweighting in search.reweightings:
-        reweighting.require(events[sideband])
+    method.require(Background(events[sideband], search.observables, auxiliary))
     if search.closure:
-        strips = region.strips(fraction=search.strip_fraction)
-        for reweighting in search.reweightings:
-            reweighting.require(without_strips(events, region, strips))
-        require_strips(events[sideband], strips, search.folds, search.oversampling, search.background_efficiencies)
+        beside = events[outside(events.mass, region, search.strips)]
+        method.require(Background(beside, search.observables, auxiliary))
+        require_strips(
+            events[sideband], search.strips, search.folds, method.template_events, search.background_efficiencies
+        )
 
 
 def require_strips(
     sideband: Events,
     strips: Sequence[Interval],
     folds: int,
-    oversampling: float,
+    template_events: Callable[[int], int],
     background_efficiencies: Sequence[float] = (),
 ) -> None:
     """Refuse sideband events with which a generator can not be tested in strips.
@@ -75,7 +119,7 @@ def require_strips(
             )
     inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
     _require_sideband(int((~inside).sum()), "in the sidebands without the strips of the closure test")
-    _require_folds(sideband[inside], folds, oversampling, background_efficiencies, "the strips of the closure test")
+    _require_folds(sideband[inside], folds, template_events, background_efficiencies, "the strips of the closure test")
 
 
 def _require_weights(events: Events, where: str, folds: int = 1) -> None:
@@ -105,7 +149,11 @@ def _require_sideband(events: int, where: str) -> None:
 
 
 def _require_folds(
-    events: Events, folds: int, oversampling: float, background_efficiencies: Sequence[float], where: str
+    events: Events,
+    folds: int,
+    template_events: Callable[[int], int],
+    background_efficiencies: Sequence[float],
+    where: str,
 ) -> None:
     """Enough data in every fold to be scored, beside it to be trained on, and a template that the cuts can divide."""
     per_fold = np.bincount(fold_of(events.ids, folds), minlength=folds)
@@ -115,7 +163,7 @@ def _require_folds(
             f"{_PER_FOLD} are needed. Use fewer folds or a wider signal region."
         )
     total = int(per_fold.sum())
-    size = round(oversampling * total)
+    size = template_events(total)
     for name, others in (("data", total - int(per_fold.max())), ("template", size - -(-size // folds))):
         if others < MINIMUM:
             raise TooFewEventsError(

@@ -1,146 +1,165 @@
-"""Does the template describe the background? Asked of data, in strips beside the signal region."""
+"""Does the reference describe the background? Asked of data, in strips beside the signal region.
+
+A strip is one more task for the method of the search: the same question where no signal is expected.
+"""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.events import Events
-from analysis.folds import fold_of, random_folds
+from analysis.events import BoolArray, Events, FloatArray
+from analysis.folds import fold_of
 from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closure_shift
 from analysis.weights import standardised
-from cathode.classifiers import WeakClassifier
-from cathode.classifiers.closure import told_apart
-from cathode.classifiers.cross_fitting import CrossFit, Sample, cross_fit
+from cathode.classifiers.closure import two_sample_auc
 from cathode.cut_and_count import Count, count, make_cut
-from cathode.observables import Observables
+from cathode.methods.protocol import Background, Learned, Method, Reference, Task
+from cathode.observables import Observables, Observed
 from cathode.region import Interval, Region
 from cathode.result import Closure
-from cathode.runtime.progress import part
-from cathode.template.drawing import Sampler, Template, draw_at
+from cathode.runtime.stages import Stages
 
 #: A held-out classifier may tell template from data this well before the result carries a warning.
 TOLERANCE = 0.51
 
 
 @dataclass(frozen=True)
-class StripTest:
-    """The search repeated where there is no signal: in strips that the generator was not trained on.
+class ClosureTest:
+    """The search repeated where there is no signal: in strips that the background was not learned from.
 
     `closures` holds one classifier test per strip, `systematics` background efficiency -> relative error of the
-    predicted background.
+    predicted background, for methods that predict it directly.
     """
 
-    closures: tuple[Closure, ...]
-    systematics: dict[float, float]
+    closures: tuple[Closure, ...] = ()
+    systematics: dict[float, float] = field(default_factory=dict)
+
+
+def outside(mass: FloatArray, region: Region, strips: Sequence[Interval]) -> BoolArray:
+    """Which masses (N,) lie in a sideband and in no strip."""
+    keep: BoolArray = region.sideband(mass)
+    for strip in strips:
+        keep = keep & ~strip(mass)
+    return keep
 
 
 def without_strips(events: Events, region: Region, strips: Sequence[Interval]) -> Events:
-    """The sideband events outside of the strips: what the generator of the strip test may learn from."""
-    keep = region.sideband(events.mass)
-    for strip in strips:
-        keep &= ~strip(events.mass)
-    return events[keep]
+    """The sideband events outside of the strips: what the background of the strip test may be learned from."""
+    return events[outside(events.mass, region, strips)]
 
 
-def strip_test(
-    generator: Sampler,
-    classifier: WeakClassifier,
-    events: Events,
+def without_truth(observed: Observed) -> Observed:
+    """The same events; what they truly are is nobody's business who searches in them."""
+    return Observed(*(dataclasses.replace(e, truth=None) for e in (observed.events, observed.observables)))
+
+
+def validation_task(
+    sideband: Events,
+    region: Region,
     strips: Sequence[Interval],
     *,
     observables: Observables,
     folds: int,
-    oversampling: float,
-    background_efficiencies: Sequence[float],
-    limit: int,
-    seeds: Sequence[Sequence[int]],
-    folder: Path | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> StripTest:
-    """Search for nothing in the strips with a generator that has not seen them.
+    auxiliary: Mapping[str, Events] | None = None,
+    limit: int | None = None,
+    members: int | None = None,
+    seed: int,
+) -> Task:
+    """The question of the search, asked of at most `limit` events of the strips; `seed` draws these.
 
-    The gap that `generator` interpolates is wider than the one of the search, so the test is harder than the search.
-    At most `limit` events are used, the size of the signal region. The systematic of a cut is the relative difference
-    of counted and predicted events (δ_sys of Hein et al., 2411.00085) or its statistical error, whichever is larger: no
-    systematic is claimed smaller than what the strips can resolve.
-
-    There are as many repetitions as entries of `seeds`, each with a template and classifiers of its own, and averages
-    over them are returned.
+    The gap across which the background is interpolated is wider than that of the search, so the test is harder.
     """
-    trials = []
-    for number, drawn in enumerate(seeds):
-        # Every repetition tests the same data, those of the first seed.
-        data, template = draw_strips(
-            generator, events, strips, oversampling=oversampling, limit=limit, seeds=(seeds[0][0], drawn[1])
-        )
-        data, template = observables.of_events(data), observables.of_template(template)
-        sample, generated = samples(data, template, folds, seed=drawn[2])
-        place = folder if folder is None or number == 0 else folder.with_name(f"{folder.name}_{number}")
-        told = part(progress, number / len(seeds), 1 / len(seeds))
-        fit = cross_fit(classifier, sample, generated, seeds=tuple(drawn[3:]), folder=place, progress=told)
-        trials.append(Trial(data, template, sample, generated, fit))
-    return StripTest(
-        tuple(_mean_closure([closure(strip, t.data, t.template, t.fit) for t in trials]) for strip in strips),
-        {efficiency: _systematic(mean_shift(efficiency, trials, folds)) for efficiency in background_efficiencies},
+    inside = np.flatnonzero(np.any([strip(sideband.mass) for strip in strips], axis=0))
+    data = sideband[np.sort(np.random.default_rng(seed).permutation(inside)[:limit])]
+    return Task(
+        background=Background(without_strips(sideband, region, strips), observables, auxiliary or {}),
+        target=without_truth(observables.observed(data)),
+        masses=lambda n, seed: np.resize(data.mass, n),
+        folds=folds,
+        members=members,
     )
+
+
+def beside_window(stages: Stages, repetition: int = 0) -> Stages:
+    """Seeds and places of the strip test, so that it shares none with the window."""
+    test = "strip test" if repetition == 0 else f"strip test, repetition {repetition}"
+    # Names from before validation regions were tasks; they decide seeds, so they stay.
+    numbers = {"events": "0", "template": "1", "folds": "2"}
+
+    def purpose(name: str) -> str:
+        fold = re.fullmatch(r"classifier/(\d+)", name)
+        if fold is not None:
+            return f"{test}/{3 + int(fold.group(1))}"
+        if name == "classifier":
+            return "validation"
+        return f"{test}/{numbers[name]}" if name in numbers else f"strip {name}"
+
+    def place(name: str) -> str:
+        number = "" if repetition == 0 or name != "classifiers" else f"_{repetition}"
+        return f"validation/{'generator' if name == 'template' else name}{number}"
+
+    return dataclasses.replace(stages, purpose=purpose, place=place)
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One repetition of the strip test: data and template, as they are told apart, and their held-out scores."""
+    """One repetition of the strip test: data with their held-out scores (N,), and the reference with its own."""
 
     data: Events
-    template: Template
-    sample: Sample
-    generated: Sample
-    fit: CrossFit
+    scores: FloatArray
+    fold: NDArray[np.int64]
+    reference: Reference
 
 
-def draw_strips(
-    generator: Sampler,
-    events: Events,
+def closure_test(
+    method: Method,
+    task: Task,
+    learned: Learned,
     strips: Sequence[Interval],
     *,
-    oversampling: float,
-    limit: int | None = None,
-    seeds: Sequence[int],
-) -> tuple[Events, Template]:
-    """At most `limit` events of the strips, and what `generator` makes of their masses; a seed for each."""
-    inside = np.flatnonzero(np.any([strip(events.mass) for strip in strips], axis=0))
-    data = events[np.sort(np.random.default_rng(seeds[0]).permutation(inside)[:limit])]
-    masses = np.resize(data.mass, round(oversampling * len(data)))
-    return data, draw_at(generator, masses, seed=seeds[1])
+    background_efficiencies: Sequence[float],
+    stages: Sequence[Stages],
+) -> ClosureTest:
+    """Search for nothing in the strips, with a background that was learned without them.
+
+    The systematic of a cut is the relative difference of counted and predicted events (δ_sys of Hein et al.,
+    2411.00085) or its statistical error, whichever is larger: no systematic is claimed smaller than what the strips can
+    resolve. There are as many repetitions as `stages`, each with a template and classifiers of its own on the same
+    data, and averages over them are returned.
+    """
+    trials = [trial(method, task, learned, each) for each in stages]
+    closures = tuple(_mean_closure([closure(strip, t) for t in trials]) for strip in strips)
+    if not all(t.reference.predicts for t in trials):
+        return ClosureTest(closures)
+    shifts = {efficiency: mean_shift(efficiency, trials, task.folds) for efficiency in background_efficiencies}
+    return ClosureTest(closures, {efficiency: _systematic(shift) for efficiency, shift in shifts.items()})
 
 
-def samples(data: Events, template: Template, folds: int, *, seed: int) -> tuple[Sample, Sample]:
-    """What a classifier is to tell apart: data in the folds of their events, template in random ones."""
-    generated = Sample(template.x, np.ones(len(template)), random_folds(len(template), folds, seed=seed))
-    return Sample(data.x, data.weights, fold_of(data.ids, folds)), generated
+def trial(method: Method, task: Task, learned: Learned, stages: Stages) -> Trial:
+    """Fit a method to a validation task, and score the events of the task."""
+    fitted = method.fit(task, learned, stages)
+    seen = task.target.observables
+    return Trial(seen, fitted.score(task.target), fold_of(seen.ids, task.folds), fitted.reference)
 
 
-def with_members(classifier: WeakClassifier, members: int) -> WeakClassifier:
-    """The classifier with at most so many members, if it is an ensemble: a test needs less than a search."""
-    ensemble: Any = classifier
-    if getattr(ensemble, "members", 0) > members:
-        # Not dataclasses.replace, which would forget what it has learned in the sidebands.
-        ensemble = copy.copy(ensemble)
-        object.__setattr__(ensemble, "members", members)
-    return ensemble  # type: ignore[no-any-return]
+def closure(strip: Interval, trial: Trial) -> Closure:
+    """How well data are told from the reference in one strip.
 
-
-def closure(strip: Interval, data: Events, template: Template, fit: CrossFit) -> Closure:
-    """How well a classifier tells data from template in one strip."""
-    real, generated = strip(data.mass), strip(template.mass)
-    found = told_apart(fit.data[real], fit.template[generated], data.weights[real])
+    A reference that lies beside the strips, as that of CWoLa, is compared as a whole.
+    """
+    real, made = strip(trial.data.mass), strip(trial.reference.mass)
+    if not made.any():
+        made = np.ones(len(made), dtype=bool)
+    of_reference = trial.reference.weights[made]
+    found = two_sample_auc(trial.scores[real], trial.reference.scores[made], trial.data.weights[real], of_reference)
     passed = _passes(found.value, found.error)
-    return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(generated.sum()), passed)
+    return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(made.sum()), passed)
 
 
 def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> ClosureShift:
@@ -150,17 +169,16 @@ def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> Closur
     passes in a fraction f of the trials adds f² to the variance of the mean count.
     """
     shifts, passes, data_variance, template_variance = [], [], [], []
-    for trial in trials:
-        data, template = trial.sample, trial.generated
-        cut = make_cut(efficiency, trial.fit.template, template.fold, folds)
-        counts: Count = count(cut, trial.fit.data, data.weights, data.fold, trial.fit.template, template.fold)
+    for each in trials:
+        cut = make_cut(efficiency, each.reference, folds)
+        counts: Count = count(cut, each.scores, each.data.weights, each.fold, each.reference)
         # In effective events, like the p-values: the error of a shift knows nothing of the unit of the weights.
         observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
         shifts.append(closure_shift(observed, BackgroundEstimate(expected, 0.0, 0.0)).shift)
-        passes.append(cut.passes(trial.fit.data, data.fold))
+        passes.append(cut.passes(each.scores, each.fold))
         data_variance.append(1 / expected)
-        template_variance.append(1 / counts.template_passing)
-    squared = np.square(standardised(trials[0].sample.weights))
+        template_variance.append(1 / counts.effective)
+    squared = np.square(standardised(trials[0].data.weights))
     counted, in_common = squared @ np.mean(passes, axis=0), squared @ np.square(np.mean(passes, axis=0))
     share = in_common / counted if counted else 1.0
     variance = share * np.mean(data_variance) + np.mean(template_variance) / len(trials)

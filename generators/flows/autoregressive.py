@@ -9,7 +9,8 @@ from nflows.transforms.base import Transform
 from torch import Tensor
 from torch.nn import functional
 
-from generators.flows.rational_quadratic import MINIMUM, RationalQuadratic
+from generators.flows.composed_spline import MINIMUM
+from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.univariate import Univariate
 from generators.networks.made import MADE, Activation
 

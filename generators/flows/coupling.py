@@ -9,7 +9,8 @@ import torch
 from nflows.transforms.base import Transform
 from torch import Tensor, nn
 
-from generators.flows.rational_quadratic import MINIMUM, RationalQuadratic
+from generators.flows.composed_spline import MINIMUM
+from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.univariate import Univariate
 from generators.networks.mlp import ParameterMLP
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import ShapeError
-from generators.flows import kernels, rational_quadratic
+from generators.flows import composed_spline, kernels
 
 Pair = tuple[Tensor, Tensor]
 
@@ -153,7 +153,7 @@ class Gradient(torch.autograd.Function):
 
         def gradient(x: Tensor, parameters: Tensor, g_y: Tensor, g_log: Tensor) -> Any:
             def spline(x: Tensor, parameters: Tensor) -> Pair:
-                return rational_quadratic.composed(x, parameters, bound=ctx.bound, minimum=ctx.minimum)
+                return composed_spline.composed(x, parameters, bound=ctx.bound, minimum=ctx.minimum)
 
             return torch.func.vjp(spline, x, parameters)[1]((g_y, g_log))
 

@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 from analysis.events import FloatArray
 from analysis.io.scores import read_scores
 from cathode import observables
-from cathode.classifiers import load_classifier, protocol
+from cathode.classifiers import load_classifier
 from cathode.cli.app import app
 from cathode.commands import sample_template, score_files
 from cathode.comparison.result import Selection
 from cathode.config import load_config
 from cathode.errors import ClassifierInputError, ConfigError, RunFolderError
+from cathode.registry import CLASSIFIERS
 from cathode.result import SearchResult
 from cathode.runtime.tables import write_table
 
@@ -176,7 +177,7 @@ def test_a_search_with_parts_of_ones_own_scores_with_the_same_plugin(
     changes = ("classifier={kind: own_trees, members: 1, max_iter: 5}", "template.generator.training.steps=5")
     options = [o for change in (*changes, "validation.closure=false") for o in ("--set", change)]
     cathode("run", made.folder / "analysis.yaml", "-o", run, "--no-report", "--plugin", "own_trees", *options)
-    monkeypatch.delitem(protocol._CLASSES, "own_trees")
+    monkeypatch.delitem(CLASSIFIERS._known, "own_trees")
     monkeypatch.delitem(sys.modules, "own_trees")
     arguments = [str(a) for a in ("score", run, made.folder / "more.root", "-o", made.folder / "own.root")]
     without = CliRunner().invoke(app, arguments)

@@ -7,18 +7,26 @@ import pytest
 from scipy import stats
 
 from analysis.statistics.counting import on_off_p_value, order_statistic_p_value, significance_with_uncertainty
-from cathode.cut_and_count import Count, Cut, background_only, count, make_cut
+from cathode.cut_and_count import Count, Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import TooFewEventsError
+from cathode.methods.protocol import Reference
 from cathode.result import CutResult
+from cathode.template.mass_models import Expected
 
 CUT = Cut(0.01, np.zeros(2))
+
+
+def reference(scores: np.ndarray, fold: np.ndarray, weights: np.ndarray | None = None) -> Reference:
+    """A reference of which only scores, folds and weights matter."""
+    weights = np.ones(len(scores)) if weights is None else weights
+    return Reference(np.empty((len(scores), 0)), np.empty(len(scores)), scores, fold, weights)
 
 
 def outcome(
     observed: float, expected: float, passing: int = 100, systematic: float = 0.0, total: int = 10_000
 ) -> CutResult:
     return background_only(
-        Count(observed, expected, passing, total), CUT, systematic=systematic, signal_efficiency=None
+        Count(observed, expected, passing, total, passing), CUT, systematic=systematic, signal_efficiency=None
     )
 
 
@@ -28,7 +36,7 @@ class TestCut:
         rng = np.random.default_rng(1)
         fold = rng.integers(0, 3, 5_000)
         scores = rng.standard_normal(5_000) + 10.0 * fold
-        cut = make_cut(efficiency, scores, fold, 3)
+        cut = make_cut(efficiency, reference(scores, fold), 3)
         passes = cut.passes(scores, fold)
         for index in range(3):
             mine = fold == index
@@ -42,8 +50,8 @@ class TestCut:
         template, data, weights = rng.standard_normal(4_000), rng.standard_normal(1_000), rng.random(1_000)
 
         def counted(t: np.ndarray, d: np.ndarray) -> Count:
-            cut = make_cut(0.05, t, template_fold, 4)
-            return count(cut, d, weights, data_fold, t, template_fold)
+            cut = make_cut(0.05, reference(t, template_fold), 4)
+            return count(cut, d, weights, data_fold, reference(t, template_fold))
 
         plain = counted(template, data)
         warped = counted(np.exp(template) + 100 * template_fold, np.exp(data) + 100 * data_fold)
@@ -55,13 +63,13 @@ class TestCut:
         with pytest.raises(
             TooFewEventsError, match=rf"0\.005 leaves .* of the template .* fold 1, which are {size}\..*overs"
         ):
-            make_cut(0.005, np.arange(1_000.0 + size), fold, 2)
+            make_cut(0.005, reference(np.arange(1_000.0 + size), fold), 2)
 
     def test_ties_at_the_cut_all_pass_on_both_sides(self) -> None:
         """Trees give few distinct scores; the prediction counts what passes, not what was asked for."""
         template, fold = np.repeat([0.0, 1.0, 2.0], [900, 60, 40]), np.zeros(1_000, np.int64)
-        cut = make_cut(0.05, template, fold, 1)
-        counted = count(cut, np.array([0.0, 1.0, 1.0]), np.ones(3), np.zeros(3, np.int64), template, fold)
+        cut = make_cut(0.05, reference(template, fold), 1)
+        counted = count(cut, np.array([0.0, 1.0, 1.0]), np.ones(3), np.zeros(3, np.int64), reference(template, fold))
         assert (counted.template_passing, counted.observed) == (100, 2)
         assert counted.expected == pytest.approx(0.1 * 3)
 
@@ -72,7 +80,7 @@ class TestCount:
         template, template_fold = np.array([0, 2, 2, 2, 9, 0.0]), np.array([0, 0, 0, 0, 1, 1])
         data, data_fold = np.array([2, 0, 6, 6, 4.0]), np.array([0, 0, 1, 1, 1])
         weights = np.array([1.0, 10.0, 2.0, 3.0, 0.5])
-        counted = count(cut, data, weights, data_fold, template, template_fold)
+        counted = count(cut, data, weights, data_fold, reference(template, template_fold))
         assert counted.observed == 1.0 + 2.0 + 3.0
         assert counted.expected == pytest.approx(3 / 4 * 11.0 + 1 / 2 * 5.5)
         assert (counted.template_passing, counted.template_total) == (4, 6)
@@ -83,9 +91,65 @@ class TestCount:
         template, template_fold = rng.random(200_000), rng.integers(0, 2, 200_000)
         cut = Cut(0.1, np.array([0.9, 0.5]))
         data_fold = (rng.random(100_000) < 0.9).astype(np.int64)
-        counted = count(cut, rng.random(100_000), np.ones(100_000), data_fold, template, template_fold)
+        counted = count(cut, rng.random(100_000), np.ones(100_000), data_fold, reference(template, template_fold))
         assert counted.expected == pytest.approx(0.1 * 10_000 + 0.5 * 90_000, rel=0.01)
         assert counted.observed == pytest.approx(counted.expected, rel=0.02)
+
+
+class TestWeightedReference:
+    def test_weights_count_like_as_many_copies(self) -> None:
+        """Integer weights are copies of an event: the same cut, the same prediction, and fewer effective events."""
+        rng = np.random.default_rng(8)
+        scores, fold = rng.random(4_000), rng.integers(0, 3, 4_000)
+        copies = rng.integers(1, 4, 4_000)
+        weighted = reference(scores, fold, copies.astype(float))
+        copied = reference(np.repeat(scores, copies), np.repeat(fold, copies))
+        data, data_fold = rng.random(900), rng.integers(0, 3, 900)
+        cut = make_cut(0.05, weighted, 3)
+        # Copies are all on one side of a threshold, so both cuts agree to less than one event.
+        np.testing.assert_allclose(cut.thresholds, make_cut(0.05, copied, 3).thresholds, atol=2e-3)
+        one, other = (count(cut, data, np.ones(900), data_fold, r) for r in (weighted, copied))
+        assert one.expected == pytest.approx(other.expected, rel=1e-12)
+        assert one.effective < other.effective == other.template_passing
+
+    @pytest.mark.parametrize("unit", [0.25, 3.7])
+    def test_the_unit_of_the_weights_decides_nothing(self, unit: float) -> None:
+        rng = np.random.default_rng(9)
+        scores, fold, weights = rng.random(4_000), rng.integers(0, 3, 4_000), rng.exponential(size=4_000)
+        data, data_fold = rng.random(900), rng.integers(0, 3, 900)
+        results = []
+        for each in (weights, unit * weights):
+            cut = make_cut(0.05, reference(scores, fold, each), 3)
+            counts = count(cut, data, np.ones(900), data_fold, reference(scores, fold, each))
+            results.append(background_only(counts, cut, systematic=0.0, signal_efficiency=None))
+        assert results[1].p_value == pytest.approx(results[0].p_value, rel=1e-9)
+        assert results[1].thresholds == results[0].thresholds
+
+    def test_error_of_the_prediction_is_its_scatter(self) -> None:
+        """Over many weighted references the prediction scatters as its statistical error says."""
+        rng = np.random.default_rng(10)
+        cut = Cut(0.05, np.array([0.95]))
+        data, ones, zeros = rng.random(2_000), np.ones(2_000), np.zeros(2_000, np.int64)
+        found = []
+        for _ in range(400):
+            r = reference(rng.random(3_000), np.zeros(3_000, np.int64), rng.exponential(size=3_000))
+            counts = count(cut, data, ones, zeros, r)
+            found.append((counts.expected, background_only(counts, cut, systematic=0.0, signal_efficiency=None)))
+        spread = np.std([expected for expected, _ in found])
+        assert spread == pytest.approx(np.mean([result.statistical for _, result in found]), rel=0.12)
+
+
+class TestSpectrum:
+    def test_p_value_is_that_of_a_gaussian_expectation(self) -> None:
+        counts = Count(140.0, 1.0, 90, 10_000, 90)
+        found = from_spectrum(counts, CUT, Expected(100.0, 8.0), signal_efficiency=None)
+        assert found.significance == pytest.approx(significance_with_uncertainty(140, 100, 8), abs=0.08)
+        assert (found.estimate, found.expected, found.statistical) == ("spectrum", 100.0, 8.0)
+
+    def test_a_failed_fit_claims_nothing(self) -> None:
+        found = from_spectrum(Count(140.0, 1.0, 90, 10_000, 90), CUT, None, reason="no fit", signal_efficiency=None)
+        assert np.isnan([found.expected, found.p_value, found.significance]).all()
+        assert found.reason == "no fit"
 
 
 class TestWeights:
@@ -93,8 +157,8 @@ class TestWeights:
         rng = np.random.default_rng(observed_seed)
         template, template_fold = rng.random(20_000), rng.integers(0, 5, 20_000)
         data, data_fold = rng.random(5_000) ** 0.95, rng.integers(0, 5, 5_000)
-        cut = make_cut(0.02, template, template_fold, 5)
-        counts = count(cut, data, weights, data_fold, template, template_fold)
+        cut = make_cut(0.02, reference(template, template_fold), 5)
+        counts = count(cut, data, weights, data_fold, reference(template, template_fold))
         return background_only(counts, cut, systematic=0.02, signal_efficiency=None)
 
     @pytest.mark.parametrize("unit", [2.0, 0.01, 1e5])
@@ -126,7 +190,7 @@ class TestWeights:
         assert 0 < found.p_value < 1
 
     def test_sum_below_zero_is_no_excess(self) -> None:
-        counts = Count(-2.0, 1.5, 40, 10_000)
+        counts = Count(-2.0, 1.5, 40, 10_000, 40)
         found = background_only(counts, CUT, systematic=0.1, signal_efficiency=None)
         assert (found.p_value, found.significance) == (1.0, 0.0)
 
@@ -204,8 +268,8 @@ class TestPValue:
         for _ in range(400):
             template, fold = rng.random(20_000), np.arange(20_000) % 5
             data_fold = rng.integers(0, 5, 10_000)
-            cut = make_cut(0.03, template, fold, 5)
-            counts = count(cut, rng.random(10_000), np.ones(10_000), data_fold, template, fold)
+            cut = make_cut(0.03, reference(template, fold), 5)
+            counts = count(cut, rng.random(10_000), np.ones(10_000), data_fold, reference(template, fold))
             p.append(background_only(counts, cut, systematic=0.0, signal_efficiency=None).p_value_exact)
         assert stats.kstest(p, "uniform").pvalue > 0.01
         assert stats.binomtest(int(np.sum(np.array(p) < 0.05)), 400, 0.05).pvalue > 0.01

@@ -181,7 +181,7 @@ def test_unknown_names_are_named() -> None:
         create({"kind": "dijet_substructur"})
     with pytest.raises(ConfigError, match=r"no hyperparameter 'column'.*columns"):
         create({"kind": "dijet_substructure", "column": ["n_light"]})
-    with pytest.raises(ConfigError, match="No observables of kind None"):
+    with pytest.raises(ConfigError, match="needs a 'kind', one of as_read"):
         create({"columns": ["n_light"]})
     with pytest.raises(ConfigError, match="tau21_light"):
         DijetSubstructure(columns=("tau21_ligt",))

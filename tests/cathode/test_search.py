@@ -297,7 +297,7 @@ class TestBadInput:
     @pytest.mark.parametrize(("name", "value"), [("folds", 1), ("folds", 0), ("oversampling", 0.0)])
     def test_settings_out_of_range(self, name: str, value: float) -> None:
         with pytest.raises(ConfigError, match=f"{name} = {value}"):
-            Search(region=REGION, **{name: value})
+            Search.of(region=REGION, **{name: value})
 
 
 def test_progress_names_the_stages_in_order_and_ends_each(with_signal: Events) -> None:

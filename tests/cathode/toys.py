@@ -225,7 +225,7 @@ def toy_search(**changes: Any) -> Search:
         "workers": 1,
         "seed": 3,
     }
-    return Search(**{**defaults, **changes})
+    return Search.of("cathode", **{**defaults, **changes})
 
 
 def small_flow_matching(**training: Any) -> Any:

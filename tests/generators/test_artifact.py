@@ -56,7 +56,7 @@ class Mean:
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_GENERATORS", {**registry._GENERATORS, Mean.kind: Mean})
+    monkeypatch.setattr(registry.GENERATORS, "_known", {**registry.GENERATORS._known, Mean.kind: Mean})
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ import torch
 from generators import registry
 from generators.artifact import load, save
 {model}
-registry._GENERATORS[Mean.kind] = Mean
+registry.GENERATORS.register(Mean)
 folder, rounds = sys.argv[1], int(sys.argv[2])
 model = Mean()
 model.mean_ = torch.zeros(20_000)

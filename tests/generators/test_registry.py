@@ -18,8 +18,8 @@ from generators.registry import bijection_class, bijection_kinds, create, genera
 
 @pytest.fixture(autouse=True)
 def _tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_GENERATORS", dict(registry._GENERATORS))
-    monkeypatch.setattr(registry, "_BIJECTIONS", dict(registry._BIJECTIONS))
+    monkeypatch.setattr(registry.GENERATORS, "_known", dict(registry.GENERATORS._known))
+    monkeypatch.setattr(registry.BIJECTIONS, "_known", dict(registry.BIJECTIONS._known))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from generators.errors import ShapeError
 from generators.flows.autoregressive import Autoregressive, AutoregressiveSpline, Inverted
+from generators.flows.composed_spline import MINIMUM, composed, composed_inverse
 from generators.flows.coupling import CouplingSpline
 from generators.flows.rational_quadratic import (
-    MINIMUM,
     RationalQuadratic,
-    composed,
-    composed_inverse,
     rational_quadratic,
     rational_quadratic_inverse,
 )

@@ -59,7 +59,7 @@ SPECIFICATIONS = (
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
     from generators import registry
 
-    monkeypatch.setitem(registry._BIJECTIONS, "at_one_context", AtOneContext)
+    monkeypatch.setitem(registry.BIJECTIONS._known, "at_one_context", AtOneContext)
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS, ids=lambda s: f"order-{s.get('whiten', {}).get('order', 2)}")

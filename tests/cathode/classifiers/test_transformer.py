@@ -303,11 +303,11 @@ def test_another_backbone_in_the_same_folder_is_another_search(tmp_path: Path) -
     found = []
     for seed in (42, 42, 43):
         pretrain(Transformer(**TINY), x, np.arange(40) % 2, folder, seed=seed)
-        found.append(Search(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events))
+        found.append(Search.of(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events))
     assert found[0] == found[1] != found[2]
     shutil.rmtree(folder)
     with pytest.raises(ClassifierFolderError, match="backbone"):
-        Search(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events)
+        Search.of(region=REGION, classifier=Transformer(**TINY, backbone=str(folder))).fingerprint(events)
 
 
 def test_pretraining_refuses_labels_that_count_no_classes(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_files_start_from_the_folder_of_the_analysis(tmp_path: Path, monkeypatch
 def test_search_is_built_as_the_file_says() -> None:
     search = parse_config(MINIMAL + "folds: 3\nseed: 9", overrides={"template.oversampling": 2}).search()
     assert (search.region.low, search.region.high) == (3300.0, 3700.0)
-    assert (search.folds, search.seed, search.oversampling) == (3, 9, 2)
+    assert (search.folds, search.seed, search.method.oversampling) == (3, 9, 2)
 
 
 def test_a_file_that_says_nothing_gives_the_search_that_python_gives() -> None:

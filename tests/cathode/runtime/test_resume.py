@@ -175,7 +175,7 @@ class TestForeignFolder:
         [
             ({"seed": 4}, r"seed was 3"),
             ({"folds": 4}, r"folds was 3"),
-            ({"oversampling": 5}, r"oversampling was 4"),
+            ({"oversampling": 5}, r"method\.oversampling was 4"),
             ({"background_efficiencies": (0.1,)}, r"background_efficiencies was \[0\.05\]"),
             ({"mass_model": KdeMass()}, r"mass_model was .*true_mass"),
             ({"classifier": Discriminant(members=2)}, r"classifier was .*'members': 1"),

@@ -15,7 +15,7 @@ import pytest
 
 from analysis.folds import random_folds
 from cathode.errors import TemplateError
-from cathode.runtime.processes import beside
+from cathode.runtime.processes import in_parallel
 from cathode.template.drawing import draw_at, draw_template
 
 from ..toys import DRIFT, REGION, RESONANCE, TrueGenerator, TrueMass, toy_events
@@ -72,13 +72,13 @@ class TestTemplate:
 
 class TestBeside:
     def test_single_core_computes_before_the_block(self) -> None:
-        with beside(1, os.getpid) as answer:
+        with in_parallel(1, os.getpid) as answer:
             assert answer.result(timeout=0) == os.getpid()
 
     def test_second_process_computes_and_reports_errors(self) -> None:
-        with beside(2, os.getpid) as answer:
+        with in_parallel(2, os.getpid) as answer:
             assert answer.result() != os.getpid()
-        with beside(2, int, "seven") as answer, pytest.raises(ValueError, match="seven"):
+        with in_parallel(2, int, "seven") as answer, pytest.raises(ValueError, match="seven"):
             answer.result()
 
     @pytest.mark.parametrize("payload", [0, 10_000_000])
@@ -89,11 +89,11 @@ class TestBeside:
         """
 
         def failing() -> None:
-            with beside(2, _sleep, 300, np.zeros(payload)):
+            with in_parallel(2, _sleep, 300, np.zeros(payload)):
                 raise KeyboardInterrupt
 
         for _ in range(2):
-            with beside(2, os.getpid) as answer:
+            with in_parallel(2, os.getpid) as answer:
                 worker = answer.result(timeout=120)
             with pytest.raises(KeyboardInterrupt):
                 failing()
@@ -102,10 +102,10 @@ class TestBeside:
     def test_it_does_not_outlive_a_kill(self) -> None:
         script = (
             "import os, time\n"
-            "from cathode.runtime.processes import beside\n"
-            "with beside(2, os.getpid) as answer:\n"
+            "from cathode.runtime.processes import in_parallel\n"
+            "with in_parallel(2, os.getpid) as answer:\n"
             "    worker = answer.result()\n"
-            "with beside(2, time.sleep, 300) as answer:\n"
+            "with in_parallel(2, time.sleep, 300) as answer:\n"
             "    while not answer.running(): time.sleep(0.05)\n"
             "    print(worker, flush=True)\n"
             "    time.sleep(300)\n"

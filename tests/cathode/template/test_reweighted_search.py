@@ -167,13 +167,16 @@ class TestSeveral:
         assert first.drawn == second.events
 
     def test_they_are_a_list_among_the_settings(self, events: Events) -> None:
-        first, second = (specification(each) for each in several(2).reweightings)
-        assert several(2).settings()["reweighting"] == [first, second]
+        first, second = (specification(each) for each in several(2).method.reweightings)
+        assert several(2).settings()["method"]["reweighting"] == [first, second]
         alone = Reweighting(classifier=Logistic(), folds=2)
         for same in ((alone, [alone]), (None, [])):
             one, other = (reweighted_search(reweighting=each).fingerprint(events) for each in same)
             assert one == other
-        assert [each["observables"]["kind"] for each in several(2).settings()["reweighting"]] == ["first", "as_read"]
+        assert [each["observables"]["kind"] for each in several(2).settings()["method"]["reweighting"]] == [
+            "first",
+            "as_read",
+        ]
         assert several(1).fingerprint(events) != several(2).fingerprint(events)
 
     def test_every_one_is_asked_whether_the_events_suffice(self) -> None:

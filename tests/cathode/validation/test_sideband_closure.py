@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,25 @@ import numpy as np
 import pytest
 
 from analysis.events import Events
-from cathode.classifiers.cross_fitting import cross_fit
+from cathode.classifiers.ensembles import with_members
 from cathode.cut_and_count import make_cut
 from cathode.errors import ConfigError
+from cathode.methods.cathode import Cathode
+from cathode.methods.protocol import Learned, Task
 from cathode.observables import AsRead
 from cathode.result import Sculpting, SearchResult
+from cathode.runtime.run_folder import RunFolder
+from cathode.runtime.seeds import Seeds
+from cathode.runtime.stages import Stages
 from cathode.validation.caveats import warnings_of
 from cathode.validation.sideband_closure import (
-    StripTest,
+    ClosureTest,
     Trial,
-    draw_strips,
+    beside_window,
+    closure_test,
     mean_shift,
-    samples,
-    strip_test,
-    with_members,
+    trial,
+    validation_task,
     without_strips,
 )
 
@@ -37,15 +43,33 @@ def events() -> Events:
     return toy_events(40_000, seed=21)
 
 
-def strips_of(events: Events, generator: Any, **changes: Any) -> StripTest:
-    settings: dict[str, Any] = {
-        "folds": 5,
-        "oversampling": 4,
-        "background_efficiencies": (0.1, 0.02),
-        "limit": 10**6,
-        "seeds": [tuple(range(8))],
-    }
-    return strip_test(generator, Discriminant(), events, STRIPS, observables=AsRead(), **{**settings, **changes})
+@dataclass(frozen=True)
+class Fixed(Seeds):
+    """Seeds of the strip test by their number: data, template, folds, classifiers."""
+
+    numbers: tuple[int, ...] = tuple(range(8))
+
+    def __call__(self, purpose: str) -> int:
+        return self.numbers[int(purpose.rpartition("/")[2])]
+
+
+def strips_of(
+    events: Events, generator: Any, *, seeds: Sequence[tuple[int, ...]] = (tuple(range(8)),), limit: int = 10**6
+) -> ClosureTest:
+    method = Cathode(generator=generator, classifier=Discriminant(), oversampling=4)
+    stages = [beside_window(Stages(Fixed(0, own), RunFolder(None))) for own in seeds]
+    return closure_test(
+        method,
+        task(events, folds=5, limit=limit, seed=seeds[0][0]),
+        Learned(generator, generator),
+        STRIPS,
+        background_efficiencies=(0.1, 0.02),
+        stages=stages,
+    )
+
+
+def task(events: Events, **changes: Any) -> Task:
+    return validation_task(events[REGION.sideband(events.mass)], REGION, STRIPS, observables=AsRead(), **changes)
 
 
 class TestStrips:
@@ -113,20 +137,21 @@ class TestStrips:
 
 
 def trial_of(events: Events, seeds: tuple[int, ...]) -> Trial:
-    """One repetition with the true density, by the parts that the test is made of; seeds[0] is that of the data."""
-    data, template = draw_strips(TrueGenerator(), events, STRIPS, oversampling=4, seeds=seeds[:2])
-    sample, generated = samples(data, template, 3, seed=seeds[2])
-    return Trial(data, template, sample, generated, cross_fit(Discriminant(), sample, generated, seeds=seeds[3:]))
+    """One repetition with the true density, three folds; seeds[0] is that of the data."""
+    generator = TrueGenerator()
+    method = Cathode(generator=generator, classifier=Discriminant(), oversampling=4)
+    stages = beside_window(Stages(Fixed(0, seeds), RunFolder(None)))
+    return trial(method, task(events, folds=3, seed=seeds[0]), Learned(generator, generator), stages)
 
 
 class TestRepetitions:
     def test_one_is_counting_against_a_template(self, events: Events) -> None:
-        trial = trial_of(events, (0, 1, 2, 3, 4, 5))
-        found = mean_shift(0.1, [trial], 3)
-        cut = make_cut(0.1, trial.fit.template, trial.generated.fold, 3)
-        counted = cut.passes(trial.fit.data, trial.sample.fold).sum()
-        passing = cut.passes(trial.fit.template, trial.generated.fold).sum()
-        expected = 0.1 * len(trial.data)
+        one = trial_of(events, (0, 1, 2, 3, 4, 5))
+        found = mean_shift(0.1, [one], 3)
+        cut = make_cut(0.1, one.reference, 3)
+        counted = cut.passes(one.scores, one.fold).sum()
+        passing = cut.passes(one.reference.scores, one.reference.fold).sum()
+        expected = 0.1 * len(one.data)
         assert found.shift == pytest.approx(counted / expected - 1, abs=2 / expected)
         assert found.error == pytest.approx((1 / expected + 1 / passing) ** 0.5, rel=1e-3)
 

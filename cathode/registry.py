@@ -1,0 +1,66 @@
+"""The one table of exchangeable parts: role -> kind -> class, for YAML, Python and stored runs alike.
+
+Parts that come with the package are imported when they are asked for. A part of one's own enters with
+``@CLASSIFIERS.register`` and so on when its module is imported; on the command line, ``--plugin MODULE`` does that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cathode.errors import ConfigError
+from generators import registry as generators
+from generators.registry import Registry
+
+CLASSIFIERS = Registry(
+    "classifier",
+    {
+        "boosted_trees": "cathode.classifiers.boosted_trees:BoostedTrees",
+        "mlp": "cathode.classifiers.mlp:Mlp",
+        "transformer": "cathode.classifiers.transformer:Transformer",
+    },
+    unknown=ConfigError,
+    wrong=ConfigError,
+)
+OBSERVABLES = Registry(
+    "observables",
+    {
+        "as_read": "cathode.observables:AsRead",
+        "dijet_substructure": "cathode.observables:DijetSubstructure",
+    },
+    unknown=ConfigError,
+    wrong=ConfigError,
+)
+MASS_MODELS = Registry(
+    "mass model",
+    {
+        "dijet_fit": "cathode.template.mass_models:DijetFitMass",
+        "kde": "cathode.template.mass_models:KdeMass",
+    },
+    unknown=ConfigError,
+    wrong=ConfigError,
+)
+METHODS = Registry(
+    "method",
+    {
+        "cathode": "cathode.methods.cathode:Cathode",
+        "cwola": "cathode.methods.cwola:Cwola",
+        "anode": "cathode.methods.anode:Anode",
+    },
+    unknown=ConfigError,
+    wrong=ConfigError,
+)
+
+#: Role of a part, as analysis files know it -> its table.
+ROLES: dict[str, Registry] = {
+    "generator": generators.GENERATORS,
+    "classifier": CLASSIFIERS,
+    "observables": OBSERVABLES,
+    "mass_model": MASS_MODELS,
+    "method": METHODS,
+}
+
+
+def default_generator() -> Any:
+    """What learns the sidebands unless something else is named."""
+    return generators.create({"kind": "autoregressive_spline"})
