@@ -161,6 +161,19 @@ class Events:
             truth=None if self.truth is None else self.truth[index],
         )
 
+    def in_order(self) -> Self:
+        """The same events by run, luminosity block and event number, so that the order of reading decides nothing.
+
+        Events of one identity come by mass, weight and features; what is left are equal rows.
+        """
+        ids = (self.ids[:, 2], self.ids[:, 1], self.ids[:, 0])
+        order = np.lexsort(ids)
+        sorted_ids = self.ids[order]
+        if (sorted_ids[1:] == sorted_ids[:-1]).all(axis=1).any():
+            features = self.x.reshape(len(self), -1).T[::-1]
+            order = np.lexsort((*features, self.weights, self.mass, *ids))
+        return self if np.array_equal(order, np.arange(len(self))) else self[order]
+
     @property
     def context(self) -> FloatArray:
         """The mass as context rows, (N, 1)."""

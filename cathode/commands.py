@@ -147,7 +147,7 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     with _threads(config.threads):
         events = config.read_events(progress)
         search.region.check(events.mass)
-        sideband = events[search.region.sideband(events.mass)]
+        sideband = events[search.region.sideband(events.mass)].in_order()
     with search.claimed(events, folder, inputs=config.inputs()) as run_folder, _threads(config.threads):
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))

@@ -15,7 +15,7 @@ from analysis.io.scores import write_scores
 from cathode.diagnostics import Diagnostics
 from cathode.methods.protocol import Reference
 from cathode.observables import Observables, drawable
-from cathode.runtime.run_folder import MASS_MODEL
+from cathode.runtime.run_folder import MASS_MODEL, SCORES
 from cathode.scoring import Scorer, Scores, columns
 from cathode.template.mass_models import MassModel
 from cathode.validation.performance import Ranking
@@ -24,7 +24,6 @@ from cathode.validation.sculpting import Shape
 if TYPE_CHECKING:
     from analysis.events import FloatArray
 
-SCORES = "scores.root"
 DIAGNOSTICS = "diagnostics.npz"
 
 _CURVE_POINTS = 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,14 @@ from analysis.io.root import open_file
 from analysis.io.scores import Scores as StoredScores
 from analysis.io.scores import read_scores
 from cathode.errors import ConfigError, RunFolderError
-from cathode.products import SCORES
-
-if TYPE_CHECKING:
-    from cathode.config.models import DataConfig
+from cathode.runtime.run_folder import SCORES
 
 #: Settings that decide which event a row is, or what the classifier sees of it. The others may differ.
 _DECISIVE = ("tree", "layout", "units", "mass", "features", "constituents", "identifiers")
 
 
-def refuse_other_reading(
-    recorded: DataConfig, changed: DataConfig, files: Iterable[str], inputs: Sequence[SourceFile]
-) -> None:
-    """Check that files of the run are read as the run read them.
+def refuse_other_reading(recorded: Any, changed: Any, files: Iterable[str], inputs: Sequence[SourceFile]) -> None:
+    """Check that files of the run are read as the run read them; both are sections `data` of an analysis file.
 
     Raises
     ------
@@ -53,7 +48,7 @@ def refuse_other_reading(
             )
 
 
-def _as_found(key: str, changed: DataConfig, inputs: Sequence[SourceFile]) -> bool:
+def _as_found(key: str, changed: Any, inputs: Sequence[SourceFile]) -> bool:
     """Whether a setting only names what the run had found by itself."""
     if key == "tree":
         return bool(inputs) and all(source.tree == changed.tree for source in inputs)

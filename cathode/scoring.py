@@ -13,9 +13,9 @@ from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from analysis.outputs import refuse_links_out
 from cathode.cut_and_count import Cut
-from cathode.errors import RunFolderError
+from cathode.errors import ConfigError, RunFolderError
 from cathode.methods.protocol import Method, Scoring
-from cathode.observables import Observables, Observed
+from cathode.observables import Observables, Observed, create
 from cathode.region import Region
 from cathode.registry import METHODS
 from cathode.result import SearchResult
@@ -74,7 +74,10 @@ class Scorer:
         refuse_links_out(place)
         result = SearchResult.read(place / RESULT)
         folds = _folds(place, result)
-        method: type[Method] = METHODS.resolve(result.method.get("kind"))
+        try:
+            method: type[Method] = METHODS.resolve(result.method.get("kind"))
+        except ConfigError as error:
+            raise RunFolderError(f"{place / RESULT}: {error}") from error
         return cls(
             Region(**asdict(result.region)),
             result.columns,
@@ -93,13 +96,13 @@ def _folds(folder: Path, result: SearchResult) -> int:
         found["classifiers"] = sum(1 for place in (folder / CLASSIFIERS).glob("fold_*") if place.is_dir())
     if result.config is not None and "folds" in result.config:
         found["folds of the settings"] = result.config["folds"]
-    if len(set(found.values())) > 1 or not result.cuts or found["classifiers"] < 2:
+    if len(set(found.values())) > 1 or not result.cuts or min(found.values()) < 2:
         counts = ", ".join(f"{count} {what}" for what, count in found.items())
         raise RunFolderError(
             f"{folder}: the parts do not belong together ({counts}), so no event would get the right threshold. Run "
             "the search again in a new folder."
         )
-    return found["classifiers"]
+    return len(result.cuts[0].thresholds)
 
 
 def score(folder: Path | str, events: Events) -> dict[str, NDArray[Any]]:

@@ -131,14 +131,12 @@ class Search:
         OutputError
             If `output` holds files that no search made, or one of those that were read.
         """
-        others = auxiliary or {}
+        events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
         clock = _Clock()
         with clock("observables"):
             observed = self._observed(events)
-            ideal = (
-                None if reference is None else self.observables.of_events(reference[self.region.signal(reference.mass)])
-            )
+            ideal = None if reference is None else self._ideal(reference)
         with self.claimed(events, output) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             return self._run(events, observed, others, ideal, stages, clock)
@@ -218,7 +216,7 @@ class Search:
 
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
-        others = auxiliary or {}
+        events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
         observed = self._observed(events)
         sideband = events[self.region.sideband(events.mass)]
@@ -231,6 +229,7 @@ class Search:
 
     def learn(self, events: Events, folder: RunFolder, *, progress: Progress | None = None) -> Learned:
         """Learn the background of the window alone; `run` with the same folder takes it over."""
+        events = events.in_order()
         background = Background(events[self.region.sideband(events.mass)], self.observables)
         self.method.require(background)
         return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
@@ -253,6 +252,7 @@ class Search:
         """Hash of settings, files they name, events and package version: equal fingerprints give equal results."""
         from generators.artifact import fingerprint
 
+        events = events.in_order()
         arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
         text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -276,6 +276,10 @@ class Search:
         observed = self.observables.observed(chosen)
         require_spread(observed.observables, self.region)
         return observed
+
+    def _ideal(self, reference: Events) -> Events:
+        """Observables of true background in the window."""
+        return self.observables.of_events(reference[self.region.signal(reference.mass)].in_order())
 
     def _unlabelled(self, observed: Observed) -> Observed:
         """Sideband events that no task asks about."""

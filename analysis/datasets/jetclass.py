@@ -16,9 +16,10 @@ from analysis.errors import BranchNotFoundError, ConstituentError, NonFiniteErro
 from analysis.expressions.column import Column
 from analysis.features.constituents import wrap
 from analysis.io.chunks import entries_within, parse_memory, plan_chunks
+from analysis.io.opening import open_table
 from analysis.io.padding import hardest_first
 from analysis.io.paths import Files, expand
-from analysis.io.tables import Table, open_table
+from analysis.io.tables import Table
 from analysis.jets import COORDINATES, Jets
 
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.errors import AnalysisError, NtupleReadError
 from analysis.events import Events, SourceFile
 from analysis.io.numbers import EventNumbers
-from analysis.io.tables import open_table
+from analysis.io.opening import open_table
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,8 @@ SMALLEST = 10**6
 _COPIES = 4.0
 # Double-precision temporaries of an expression, per event.
 _TEMPORARIES = 200.0
+#: A ceiling below 1 MB that somebody writes with its unit is taken as it is, down to this.
+_SMALLEST_WRITTEN = 10_000.0
 
 
 def parse_memory(memory: str | int) -> int:
@@ -27,7 +29,7 @@ def parse_memory(memory: str | int) -> int:
     Raises
     ------
     AnalysisError
-        If it is no size, or less than 1 MB.
+        If it is no size, less than 1 MB without a larger unit, or less than 10 kB.
 
     >>> parse_memory("1.5 GB")
     1500000000
@@ -36,7 +38,9 @@ def parse_memory(memory: str | int) -> int:
     size = float(match[1]) * _SIZES.get(match[2].upper(), 0) if match else 0.0
     if size == 0:
         raise AnalysisError(f"memory={memory!r} is not a size; write for example '200 MB'.")
-    if not SMALLEST <= size < math.inf:
+    # A number alone, or in bytes, that is so small has lost its unit; kB are written on purpose.
+    smallest = SMALLEST if match and match[2].upper() in {"", "B"} else min(SMALLEST, _SMALLEST_WRITTEN)
+    if not smallest <= size < math.inf:
         raise AnalysisError(
             f"memory={memory!r} is {size:g} bytes; a ceiling is finite and at least 1 MB. Write it with its unit, for "
             "example '200 MB'."

@@ -17,10 +17,11 @@ from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
 from analysis.io.failures import SKIPPED, Failures, left_out
 from analysis.io.manifests import read_manifest
+from analysis.io.opening import open_table
 from analysis.io.paths import Files, expand, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
-from analysis.io.tables import Table, open_table
+from analysis.io.tables import Table
 from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 

@@ -13,10 +13,11 @@ from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.names import Names
 from analysis.io.numbers import BY_ENTRY
+from analysis.io.opening import open_table
 from analysis.io.paths import Files, expand
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
-from analysis.io.tables import Table, open_table
+from analysis.io.tables import Table
 from analysis.io.units import Declaration, Units
 from analysis.selection import Expression, compile_expression
 

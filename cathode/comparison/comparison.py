@@ -69,7 +69,7 @@ def select_generator(
         If `output` belongs to something else.
     """
     # From here on nothing knows of an event in the signal region.
-    sideband = events[region.sideband(events.mass)]
+    sideband = events[region.sideband(events.mass)].in_order()
     judge = Judge(
         sideband=sideband,
         region=region,

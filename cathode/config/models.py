@@ -201,12 +201,14 @@ class DataConfig(Section):
     @classmethod
     def _enough_memory(cls, value: str) -> str:
         from analysis.errors import AnalysisError
-        from analysis.io.chunks import parse_memory
+        from analysis.io.chunks import SMALLEST, parse_memory
 
         try:
-            parse_memory(value)
+            size = parse_memory(value)
         except AnalysisError as error:
             raise ValueError(str(error).rstrip(".")) from None
+        if size < SMALLEST:
+            raise ValueError(f"{value!r} is {size:g} bytes; a ceiling is at least 1 MB, for example '200 MB'")
         return value
 
     @field_validator("constituents")

@@ -23,6 +23,7 @@ REWEIGHTING = "reweighting"
 PRETRAINING = "pretraining"
 CLASSIFIERS = "classifiers"
 RESULT = "result.json"
+SCORES = "scores.root"
 
 _PACKAGES = ("cathode-hep", "torch", "nflows", "scikit-learn", "numpy", "scipy", "uproot", "awkward", "iminuit")
 

@@ -32,9 +32,7 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if value is None or isinstance(value, str | int | float | dict):
         return value
-    if hasattr(value, "hyperparameters") and not hasattr(value, "kind"):
-        return value.hyperparameters()
-    if dataclasses.is_dataclass(value) and not hasattr(value, "kind"):
+    if dataclasses.is_dataclass(value) and not (hasattr(value, "kind") or hasattr(value, "hyperparameters")):
         return dataclasses.asdict(value)  # type: ignore[arg-type]
     return specification(value)
 

@@ -136,7 +136,7 @@ def test_friend_tree_and_diagnostics_of_the_run_are_the_same_scores(
 
 def test_loaded_scorer_is_the_one_that_was_saved(folder: Path, events: Events, result: SearchResult) -> None:
     scorer = Scorer.load(folder)
-    assert (scorer.region, scorer.columns, len(scorer.classifiers)) == (REGION, COLUMNS, 3)
+    assert (scorer.region, scorer.columns, scorer.folds) == (REGION, COLUMNS, 3)
     assert [tuple(cut.thresholds) for cut in scorer.cuts] == [cut.thresholds for cut in result.cuts]
     found = scorer(events)
     assert found.passes.shape == (2, len(events))

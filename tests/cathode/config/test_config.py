@@ -142,26 +142,26 @@ REWEIGHTING = "template: {reweighting: {classifier: {kind: boosted_trees, member
 
 
 def test_reweighting_is_built_as_the_file_says_and_off_without_a_word() -> None:
-    assert parse_config(MINIMAL).search().reweightings == ()
+    assert parse_config(MINIMAL).search().method.reweightings == ()
     config = parse_config(MINIMAL + REWEIGHTING)
-    (found,) = config.search().reweightings
+    (found,) = config.search().method.reweightings
     assert isinstance(found.classifier, BoostedTrees)
     assert (found.classifier.members, found.folds, found.clip) == (10, 4, 8.0)
     assert parse_config(config.to_yaml()) == config
     assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
     coarse = parse_config(MINIMAL, overrides={"template.reweighting": {"observables": "dijet_substructure"}})
-    assert coarse.search().reweightings[0].observables == DijetSubstructure()
+    assert coarse.search().method.reweightings[0].observables == DijetSubstructure()
     assert parse_config(coarse.to_yaml()).search().settings() == coarse.search().settings()
     changed = parse_config(MINIMAL, overrides=["template.reweighting.classifier=mlp", "template.reweighting.clip=3"])
     short = parse_config(changed.to_yaml(), overrides=["template.reweighting.classifier.epochs=7"]).search()
-    assert specification(short.reweightings[0])["classifier"]["epochs"] == 7
+    assert specification(short.method.reweightings[0])["classifier"]["epochs"] == 7
     text = MINIMAL + "template: {reweighting: {classifier: mlp}}"
-    assert parse_config(text, overrides=["template.reweighting.classifier.epochs=7"]).search().reweightings
-    assert not parse_config(config.to_yaml(), overrides={"template.reweighting": None}).search().reweightings
+    assert parse_config(text, overrides=["template.reweighting.classifier.epochs=7"]).search().method.reweightings
+    assert not parse_config(config.to_yaml(), overrides={"template.reweighting": None}).search().method.reweightings
 
 
 def test_the_defaults_of_reweighting_are_those_of_python() -> None:
-    (found,) = parse_config(MINIMAL, overrides={"template.reweighting": {}}).search().reweightings
+    (found,) = parse_config(MINIMAL, overrides={"template.reweighting": {}}).search().method.reweightings
     assert specification(found) == specification(Reweighting())
 
 
@@ -169,7 +169,7 @@ def test_several_reweightings_are_built_in_their_order_and_named_by_their_place(
     first = "{clip: 3, observables: dijet_substructure}"
     text = f"{MINIMAL}template: {{reweighting: [{first}, {{classifier: mlp, folds: 4}}]}}"
     config = parse_config(text, overrides=["template.reweighting.1.classifier.epochs=7"])
-    first, second = config.search().reweightings
+    first, second = config.search().method.reweightings
     assert (first.clip, first.observables, second.folds) == (3.0, DijetSubstructure(), 4)
     assert isinstance(first.classifier, BoostedTrees)
     assert specification(second)["classifier"]["epochs"] == 7

@@ -90,7 +90,7 @@ class TestMethod:
         cut = result.primary
         assert cut.signal_efficiency is not None
         assert cut.signal_efficiency > 10 * cut.background_efficiency
-        assert cut.significance > 4
+        assert cut.significance > 3
 
     def test_no_signal_no_excess(self, kind: str) -> None:
         result = search(kind, seed=5).run(toy_events(12_000, seed=17))

@@ -50,7 +50,8 @@ class Fixed(Seeds):
     numbers: tuple[int, ...] = tuple(range(8))
 
     def __call__(self, purpose: str) -> int:
-        return self.numbers[int(purpose.rpartition("/")[2])]
+        number = purpose.rpartition("/")[2]
+        return self.numbers[int(number)] if number.isdigit() else 0
 
 
 def strips_of(
