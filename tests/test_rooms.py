@@ -14,7 +14,7 @@ PACKAGES = ("analysis", "generators", "cathode")
 #: Rooms that present. Nothing but their own kind, and the commands that call them, may import them.
 PRESENTATION = {"cathode.report", "cathode.cli", "analysis.plots"}
 #: Modules that hand a finished computation to presentation, and are imported by it or by scripts alone.
-CALLERS = {"cathode.commands", "cathode", "cathode.__main__"}
+CALLERS = {"cathode.commands", "cathode.running", "cathode", "cathode.__main__"}
 
 #: Files at the top of `cathode/`: what a newcomer sees first.
 AT_THE_TOP = 15

@@ -26,7 +26,8 @@ class Stages:
     """The stages of one task in one folder; whatever is there already is loaded and not made again.
 
     `purpose` and `place` turn the name of a seed or of a product into that of this task: the window has the plain
-    names, a validation region others, so that no two share a seed or a folder.
+    names, a validation region others, so that no two share a seed or a folder. Of a stage that several tasks share,
+    `share` is where this one starts and how much it is.
     """
 
     seeds: Seeds
@@ -34,6 +35,7 @@ class Stages:
     progress: Progress = silent
     purpose: _Names = _same
     place: _Names = _same
+    share: tuple[float, float] = (0.0, 1.0)
 
     def seed(self, purpose: str) -> int:
         """A seed for this purpose and task."""
@@ -49,8 +51,8 @@ class Stages:
 
     def fraction(self, stage: str) -> Callable[[float], None]:
         """Reports the finished fraction of a stage."""
-        name = self.purpose(stage)
-        return lambda done: self.progress(name, done, 1.0)
+        name, (start, length) = self.purpose(stage), self.share
+        return lambda done: self.progress(name, start + length * done, 1.0)
 
     def counted(self, stage: str) -> Callable[[int, int], None]:
         """Reports `done` of `total` steps of a stage."""

@@ -133,7 +133,11 @@ def closure_test(
     resolve. There are as many repetitions as `stages`, each with a template and classifiers of its own on the same
     data, and averages over them are returned.
     """
-    trials = [trial(method, task, learned, each) for each in stages]
+    length = 1 / len(stages)
+    trials = [
+        trial(method, task, learned, dataclasses.replace(each, share=(number * length, length)))
+        for number, each in enumerate(stages)
+    ]
     closures = tuple(_mean_closure([closure(strip, t) for t in trials]) for strip in strips)
     if not all(t.reference.predicts for t in trials):
         return ClosureTest(closures)

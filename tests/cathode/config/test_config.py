@@ -176,7 +176,7 @@ def test_several_reweightings_are_built_in_their_order_and_named_by_their_place(
     assert parse_config(config.to_yaml()) == config
     alone = parse_config(MINIMAL + "template: {reweighting: [{clip: 3}]}").search()
     assert alone.settings() == parse_config(MINIMAL + "template: {reweighting: {clip: 3}}").search().settings()
-    assert config.search().settings()["reweighting"] == [specification(first), specification(second)]
+    assert config.search().settings()["method"]["reweighting"] == [specification(first), specification(second)]
 
 
 @pytest.mark.parametrize(
