@@ -115,6 +115,10 @@ class SpectrumError(AnalysisError):
     """A mass spectrum could not be fitted, or the fit was handed events that it must not see."""
 
 
+class TasksError(AnalysisError):
+    """A plan of tasks can not be made, read or collected, or names work that is not here."""
+
+
 def nearest(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Sentence that names the known names closest to `name`, for use inside an error message.
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.errors import SimulationError
 from analysis.outputs import check_output_file
-from analysis.simulation.processes import LEADING_JET_PT, Process, process
+from analysis.simulation.processes import LEADING_JET_PT, process
+from analysis.tasks import Executor, Task, TaskFolder, executor, resumed, task
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -25,18 +25,9 @@ if TYPE_CHECKING:
 LEADING_JET_ETA = 2.5
 EVENTS_PER_CHUNK = 500
 HOPELESS_AFTER = 5_000
+FORM, BUFFERS = "form.json", "buffers.npz"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A part of the sample that is simulated on its own."""
-
-    process: Process
-    n_events: int
-    seed: np.random.SeedSequence
-    constituents: bool
 
 
 def simulate_dijets(
@@ -56,7 +47,8 @@ def simulate_dijets(
     Proton collisions at 13 TeV from Pythia 8 (Monash tune, no multiple interactions), the response of `cms_like()`,
     anti-kT jets of R = 1.0; an event is kept if its leading jet has pT > 1.2 TeV and |η| < 2.5. The two leading jets
     are stored: tree `Events` with run, luminosityBlock, event, isSignal, FatJet_{pt, eta, phi, mass, tau1, tau2, tau3,
-    nConstituents}, energies in GeV, mantissas shortened to 12 bits; run numbers differ between processes and seeds.
+    nConstituents}, energies in GeV, mantissas shortened to 12 bits; run numbers differ between processes and seeds. An
+    interrupted call is continued by the same one.
 
     Parameters
     ----------
@@ -80,15 +72,28 @@ def simulate_dijets(
     if n_events < 1 or workers < 1:
         raise SimulationError(f"{n_events} events with {workers} workers: both must be at least 1.")
     chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses)
-    sizes = [min(EVENTS_PER_CHUNK, n_events - start) for start in range(0, n_events, EVENTS_PER_CHUNK)]
-    seeds = np.random.SeedSequence(seed).spawn(len(sizes))
-    chunks = [Chunk(chosen, size, s, constituents) for size, s in zip(sizes, seeds, strict=True)]
-
+    starts = range(0, n_events, EVENTS_PER_CHUNK)
+    chunks = [
+        Task.of(
+            simulate_chunk,
+            signal=signal,
+            resonance_mass=resonance_mass,
+            daughter_masses=daughter_masses,
+            events=min(EVENTS_PER_CHUNK, n_events - start),
+            seed=seed,
+            chunk=number,
+            constituents=constituents,
+        )
+        for number, start in enumerate(starts)
+    ]
     run = zlib.crc32(repr((chosen, seed)).encode())
     title = f"Pythia 8 {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
     done = 0
-    with dijet_ntuple(output, title=title, constituents=constituents) as extend, _runner(workers) as run_all:
-        for block, events in enumerate(run_all(simulate_chunk, chunks), start=1):
+    with (
+        _folder_beside(Path(output), chunks) as folder,
+        dijet_ntuple(output, title=title, constituents=constituents) as extend,
+    ):
+        for block, events in enumerate(_in_order(folder, executor(workers)), start=1):
             events["run"] = np.full(len(events), run, np.uint32)
             events["luminosityBlock"] = np.full(len(events), block, np.uint32)
             events["event"] = np.arange(done + 1, done + 1 + len(events), dtype=np.uint64)
@@ -100,31 +105,46 @@ def simulate_dijets(
     return Path(output)
 
 
-def simulate_chunk(chunk: Chunk) -> ak.Array:
-    """The selected events of one chunk, (n_events,), with isSignal, FatJet and, if asked for, PFCands."""
+@task
+def simulate_chunk(
+    place: Path,
+    *,
+    signal: str | None,
+    resonance_mass: float,
+    daughter_masses: Sequence[float],
+    events: int,
+    seed: int,
+    chunk: int,
+    constituents: bool,
+) -> int:
+    """Simulate a part of a sample on its own: its events, with isSignal, FatJet and, if asked for, PFCands."""
     import awkward as ak
 
     from analysis.simulation.detector import cms_like
     from analysis.simulation.generation import MAXIMUM_SEED, collisions
 
-    pythia_seed = 1 + int(chunk.seed.generate_state(1)[0]) % MAXIMUM_SEED
-    rng, detector = np.random.default_rng(chunk.seed), cms_like()
+    heavy, light = daughter_masses
+    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=(heavy, light))
+    stream = np.random.SeedSequence(seed, spawn_key=(chunk,))
+    pythia_seed = 1 + int(stream.generate_state(1)[0]) % MAXIMUM_SEED
+    rng, detector = np.random.default_rng(stream), cms_like()
     parts: list[ak.Array] = []
     kept = tried = 0
-    for particles, n in collisions(chunk.process, seed=pythia_seed):
-        selected = select(detector.respond(particles, n, rng), constituents=chunk.constituents)
+    for particles, n in collisions(chosen, seed=pythia_seed):
+        selected = select(detector.respond(particles, n, rng), constituents=constituents)
         parts.append(selected)
         kept, tried = kept + len(selected), tried + n
-        if kept >= chunk.n_events:
+        if kept >= events:
             break
         if tried >= HOPELESS_AFTER and kept < 1e-3 * tried:
             raise SimulationError(
-                f"{kept} of {tried} '{chunk.process.name}' events have a leading jet above {LEADING_JET_PT:g} GeV; "
+                f"{kept} of {tried} '{chosen.name}' events have a leading jet above {LEADING_JET_PT:g} GeV; "
                 "choose a heavier resonance or lighter daughters."
             )
-    events = ak.concatenate(parts)[: chunk.n_events]
-    events["isSignal"] = np.full(len(events), chunk.process.is_signal, np.int8)
-    return events
+    found = ak.concatenate(parts)[:events]
+    found["isSignal"] = np.full(len(found), chosen.is_signal, np.int8)
+    _write(place, found)
+    return len(found)
 
 
 def select(objects: ak.Array, *, constituents: bool) -> ak.Array:
@@ -148,13 +168,48 @@ def select(objects: ak.Array, *, constituents: bool) -> ak.Array:
 
 
 @contextmanager
-def _runner(workers: int) -> Iterator[Callable[[Callable[..., Any], list[Chunk]], Iterator[Any]]]:
-    """`map` in this process for one worker, else over a pool of fresh processes; order is kept either way."""
-    if workers == 1:
-        yield map
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+def _folder_beside(output: Path, chunks: Sequence[Task]) -> Iterator[TaskFolder]:
+    """A hidden folder of tasks beside a file that is made of them; after an interruption it stays, and is continued."""
+    place = output.with_name(f".{output.name}.tasks")
     try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
+        yield TaskFolder.planned(place, chunks)
+    except Exception:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _in_order(folder: TaskFolder, by: Executor) -> Iterator[ak.Array]:
+    """The events of all chunks, in their order, each as soon as those before it are there.
+
+    Raises
+    ------
+    SimulationError
+        If one can not be simulated.
+    """
+    with closing(resumed(folder, by)) as outcomes:
+        for each in folder.tasks:
+            while not folder.is_done(each):
+                ended = next(outcomes, None)
+                if ended is None:
+                    raise SimulationError(f"{folder.path} is changed by another process. Try again.")
+                if ended[1].failure is not None:
+                    raise SimulationError(ended[1].failure.message)
+            yield _read(folder.result(each).place)
+
+
+def _write(place: Path, events: ak.Array) -> None:
+    """Events as plain arrays, to the last bit and type."""
+    import awkward as ak
+
+    form, length, buffers = ak.to_buffers(ak.to_packed(events))
+    (place / FORM).write_text(json.dumps({"form": form.to_dict(), "length": length}), encoding="utf-8")
+    np.savez_compressed(place / BUFFERS, **buffers)
+
+
+def _read(place: Path) -> ak.Array:
+    import awkward as ak
+
+    content = json.loads((place / FORM).read_text(encoding="utf-8"))
+    with np.load(place / BUFFERS, allow_pickle=False) as buffers:
+        return ak.from_buffers(ak.forms.from_dict(content["form"]), content["length"], dict(buffers))

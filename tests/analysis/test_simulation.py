@@ -1,6 +1,7 @@
 """The dijet simulation: identities of propagation and energy flow, physics of the samples, reproducibility."""
 
 import importlib
+from contextlib import nullcontext
 
 import awkward as ak
 import numpy as np
@@ -16,6 +17,7 @@ from analysis.simulation.particles import Particles
 from analysis.simulation.processes import process
 from analysis.simulation.propagation import SPEED_OF_LIGHT, to_calorimeter
 from analysis.simulation.tracker import Tracker
+from analysis.tasks import task
 
 MASSES = {11: 0.000511, 13: 0.1057, 22: 0.0, 211: 0.1396, 2112: 0.9396, 130: 0.4976, 3122: 1.1157, 12: 0.0}
 CYLINDER = {"radius": 1.29, "half_length": 3.0}
@@ -383,3 +385,47 @@ def test_generated_events_conserve_momentum_and_keep_it_through_the_detector():
     smeared = ak.to_numpy(real.pt[:, 0] / truth.pt[:, 0])
     assert np.median(smeared) == pytest.approx(1.0, abs=0.03)
     assert smeared.std() > 2 * np.quantile(np.abs(ratio - 1), 0.68)
+
+
+def test_an_interrupted_simulation_is_continued(monkeypatch, tmp_path):
+    """What was simulated is not simulated again, and nothing but the file stays."""
+    simulated = []
+
+    @task
+    def toy(place, *, events, seed, chunk, **_):
+        simulated.append(chunk)
+        fields = dict.fromkeys(("pt", "eta", "phi", "mass", "tau1", "tau2", "tau3"), 1.5 + seed)
+        jets = ak.Array([[fields | {"nConstituents": chunk}] * 2] * events)
+        found = ak.zip({"FatJet": jets}, depth_limit=1)
+        found["isSignal"] = np.zeros(events, np.int8)
+        dijets._write(place, found)
+
+    toy.__module__, toy.__qualname__ = dijets.__name__, "simulate_chunk"
+    monkeypatch.setattr(dijets, "simulate_chunk", toy)
+    monkeypatch.setattr(dijets, "EVENTS_PER_CHUNK", 3)
+    for library in ("pythia8", "fastjet"):
+        monkeypatch.setattr(extras, library, lambda: None)
+
+    def interrupt(done, total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    for progress, left in ((interrupt, [".a.root.tasks"]), (None, ["a.root"])):
+        with pytest.raises(KeyboardInterrupt) if progress else nullcontext():
+            dijets.simulate_dijets(10, seed=2, output=tmp_path / "a.root", progress=progress)
+        assert [path.name for path in tmp_path.iterdir()] == left
+    assert simulated == [0, 1, 2, 3]
+    with uproot.open(tmp_path / "a.root")["Events"] as tree:
+        found = tree.arrays(library="np")
+    assert found["event"].tolist() == list(range(1, 11))
+    assert [jets[0] for jets in found["FatJet_nConstituents"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+
+
+def test_a_chunk_that_fails_in_a_worker_is_an_error_of_the_simulation(monkeypatch, tmp_path):
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    with pytest.raises(SimulationError, match="not enough values to unpack"):
+        dijets.simulate_dijets(
+            2, signal="zprime_tt", seed=1, output=tmp_path / "a.root", daughter_masses=(1.0,), workers=2
+        )
+    assert list(tmp_path.iterdir()) == []
