@@ -6,7 +6,8 @@
 The folder holds either `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`, or the public R&D files
 `events_anomalydetection_v2.features.h5` and `events_anomalydetection_qcd_extra_inneronly_features.h5`.
 
-Every method runs in a process of its own, several injections each (other signal events, other seeds):
+Every injection (other signal events, other seeds) is a task in a process with one thread; `--workers` says how many at a
+time, and with `--tasks` the same call continues an interrupted benchmark:
 
 * `cathode`: this package as it comes;
 * `paper`: the recipe of the CATHODE paper (2109.00546) run through the same code: logit, 15-block MAF, ten states,
@@ -26,14 +27,16 @@ import json
 import os
 import platform
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from analysis.tasks import Task, TaskFolder, resume, task
+from analysis.tasks.local import LocalProcesses
 
 WINDOW = (3300.0, 3700.0)
 SIGNIFICANCE = 2.2
@@ -123,6 +126,12 @@ def search_of(method: str, region, seed: int, paper_epochs: int, quick: bool):
     )
 
 
+@task
+def injection(place: Path, *, folder: str, method: str, seed: int, paper_epochs: int, quick: bool) -> dict[str, Any]:
+    """One method on one injection: a task that does not depend on any other."""
+    return asdict(measure(Path(folder), method, seed, paper_epochs, quick))
+
+
 def measure(folder: Path, method: str, seed: int, paper_epochs: int, quick: bool) -> Measurement:
     """Run one method on one injection and evaluate it on independent events."""
     from analysis.folds import fold_of
@@ -148,11 +157,11 @@ def measure(folder: Path, method: str, seed: int, paper_epochs: int, quick: bool
     test_x = np.concatenate([reference.x, rest.x])
     truth = np.arange(len(test_x)) >= len(reference)
     folds = np.concatenate([fold_of(e.ids, search.folds) for e in (reference, rest)])
-    curve = sic(held_out_scores(scorer.classifiers, test_x, folds), truth)
+    curve = sic(held_out_scores(scorer.scoring.classifiers, test_x, folds), truth)
 
     window = data[region.signal(data.mass)]
     ideal = cross_fit(
-        search.classifier,
+        search.method.classifier,
         Sample(window.x, window.weights, fold_of(window.ids, search.folds)),
         Sample(reference.x, reference.weights, folds[: len(reference)]),
         seeds=tuple(range(1000 * seed, 1000 * seed + search.folds)),
@@ -201,17 +210,36 @@ def closure_auc(template: np.ndarray, background: np.ndarray, seed: int) -> tupl
 
 
 def _peak_memory() -> float:
-    """Of this process and of the one that trained beside it, MB."""
+    """The largest so far of this process and of what it started, MB."""
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return (own + children) / 1024
 
 
-def run(arguments: argparse.Namespace, method: str, seed: int) -> Measurement:
-    """`measure` in a process of its own."""
-    command = [sys.executable, __file__, str(arguments.folder), "--one", method, str(seed)]
-    command += ["--paper-epochs", str(arguments.paper_epochs)] + (["--quick"] if arguments.quick else [])
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+def planned(arguments: argparse.Namespace, counts: dict[str, int], place: Path) -> TaskFolder:
+    """All injections of all methods as a folder of tasks."""
+    return TaskFolder.planned(
+        place,
+        [
+            Task.of(
+                injection,
+                folder=str(arguments.folder.resolve()),
+                method=method,
+                seed=seed,
+                paper_epochs=arguments.paper_epochs,
+                quick=arguments.quick,
+            )
+            for method, number in counts.items()
+            for seed in range(1, number + 1)
+        ],
+    )
+
+
+def found_in(folder: TaskFolder) -> dict[str, list[Measurement]]:
+    """The measurements by method."""
+    found: dict[str, list[Measurement]] = {method: [] for method in METHODS}
+    for done in folder.collect():
+        found[done.task.arguments["method"]].append(Measurement(**done.result))
+    return found
 
 
 def band(values: list[float]) -> str:
@@ -229,18 +257,17 @@ def main() -> None:
     parser.add_argument("--paper-epochs", type=int, default=100)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--quick", action="store_true", help="a quarter of the background, one injection, small models")
-    parser.add_argument("--one", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--tasks", type=Path, help="keep the tasks here; the same call continues them")
+    parser.add_argument("--workers", type=int, default=1, help="injections at a time, each on one thread")
     arguments = parser.parse_args()
-    if arguments.one:
-        method, seed = arguments.one
-        found = measure(arguments.folder, method, int(seed), arguments.paper_epochs, arguments.quick)
-        print(json.dumps(asdict(found)))
-        return
-
     counts = {"cathode": arguments.injections, "paper": arguments.paper_injections}
     if arguments.quick:
         counts = dict.fromkeys(METHODS, 1)
-    found = {method: [run(arguments, method, seed) for seed in range(1, n + 1)] for method, n in counts.items()}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = planned(arguments, counts, arguments.tasks or Path(temporary) / "tasks")
+        # A process even for one at a time: peak memory is that of one injection.
+        resume(folder, LocalProcesses(arguments.workers))
+        found = found_in(folder)
     report(found, arguments)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from analysis.events import BoolArray, Events
+from analysis.processes import cores
 from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import ConfigError, MassModelError
 from cathode.methods.protocol import Background, Learned, Method, Reference, Task
@@ -23,7 +24,7 @@ from cathode.products import write_products
 from cathode.region import Interval, Region
 from cathode.registry import METHODS
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
-from cathode.runtime.processes import cores, in_parallel, installed
+from cathode.runtime.processes import in_parallel, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder, versions
 from cathode.runtime.seeds import Seeds

@@ -11,7 +11,7 @@ results = folder.collect()
 from analysis.tasks.executors import Executor, Serial, executor
 from analysis.tasks.folder import Done, Status, TaskFolder
 from analysis.tasks.outcome import Failure, Outcome
-from analysis.tasks.runner import RETRIES, resume, resumed, run, run_one
+from analysis.tasks.runner import RETRIES, Finished, resume, resumed, run, run_one
 from analysis.tasks.work import Task, task
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Done",
     "Executor",
     "Failure",
+    "Finished",
     "Outcome",
     "Serial",
     "Status",

@@ -69,7 +69,7 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
     OutputError
         If the folder can not be written, or has links that lead out of it.
     """
-    from cathode.runtime.processes import cores
+    from analysis.processes import cores
 
     folder = Path(folder)
     if not (folder / "result.json").exists():

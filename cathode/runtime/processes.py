@@ -1,25 +1,20 @@
-"""Processes and threads: work in a second process, torch on one thread, cores that may be used."""
+"""Processes and threads: work in a second process, torch on one thread."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import multiprocessing
 import os
-import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from analysis.processes import is_worker, not_outliving
 from cathode.errors import WorkerError
 
 logger = logging.getLogger(__name__)
-
-#: Seconds between two looks of a worker for its parent.
-_WATCH = 0.5
 
 
 @contextmanager
@@ -58,42 +53,10 @@ def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Itera
         raise
 
 
-def is_worker() -> bool:
-    """Whether this process works for another one, of multiprocessing, joblib or Dask: it has its share of the cores.
-
-    Daemons among them may not even start a process.
-    """
-    process = multiprocessing.current_process()
-    if process.daemon or multiprocessing.parent_process() is not None or type(process).__module__.startswith("loky"):
-        return True
-    worker = sys.modules.get("distributed.worker")
-    if worker is None:
-        return False
-    try:
-        worker.get_worker()
-    except ValueError:
-        return False
-    return True
-
-
 def _not_outliving(parent: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call `function`, and end this process with its parent.
-
-    A worker whose parent was killed would go on for the length of a training, and write into the folder in which the
-    next run already continues.
-    """
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(_WATCH):
-            if os.getppid() != parent:
-                os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
+    """Call `function`, and end this process with its parent."""
+    with not_outliving(parent):
         return function(*args, **kwargs)
-    finally:
-        done.set()
 
 
 @contextmanager
@@ -129,8 +92,3 @@ def _distributed() -> frozenset[str]:
     from importlib.metadata import packages_distributions
 
     return frozenset({"builtins", "pathlib", "cathode", "generators", "analysis", *packages_distributions()})
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

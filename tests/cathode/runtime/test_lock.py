@@ -19,11 +19,12 @@ import pytest
 
 from analysis.atomic import host
 from analysis.errors import OutputError
+from analysis.processes import is_worker
 from cathode.errors import RunFolderError
 from cathode.report import write_report
 from cathode.runtime import lock as locks
 from cathode.runtime.lock import LOCK, FolderLock, alone_in
-from cathode.runtime.processes import beside, is_worker
+from cathode.runtime.processes import in_parallel
 from cathode.runtime.run_folder import RunFolder, check_run_folder
 
 HOLDER = "import sys, time; from pathlib import Path; from cathode.runtime.lock import FolderLock\n"
@@ -159,7 +160,7 @@ def test_a_folder_without_a_search_and_with_files_is_refused(tmp_path: Path) -> 
 
 
 def _report(answer: Any) -> None:
-    with beside(2, os.getpid) as other:
+    with in_parallel(2, os.getpid) as other:
         answer.send((is_worker(), other.result() == os.getpid()))
 
 
@@ -178,8 +179,9 @@ def test_a_worker_of_joblib_does_all_the_work_itself() -> None:
     script = (
         "import joblib, os\n"
         "def work():\n"
-        "    from cathode.runtime.processes import beside, is_worker\n"
-        "    with beside(2, os.getpid) as other:\n"
+        "    from analysis.processes import is_worker\n"
+        "    from cathode.runtime.processes import in_parallel\n"
+        "    with in_parallel(2, os.getpid) as other:\n"
         "        return is_worker(), other.result() == os.getpid()\n"
         "print(joblib.Parallel(n_jobs=2)(joblib.delayed(work)() for _ in range(2)))\n"
     )

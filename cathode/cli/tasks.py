@@ -1,0 +1,160 @@
+"""`cathode tasks`: run, resume, status, collect."""
+
+from __future__ import annotations
+
+import json as json_text
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cathode.cli.options import Json, Plugins, Quiet, load_plugins
+from cathode.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from analysis.tasks import Finished, Status
+
+app = typer.Typer(no_args_is_help=True, help="Run, watch and collect a folder of tasks that a study has planned.")
+
+TASKS_FAILED = 3
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of tasks.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", min=1, help="Processes, each with one thread; by default one per core.")
+]
+Timeout = Annotated[float | None, typer.Option(help="Seconds that a task may take.")]
+Retries = Annotated[int, typer.Option(min=0, help="Further attempts after the death of a worker, or of its time.")]
+
+
+@app.command()
+def run(
+    folder: Folder,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Only this one, by its number from 0 or its key, as in a job array."),
+    ] = None,
+    workers: Workers = None,
+    timeout: Timeout = None,
+    retries: Retries = 2,
+    plugins: Plugins = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do what is neither done nor failed; status 3 if a task fails."""
+    from analysis.tasks import TaskFolder, executor, run_one
+    from analysis.tasks import run as run_tasks
+
+    load_plugins(plugins)
+    terminal = Terminal(json, quiet)
+    if task is not None:
+        outcome = run_one(folder, task)
+        failure = None if outcome.failure is None else outcome.failure.to_dict()
+        terminal.result({"key": outcome.key, "failure": failure})
+        if failure is not None:
+            typer.echo(f"cathode: task {outcome.key}: {failure['message']}", err=True)
+            raise typer.Exit(TASKS_FAILED)
+        return
+    tasks = TaskFolder(folder)
+    by = executor(workers, timeout=timeout)
+    with terminal.progress() as progress:
+        status = run_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status()))
+    _show(status, terminal)
+
+
+@app.command()
+def resume(
+    folder: Folder,
+    workers: Workers = None,
+    timeout: Timeout = None,
+    retries: Retries = 2,
+    plugins: Plugins = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Do what is not done, and try again what failed; status 3 if a task fails."""
+    from analysis.tasks import TaskFolder, executor
+    from analysis.tasks import resume as resume_tasks
+
+    load_plugins(plugins)
+    terminal = Terminal(json, quiet)
+    tasks = TaskFolder(folder)
+    by = executor(workers, timeout=timeout)
+    with terminal.progress() as progress:
+        status = resume_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status(), again=True))
+    _show(status, terminal)
+
+
+@app.command()
+def status(folder: Folder, json: Json = False) -> None:
+    """Show how many are done, and what failed and why."""
+    from analysis.tasks import TaskFolder
+
+    _show(TaskFolder(folder).status(), Terminal(json), strict=False)
+
+
+@app.command()
+def collect(
+    folder: Folder,
+    partial: Annotated[bool, typer.Option("--partial", help="Only what is done, though there is more to do.")] = False,
+) -> None:
+    """Print arguments and results of all tasks as JSON, in the order of the plan."""
+    from analysis.tasks import TaskFolder
+
+    tasks = TaskFolder(folder)
+    found = tasks.finished() if partial else tasks.collect()
+    rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": _plain(done.result)} for done in found]
+    typer.echo(json_text.dumps(rows, indent=2, ensure_ascii=False))
+
+
+def _counting(progress: Any, before: Status, *, again: bool = False) -> Finished:
+    """Tell the bars every task that has come to its end."""
+    ended = before.done + (0 if again else len(before.failures))
+    failed = 0 if again else len(before.failures)
+
+    def finished(task: Any, outcome: Any) -> None:
+        nonlocal ended, failed
+        ended, failed = ended + 1, failed + (outcome.failure is not None)
+        if progress is not None:
+            progress(
+                "tasks", ended, before.total, f"{ended} of {before.total}" + (f", {failed} failed" if failed else "")
+            )
+
+    return finished
+
+
+def _show(status: Status, terminal: Terminal, *, strict: bool = True) -> None:
+    failures = [
+        {"key": task.key, "function": task.function, "arguments": task.arguments, **failure.to_dict()}
+        for task, failure in status.failures
+    ]
+    terminal.result({"total": status.total, "done": status.done, "left": status.left, "failures": failures})
+    terminal.show(
+        f"{status.done:,} of {status.total:,} tasks are done, {len(failures):,} failed, {status.left:,} left."
+    )
+    if failures and not terminal.json:
+        from rich import box
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table("task", "arguments", "why", "attempts", "message", box=box.SIMPLE_HEAD, pad_edge=False)
+        for task, failure in status.failures:
+            named = ", ".join(f"{name} {value}" for name, value in task.arguments.items())
+            kind = f"{failure.kind}: " if failure.kind else ""
+            table.add_row(
+                task.key[:12], escape(named), failure.reason, str(failure.attempts), escape(kind + failure.message)
+            )
+        terminal.show(table)
+    if failures and strict:
+        raise typer.Exit(TASKS_FAILED)
+
+
+def _plain(value: Any) -> Any:
+    """What any parser of JSON reads: numbers that are none become text."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
