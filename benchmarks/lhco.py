@@ -6,8 +6,8 @@
 The folder holds either `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`, or the public R&D files
 `events_anomalydetection_v2.features.h5` and `events_anomalydetection_qcd_extra_inneronly_features.h5`.
 
-Every injection (other signal events, other seeds) is a task in a process with one thread; `--workers` says how many at a
-time, and with `--tasks` the same call continues an interrupted benchmark:
+Every injection (other signal events, other seeds) is a task in a process with one thread; `--workers` says how many at
+a time, and with `--tasks` the same call continues an interrupted benchmark:
 
 * `cathode`: this package as it comes;
 * `paper`: the recipe of the CATHODE paper (2109.00546) run through the same code: logit, 15-block MAF, ten states,
