@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from generators.artifact import fingerprint
 from generators.bijections.frame import FittedBijection
-from generators.conditional_network import ConditionalNetwork, after_epoch
+from generators.conditional_network import after_epoch
 from generators.context import ContextMap
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
 from generators.protocols import Array, Monitor
@@ -25,18 +25,17 @@ from generators.registry import create
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.loop import train
-from generators.training.phases import Phase, trainable
+from generators.training.phases import Phase
 from generators.training.rules import Rule
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
-from generators.training.trained import Trained
+from generators.training.trained import Losses, Trained
 from generators.usable_rows import relative_weights
 
 #: Sets the seed of the noise of discrete columns apart from that of the training.
 NOISE = 0x6E6F697365
 
 S = TypeVar("S", bound=nn.Module)
-N = TypeVar("N", bound=ConditionalNetwork)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,8 @@ class NetworkGenerator(ABC, Generic[S]):
     """Preprocessing, training and kept states of a generator; what its events are is for the frames made from it.
 
     `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
-    first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`.
+    first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`; and `losses_` by phase, of which the
+    former are those of the first.
 
     A generator whose network is told of an event more than the context says by `beside` how many columns that are, and
     by `sizes` which whole numbers, found by `prepared`, belong to its preprocessing.
@@ -145,7 +145,7 @@ class NetworkGenerator(ABC, Generic[S]):
         self.features_, self.context_map_, self.seed_ = events.shape[-1], context_map, seed
         self.data_hash_ = fingerprint(x, context, weights)
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
-        self.best_epochs_ = trained.best_epochs
+        self.best_epochs_, self.losses_ = trained.best_epochs, trained.losses
         self._take(trained.states)
         return self
 
@@ -238,6 +238,7 @@ class NetworkGenerator(ABC, Generic[S]):
             "context.scale": self.context_map_.scale,
             "losses.train": torch.tensor(self.train_losses_, dtype=torch.float64),
             "losses.validation": torch.tensor(self.validation_losses_, dtype=torch.float64),
+            **_losses_to_state(self.losses_),
             "losses.best_epochs": torch.tensor(self.best_epochs_),
             "seed": torch.tensor(self.seed_),
         }
@@ -249,6 +250,8 @@ class NetworkGenerator(ABC, Generic[S]):
         self.train_losses_ = state["losses.train"].tolist()
         self.validation_losses_ = state["losses.validation"].tolist()
         self.best_epochs_ = state["losses.best_epochs"].tolist()
+        alone = {self.kind: Losses(self.train_losses_, self.validation_losses_)}
+        self.losses_ = _losses_from_state(state) or alone
         self.seed_ = int(state["seed"])
         networks = under("network.", state)
         count = 1 + max(int(key.split(".")[0]) for key in networks)
@@ -282,26 +285,26 @@ class NetworkGenerator(ABC, Generic[S]):
             raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
 
 
-@dataclass(kw_only=True, eq=False)
-class OnePhase(NetworkGenerator[N]):
-    """A generator whose network has one loss, that of its `forward`; several of them can be trained at once."""
-
-    def learn(
-        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
-    ) -> Trained:
-        """The network alone."""
-        return one_phase(self, data, seed=seed, monitor=monitor, checkpoint=checkpoint)
-
-
-def one_phase(
-    generator: NetworkGenerator[N], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
-) -> Trained:
-    """States of the network of a generator by its own loss, that of `forward`."""
-    network = generator.untrained(data, seed=seed)
-    phase = Phase(generator.kind, network, trainable(network))
-    return generator.trained(network, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)
-
-
 def under(prefix: str, state: dict[str, Tensor]) -> State:
     """The part of a state whose names begin with the prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _losses_to_state(losses: Mapping[str, Losses]) -> dict[str, Tensor]:
+    """Losses as named tensors; of a single phase there is nothing to add."""
+    if len(losses) == 1:
+        return {}
+    return {
+        f"losses.of.{place}.{name}.{part}": torch.tensor(values, dtype=torch.float64)
+        for place, (name, both) in enumerate(losses.items())
+        for part, values in (("train", both.train), ("validation", both.validation))
+    }
+
+
+def _losses_from_state(state: dict[str, Tensor]) -> dict[str, Losses]:
+    parts = {tuple(key.split(".", 1)): values.tolist() for key, values in under("losses.of.", state).items()}
+    found: dict[str, dict[str, list[float]]] = {}
+    for (_, rest), values in sorted(parts.items(), key=lambda part: int(part[0][0])):
+        name, part = rest.rsplit(".", 1)
+        found.setdefault(name, {})[part] = values
+    return {name: Losses(**both) for name, both in found.items()}

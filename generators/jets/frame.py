@@ -14,9 +14,10 @@ from torch import Tensor
 from generators.bijections.frame import FittedBijection, uniform
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.frame import NOISE, NetworkGenerator, OnePhase, Prepared
+from generators.frame import NOISE, NetworkGenerator, Prepared
 from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
+from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.usable_rows import check_rows
 

@@ -15,8 +15,8 @@ from generators.continuous.objectives import VelocityMatching, matching_loss, st
 from generators.continuous.schedules import Schedule, Straight, Trigonometric, VariancePreserving
 from generators.continuous.solvers import solver
 from generators.errors import HyperparameterError
-from generators.frame import one_phase
 from generators.networks.velocity_mlp import VelocityMLP
+from generators.one_phase import one_phase
 from generators.protocols import Monitor
 from generators.registry import register
 from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace

@@ -17,7 +17,8 @@ from generators.bijections.frame import FittedBijection, uniform
 from generators.bijections.noise import lattice
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import ShapeError
-from generators.frame import NOISE, NetworkGenerator, OnePhase, Prepared
+from generators.frame import NOISE, NetworkGenerator, Prepared
+from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.usable_rows import MINIMUM_EVENTS, check_rows
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, ShapeError
 from generators.flows.stacks import require_sizes
-from generators.frame import OnePhase
 from generators.networks.context_mlp import bounded
 from generators.networks.perceptron import Perceptron
+from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.registry import register
 from generators.tabular.frame import CHUNK, NoiseSampler, TabularGenerator, check_features

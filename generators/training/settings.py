@@ -29,7 +29,8 @@ class TrainingSettings:
 
     `devices` is the number of processes that train together, each with a device of its own and an equal part of every
     batch. They are started from outside, by `torchrun --nproc-per-node` or by Slurm, all with the same program and the
-    same events, and end with the same states; the first of them writes the checkpoint.
+    same events, and end with the same states; the first of them writes the checkpoint. A search, whose folder has one
+    writer, is no such program.
     """
 
     epochs: int | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import generators
 from generators.adversarial.phases import Adversaries
 from generators.errors import HyperparameterError
 from generators.protocols import DensityGenerator
@@ -42,6 +44,13 @@ class TestContract(GeneratorContract):
     def test_generator_is_kept_without_its_critic(self, fitted: Any) -> None:
         names = {key for key in fitted.state() if key.startswith("network.0.")}
         assert names == {f"network.0.network.body.{layer}.{part}" for layer in (0, 2, 4) for part in ("weight", "bias")}
+
+    def test_losses_of_both_phases_are_kept_and_stored(self, fitted: Any, tmp_path: Path) -> None:
+        again = generators.load(generators.save(fitted, tmp_path / "model"))
+        assert list(fitted.losses_) == ["critic", "maker"]
+        assert again.losses_ == fitted.losses_
+        assert fitted.train_losses_ == fitted.losses_["critic"].train
+        assert len(fitted.losses_["maker"].validation) == len(fitted.validation_losses_)
 
     def test_kept_epoch_is_not_chosen_by_a_loss(self, fitted: Any) -> None:
         assert fitted.best_epochs_ != [int(np.argmin(fitted.validation_losses_)) + 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import generators
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.protocols import DensityGenerator
 from generators.registry import create
@@ -35,6 +37,11 @@ def fitted(specification: dict[str, Any]) -> Any:
 
 
 class TestContract(GeneratorContract):
+    def test_losses_of_the_only_phase_are_those_of_the_training(self, fitted: Any, tmp_path: Path) -> None:
+        for model in (fitted, generators.load(generators.save(fitted, tmp_path / "model"))):
+            assert list(model.losses_) == ["vae"]
+            assert model.losses_["vae"].validation == fitted.validation_losses_
+
     def test_is_no_density(self, fitted: Any) -> None:
         assert not isinstance(fitted, DensityGenerator)
         assert not hasattr(fitted, "log_prob")
