@@ -95,6 +95,10 @@ class ConstituentError(AnalysisError):
     """Constituents of jets that do not have the expected shape."""
 
 
+class GeometryError(AnalysisError):
+    """A calorimeter geometry, its file, or voxels and points that do not belong to it."""
+
+
 class SimulationError(AnalysisError):
     """An optional simulation dependency is missing or refused its settings."""
 
