@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.datasets.calochallenge import read_calochallenge as read_calochallenge
     from analysis.datasets.jetclass import iterate_jetclass as iterate_jetclass
     from analysis.datasets.jetclass import read_jetclass as read_jetclass
     from analysis.datasets.jetnet import read_jetnet as read_jetnet
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.datasets.registry import catalogue as catalogue
     from analysis.datasets.shipped import describe as describe
     from analysis.datasets.shipped import embedded as embedded
+    from analysis.datasets.shower_files import open_showers as open_showers
 
 _WHERE = {
     "DatasetFile": "analysis.datasets.registry",
@@ -33,6 +35,8 @@ _WHERE = {
     "embedded": "analysis.datasets.shipped",
     "iterate_jetclass": "analysis.datasets.jetclass",
     "iterate_lhco_raw": "analysis.datasets.lhco",
+    "open_showers": "analysis.datasets.shower_files",
+    "read_calochallenge": "analysis.datasets.calochallenge",
     "read_jetclass": "analysis.datasets.jetclass",
     "read_jetnet": "analysis.datasets.jetnet",
     "read_jetnet_file": "analysis.datasets.jetnet",
@@ -47,6 +51,8 @@ __all__ = [
     "embedded",
     "iterate_jetclass",
     "iterate_lhco_raw",
+    "open_showers",
+    "read_calochallenge",
     "read_jetclass",
     "read_jetnet",
     "read_jetnet_file",

@@ -143,6 +143,44 @@ def _jetclass() -> tuple[DatasetFile, ...]:
     )
 
 
+_CALOCHALLENGE_MD5 = {
+    "1_photons_1": "005d2adeda7db034b388112661265656",
+    "1_photons_2": "4767715ed56e99565fd9c67340661e70",
+    "1_pions_1": "6a5f52722064a1bcd8a0bc002f16515d",
+    "1_pions_2": "fee7457b40127bc23c8ab909e2638ca0",
+    "2_1": "e590333e9a2da51b258288d74bd8357a",
+    "2_2": "7a56fd68aa53ded37c2ac445694d9736",
+    "3_1": "d33f03418aa311b0965452fcbef1ff87",
+    "3_2": "911dec2c40aafa64a07b7450b80881bf",
+    "3_3": "5ea62f6831a1821bb5035fafc9f030e8",
+    "3_4": "5e8d82e6a6c28c6914a3b602a1cfa299",
+}
+#: Record, its number for all versions, and what is in it, of every data set.
+_CALOCHALLENGE = {
+    "1": ("8099322", "8099322", "Geant4 showers of single energies in ATLAS, 368 (photons) or 533 voxels (pions)"),
+    "2": ("6366271", "6366270", "100,000 Geant4 showers of electrons of 1 GeV to 1 TeV, 6,480 voxels"),
+    "3": ("6366324", "6366323", "50,000 Geant4 showers of electrons of 1 GeV to 1 TeV, 40,500 voxels"),
+}
+
+
+def _calochallenge() -> tuple[DatasetFile, ...]:
+    """Files for training and, of the later halves of their numbers, for evaluation."""
+    files = []
+    for part, digest in _CALOCHALLENGE_MD5.items():
+        record, concept, content = _CALOCHALLENGE[part[0]]
+        files.append(
+            DatasetFile(
+                f"calochallenge-{part.replace('_', '-')}",
+                f"{_RECORD}/{record}/files/dataset_{part}.hdf5",
+                f"CaloChallenge {part.replace('_', ' ')}: {content}",
+                doi=f"10.5281/zenodo.{concept}",
+                checksum=f"md5:{digest}",
+                checksum_source=_SINGLE,
+            )
+        )
+    return tuple(files)
+
+
 _CATALOGUE = (
     DatasetFile(
         "lhco-features",
@@ -193,4 +231,5 @@ _CATALOGUE = (
     ),
     *_jetnet(),
     *_jetclass(),
+    *_calochallenge(),
 )

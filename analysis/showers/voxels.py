@@ -50,11 +50,6 @@ class Showers:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(shower, minlength=len(self)))]).astype(np.int64)
         return SparseShowers(self.incident, offsets, index.astype(np.int64), self.energies[shower, index], self.voxels)
 
-    @staticmethod
-    def concatenate(parts: list[Showers]) -> Showers:
-        """Showers of several parts, one after another."""
-        return Showers(np.concatenate([p.incident for p in parts]), np.concatenate([p.energies for p in parts]))
-
 
 @dataclass(frozen=True, eq=False)
 class SparseShowers:
