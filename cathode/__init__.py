@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
     from cathode.classifiers.mlp import Mlp as Mlp
     from cathode.classifiers.transformer import Transformer as Transformer
-    from cathode.comparison.comparison import select_generator as select_generator
-    from cathode.comparison.result import Selection as Selection
+    from cathode.comparison.comparison import compare_generators as compare_generators
+    from cathode.comparison.result import GeneratorComparison as GeneratorComparison
     from cathode.config import AnalysisConfig as AnalysisConfig
     from cathode.config import load_config as load_config
     from cathode.observables import DijetSubstructure as DijetSubstructure
@@ -49,6 +49,7 @@ _WHERE = {
     "Events": "analysis.events",
     "FlowMatching": "generators.tabular.flow_matching",
     "FullPhaseSpace": "generators.jets.full_phase_space",
+    "GeneratorComparison": "cathode.comparison.result",
     "KdeMass": "cathode.template.mass_models",
     "MaskedAutoregressiveFlow": "generators.tabular.maf",
     "Mlp": "cathode.classifiers.mlp",
@@ -56,13 +57,15 @@ _WHERE = {
     "Reweighting": "cathode.template.reweighting",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
-    "Selection": "cathode.comparison.result",
     "Transformer": "cathode.classifiers.transformer",
+    "compare_generators": "cathode.comparison.comparison",
     "load_config": "cathode.config",
     "read_events": "analysis.io.ntuples",
-    "select_generator": "cathode.comparison.comparison",
     "write_report": "cathode.report",
 }
+
+#: Names that are gone -> what they are called now.
+_RENAMED = {"Selection": "GeneratorComparison", "select_generator": "compare_generators"}
 
 __all__ = list(_WHERE)
 
@@ -71,6 +74,8 @@ def __getattr__(name: str) -> Any:
     """Import public names on first use, so that `import cathode` loads neither torch nor matplotlib."""
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
+    if name in _RENAMED:
+        raise AttributeError(f"cathode.{name} is called cathode.{_RENAMED[name]} now")
     raise AttributeError(f"module 'cathode' has no attribute '{name}'")
 
 

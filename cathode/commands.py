@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_file, refuse_links_out
-from cathode.config import AnalysisConfig, load_config
+from cathode.config import AnalysisConfig, load_run_config
 from cathode.errors import ConfigError, RunFolderError
 from cathode.result import SearchResult
 from cathode.runtime.lock import alone_in
@@ -28,7 +28,7 @@ from cathode.runtime.run_folder import (
 )
 
 if TYPE_CHECKING:
-    from cathode.comparison.result import Selection
+    from cathode.comparison.result import GeneratorComparison
     from cathode.template.drawing import Sampler, Template
     from cathode.validation.sideband_closure import ClosureTest
 
@@ -69,7 +69,7 @@ def run_analysis(
 def validate_analysis(
     config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
 ) -> ClosureTest:
-    """Test the template in strips of the sidebands, without a look at the signal region.
+    """Test the template in validation regions of the sidebands, without a look at the signal region.
 
     With `output`, the models stay there, and a search that is run into the same folder takes them over.
     """
@@ -79,12 +79,12 @@ def validate_analysis(
         return config.search().validate(config.read_events(progress), output=output, progress=progress)
 
 
-def select_analysis(
+def compare_analysis(
     config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
-) -> Selection:
-    """Compare the generators of `selection` in strips of the sidebands: `select_generator` says how.
+) -> GeneratorComparison:
+    """Compare the generators of `comparison` in validation regions: `compare_generators` says how.
 
-    With `output`, models and selection.json stay there, and the same call continues an interrupted selection.
+    With `output`, models and comparison.json stay there, and the same call continues an interrupted comparison.
 
     Raises
     ------
@@ -92,12 +92,12 @@ def select_analysis(
         If there is nothing to compare.
     """
     from cathode.classifiers.ensembles import with_members
-    from cathode.comparison.comparison import SELECTION, select_generator
+    from cathode.comparison.comparison import COMPARISON, compare_generators
 
-    chosen = config.selection
+    chosen = config.comparison
     if not chosen.generators:
         raise ConfigError(
-            "selection.generators is empty: list the candidates there, or name them by --generator KIND or "
+            "comparison.generators is empty: list the candidates there, or name them by --generator KIND or "
             "--generator '{kind: KIND, …}'."
         )
     if output is not None:
@@ -106,12 +106,12 @@ def select_analysis(
     with _threads(config.threads):
         events = config.read_events(progress)
     with nullcontext() if output is None else alone_in(Path(output)), _threads(config.threads):
-        found = select_generator(
+        found = compare_generators(
             events,
             search.region,
             [candidate.build() for candidate in chosen.generators],
-            strips=chosen.strips,
-            strip_fraction=search.strip_fraction,
+            validation_regions=chosen.validation_regions,
+            region_fraction=search.region_fraction,
             best_states=chosen.best_states,
             observables=search.observables,
             classifier=with_members(config.classifier.build(), search.closure_members),
@@ -121,11 +121,11 @@ def select_analysis(
             output=output,
             progress=progress,
         )
-        selection = replace(found, config=config.resolved())
+        comparison = replace(found, config=config.resolved())
         if output is not None:
             write_text(Path(output) / CONFIG, config.to_yaml())
-            selection.write(Path(output) / SELECTION)
-    return selection
+            comparison.write(Path(output) / COMPARISON)
+    return comparison
 
 
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:
@@ -269,10 +269,10 @@ def score_files(
     if any(not change.startswith("data.") for change in changes):
         raise ConfigError(f"--set {', '.join(changes)}: only data.… can be overridden here; the search is finished.")
     check_output_file(output, inputs=[place, *files])
-    config = load_config(place / CONFIG, changes)
+    config = load_run_config(place / CONFIG, changes)
     scorer = Scorer.load(place)
     inputs = SearchResult.read(place / RESULT).inputs
-    refuse_other_reading(load_config(place / CONFIG).data, config.data, files, inputs)
+    refuse_other_reading(load_run_config(place / CONFIG).data, config.data, files, inputs)
     events = config.read_for_scores(files, progress)
     scores = scorer(events)
     refuse_other_folds(place, events, scores.fold)

@@ -153,15 +153,15 @@ class Region:
             inside |= (mass >= low) & (mass < high)
         return inside
 
-    def strips(self, *, fraction: float = 0.5, width: float | None = None) -> tuple[Interval, ...]:
-        """The strips of sideband nearest to the window below and above, where a template can be tested on data.
+    def validation_regions(self, *, fraction: float = 0.5, width: float | None = None) -> tuple[Interval, ...]:
+        """The ranges of sideband nearest to the window, below and above, where a template can be tested on data.
 
         Each holds `width` GeV of sideband, or `fraction` times the window; vetoes inside of it do not count and make it
         longer. They stop at the outer edge of their sideband. There is one where there is one sideband.
         """
         wide = fraction * self.width if width is None else width
         if not (math.isfinite(wide) and wide > 0):
-            raise RegionError(f"The width of the strips must be positive, not {wide} GeV.")
+            raise RegionError(f"The width of the validation regions must be positive, not {wide} GeV.")
         found = []
         if self.below:
             start = -_reach([(-high, -low) for low, high in reversed(self.below)], wide)
@@ -170,25 +170,28 @@ class Region:
             found.append(Interval(self.above[0][0], _reach(self.above, wide)))
         return tuple(found)
 
-    def sideband_strips(self, strips: Iterable[Pair]) -> tuple[Interval, ...]:
-        """Strips anywhere in the sidebands from their edges in GeV, in rising order.
+    def sideband_intervals(self, edges: Iterable[Pair]) -> tuple[Interval, ...]:
+        """Validation regions anywhere in the sidebands, from their edges in GeV, in rising order.
 
         Raises
         ------
         RegionError
             If there is none, one does not lie in a sideband or reaches into a veto, or two overlap.
         """
-        made = tuple(sorted((Interval(*edges) for edges in strips), key=lambda strip: strip.low))
+        made = tuple(sorted((Interval(*pair) for pair in edges), key=lambda interval: interval.low))
         if not made:
-            raise RegionError("At least one strip of sideband is needed.")
-        for strip in made:
-            if not any(low <= strip.low and strip.high <= high for low, high in self.below + self.above):
+            raise RegionError("At least one validation region is needed.")
+        for interval in made:
+            if not any(low <= interval.low and interval.high <= high for low, high in self.below + self.above):
                 raise RegionError(
-                    f"The strip {strip.low:g}–{strip.high:g} GeV does not lie in a sideband, for the {self}."
+                    f"The validation region {interval.low:g}–{interval.high:g} GeV does not lie in a sideband, "
+                    f"for the {self}."
                 )
         for one, other in itertools.pairwise(made):
             if other.low < one.high:
-                raise RegionError(f"The strips {one.low:g}–{one.high:g} and {other.low:g}–{other.high:g} GeV overlap.")
+                raise RegionError(
+                    f"The validation regions {one.low:g}–{one.high:g} and {other.low:g}–{other.high:g} GeV overlap."
+                )
         return made
 
     def check(self, mass: FloatArray) -> None:

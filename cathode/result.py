@@ -59,7 +59,7 @@ class CutResult:
 
 @dataclass(frozen=True)
 class Closure:
-    """A classifier that tries to tell template from data in a held-out sideband strip; `auc` of 0.5 is closure."""
+    """A classifier that tries to tell template from data in a validation region; `auc` of 0.5 is closure."""
 
     low: float
     high: float
@@ -207,7 +207,7 @@ class SearchResult(Document):
     closures, sculpting : validation in data.
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
-    reweightings : what sideband reweighting did to the template and to that of the strip test; empty without.
+    reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
     truth : evaluation against truth labels, or None for real data.
     warnings : what a reader must know before believing the numbers, in plain words.
     inputs : the files that were read.
@@ -248,7 +248,7 @@ class SearchResult(Document):
 
     @property
     def validated(self) -> bool:
-        """Whether the template closed in every strip that was tested.
+        """Whether the template closed in every validation region that was tested.
 
         Sculpting does not enter: counting against the template makes no use of the mass spectrum after the cut.
         """

@@ -69,10 +69,10 @@ class Search:
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
     folds : parts of the data; each is scored by models that were trained on the others.
     background_efficiencies : the cuts, chosen before looking.
-    closure : repeat the search in strips beside the window, with a background that was learned without them.
-    strip_fraction : width of a strip over the width of the window.
-    closure_members : members of the classifier ensemble in the strip test.
-    closure_repeats : templates, with classifiers of their own, over which the strip test is averaged.
+    closure : repeat the search in validation regions beside the window, which the background is not learned from.
+    region_fraction : width of a validation region over the width of the window.
+    closure_members : members of the classifier ensemble in the sideband closure test.
+    closure_repeats : templates, with classifiers of their own, over which that test is averaged.
     seed : of everything random.
     workers : processes and threads to use; None for all cores. The result does not depend on it.
     """
@@ -84,7 +84,7 @@ class Search:
     folds: int = 5
     background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
     closure: bool = True
-    strip_fraction: float = 0.5
+    region_fraction: float = 0.5
     closure_members: int = 10
     closure_repeats: int = 1
     seed: int = 1
@@ -134,13 +134,13 @@ class Search:
         """
         events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
-        clock = _Clock()
-        with clock("observables"):
+        timer = _Timer()
+        with timer("observables"):
             observed = self._observed(events)
             ideal = None if reference is None else self._ideal(reference)
         with self.claimed(events, output) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
-            return self._run(events, observed, others, ideal, stages, clock)
+            return self._run(events, observed, others, ideal, stages, timer)
 
     def _run(
         self,
@@ -149,24 +149,24 @@ class Search:
         auxiliary: Mapping[str, Events],
         reference: Events | None,
         stages: Stages,
-        clock: _Clock,
+        timer: _Timer,
     ) -> SearchResult:
         """As `run`, with the observables of all events, in a folder that is ours."""
         sideband = events[self.region.sideband(events.mass)]
         inside = self.region.signal(observed.events.mass)
         signal = observed[inside]
-        with clock("mass model"):
+        with timer("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
-        with clock("generator"):
+        with timer("generator"):
             method = self.method.prepared(self._unlabelled(observed), stages)
             window = self._window(signal, sideband, mass_model, auxiliary)
             beside = self._beside(sideband, len(signal), auxiliary, stages) if self.closure else None
             learned, learned_beside = self._learned(method, window, beside, stages)
-        with clock("classifier"):
+        with timer("classifier"):
             fitted = method.fit(window, learned, stages)
-        with clock("validation"):
+        with timer("validation"):
             closure = ClosureTest() if beside is None else self._closed(method, beside, learned_beside, stages)
-        with clock("evaluation"):
+        with timer("evaluation"):
             stages.progress("evaluation", 0, 1)
             cuts = tuple(make_cut(e, fitted.reference, self.folds) for e in self.background_efficiencies)
             scorer = Scorer(self.region, events.columns, self.observables, fitted, self.folds, cuts)
@@ -189,13 +189,13 @@ class Search:
             closures=closure.closures,
             sculpting=shape.tests,
             systematics=closure.systematics,
-            trainings=summary_of_trainings({"template": learned, "validation": learned_beside}, clock.seconds),
+            trainings=summary_of_trainings({"template": learned, "validation": learned_beside}, timer.seconds),
             reweightings=summary_of_reweightings({"template": learned, "validation": learned_beside}),
             truth=ranking.summary,
             inputs=events.sources,
             versions=versions(),
             seed=self.seed,
-            seconds=clock.seconds,
+            seconds=timer.seconds,
             fingerprint=stages.folder.fingerprint,
         )
         result = dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
@@ -213,7 +213,7 @@ class Search:
         auxiliary: Mapping[str, Events] | None = None,
         progress: Progress | None = None,
     ) -> ClosureTest:
-        """Test the background in the strips alone, without a look at the signal region.
+        """Test the background in the validation regions alone, without a look at the signal region.
 
         With `output` the models stay there, and `run` with the same folder takes them over.
         """
@@ -236,15 +236,17 @@ class Search:
         return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
 
     @property
-    def strips(self) -> tuple[Interval, ...]:
+    def validation_regions(self) -> tuple[Interval, ...]:
         """Where the search is repeated without a signal."""
-        return self.region.strips(fraction=self.strip_fraction)
+        return self.region.validation_regions(fraction=self.region_fraction)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
         for name in ("method", "mass_model", "observables"):
             plain[name] = specification(plain[name])
+        # Names of before; they decide whether a folder can be continued.
+        plain["strip_fraction"] = plain.pop("region_fraction")
         plain["region"] = self.region.to_dict()
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
@@ -284,7 +286,7 @@ class Search:
 
     def _unlabelled(self, observed: Observed) -> Observed:
         """Sideband events that no task asks about."""
-        return observed[outside(observed.events.mass, self.region, self.strips)]
+        return observed[outside(observed.events.mass, self.region, self.validation_regions)]
 
     def _window(
         self, signal: Observed, sideband: Events, mass_model: MassModel, auxiliary: Mapping[str, Events]
@@ -300,7 +302,7 @@ class Search:
         return validation_task(
             sideband,
             self.region,
-            self.strips,
+            self.validation_regions,
             observables=self.observables,
             auxiliary=auxiliary,
             folds=self.folds,
@@ -310,7 +312,7 @@ class Search:
         )
 
     def _learned(self, method: Method, window: Task, beside: Task | None, stages: Stages) -> tuple[Learned, Learned]:
-        """The background of the window and, in a second process, that of the strips, if they are tested."""
+        """The background of the window and, in a second process, that of the validation regions, if they are tested."""
         if beside is None:
             return method.learn(window.background, stages), Learned()
         workers = cores() if self.workers is None else self.workers
@@ -325,7 +327,7 @@ class Search:
             method,
             beside,
             learned,
-            self.strips,
+            self.validation_regions,
             background_efficiencies=self.background_efficiencies,
             stages=[beside_window(stages, repetition) for repetition in range(self.closure_repeats)],
         )
@@ -367,7 +369,7 @@ def _counts(region: Region, events: Events, template: int) -> Counts:
     )
 
 
-class _Clock:
+class _Timer:
     """Wall time per stage."""
 
     def __init__(self) -> None:

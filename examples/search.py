@@ -56,8 +56,8 @@ for cut in result.cuts:
         f"background efficiency {cut.background_efficiency:g}: {cut.observed:.0f} observed, {cut.expected:.1f} ± "
         f"{cut.uncertainty:.1f} expected, p = {cut.p_value:.2g} ({cut.p_value_exact:.2g} without the systematic error)"
     )
-for strip in result.closures:
-    print(f"closure in {strip.low:g}–{strip.high:g} GeV: AUC {strip.auc:.3f} ± {strip.auc_error:.3f}")
+for interval in result.closures:
+    print(f"closure in {interval.low:g}–{interval.high:g} GeV: AUC {interval.auc:.3f} ± {interval.auc_error:.3f}")
 
 # %% [markdown]
 # The first cut that was listed is `result.primary`. It is never the best one: that would be a choice after looking.

@@ -19,7 +19,7 @@
 # A template is good when nobody can tell it from the background. This notebook measures that for two generators:
 #
 # 1. per feature and with all features together, against the true background in the window,
-# 2. in strips of the sidebands, which is all that real data allow,
+# 2. in validation regions of the sidebands, which is all that real data allow,
 # 3. and asks what oversampling and larger ensembles of classifiers bring.
 #
 # It uses the dijets that come with the package, of which the truth is known. Budgets are small, so that everything runs
@@ -36,7 +36,7 @@ from analysis.plots.validation import closure
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.template.drawing import draw_at, train_generator
-from cathode.validation.sideband_closure import TOLERANCE, without_strips
+from cathode.validation.sideband_closure import TOLERANCE, without_validation_regions
 from generators import create
 
 # %matplotlib inline
@@ -44,14 +44,14 @@ from generators import create
 region = Region(3300, 3700)
 events = read_events(embedded("dijets"), mass=DIJET_MASS, features=DIJET_FEATURES, truth="isSignal")
 window = events[region.signal(events.mass)]
-strips = region.strips(fraction=0.5)
-outside = without_strips(events, region, strips)[::3]
+intervals = region.validation_regions(fraction=0.5)
+outside = without_validation_regions(events, region, intervals)[::3]
 print(f"{len(window):,} events in the window, {window.truth.sum()} of them signal; {len(outside):,} to learn from")
 
 # %% [markdown]
 # ## Two generators, one budget
 #
-# Both learn from the same events, without the strips beside the window, for 300 steps of 1,024 events.
+# Both learn from the same events, without the validation regions beside the window, for 300 steps of 1,024 events.
 
 # %%
 budget = {"steps": 300, "batch_size": 1024, "learning_rate": 1e-2, "ema_decay": 0.97}
@@ -87,26 +87,26 @@ for kind, x in templates.items():
         print(f"    {name:14} {found.value:.3f} ± {found.error:.3f}")
 
 # %% [markdown]
-# ## The same in strips of the sidebands
+# ## The same in validation regions of the sidebands
 #
-# In real data there is no true background in the window. What is left are the strips beside it, which neither
-# generator has seen. `cathode validate` and every search make this test.
+# In real data there is no true background in the window. What is left are the validation regions beside it, which
+# neither generator has seen. `cathode validate` and every search make this test.
 
 # %%
-print("strips:", ", ".join(f"{strip.low:g}–{strip.high:g} GeV" for strip in strips))
-in_strips = {}
+print("validation regions:", ", ".join(f"{interval.low:g}–{interval.high:g} GeV" for interval in intervals))
+in_validation_regions = {}
 for kind, generator in generators.items():
     found = []
-    for strip in strips:
-        real = events[strip(events.mass)][::3]
+    for interval in intervals:
+        real = events[interval(events.mass)][::3]
         found.append(separation(real.x, draw_at(generator, real.mass, seed=4).x))
-    in_strips[kind] = found
+    in_validation_regions[kind] = found
     print(kind, ", ".join(f"{f.value:.3f} ± {f.error:.3f}" for f in found))
 
 # %%
-found = in_strips["autoregressive_spline"]
+found = in_validation_regions["autoregressive_spline"]
 closure(
-    [(strip.low, strip.high) for strip in strips],
+    [(interval.low, interval.high) for interval in intervals],
     np.array([f.value for f in found]),
     np.array([f.error for f in found]),
     tolerance=TOLERANCE,

@@ -301,8 +301,8 @@ def test_commands_of_extending_run(workplace: Path) -> None:
         ["sh", "-euc", script], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    strips = json.loads((workplace / "moved.json").read_text(encoding="utf-8"))["closures"]
-    assert all(0.5 < strip["auc"] < 0.6 for strip in strips)
+    intervals = json.loads((workplace / "moved.json").read_text(encoding="utf-8"))["closures"]
+    assert all(0.5 < interval["auc"] < 0.6 for interval in intervals)
     card = json.loads((workplace / "runs" / "moved" / "template" / "card.json").read_text(encoding="utf-8"))
     assert card["kind"] == "moved_sideband"
     assert card["hyperparameters"] == {"neighbours": 4000, "smearing": 0.1}

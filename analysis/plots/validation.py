@@ -17,7 +17,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 @styled
 def closure(
-    strips: Sequence[tuple[float, float]],
+    regions: Sequence[tuple[float, float]],
     auc: FloatArray,
     error: FloatArray,
     *,
@@ -25,11 +25,11 @@ def closure(
     window: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
-    """AUC of a classifier between template and data in sideband strips; 0.5 is closure.
+    """AUC of a classifier between template and data in validation regions of the sidebands; 0.5 is closure.
 
     Parameters
     ----------
-    strips : edges of each strip, GeV.
+    regions : edges of each validation region, GeV.
     auc, error : (S,), area under the curve and its standard error.
     tolerance : largest acceptable AUC; everything within it of 0.5 is shaded.
     window : the signal window, shaded.
@@ -40,9 +40,9 @@ def closure(
     if tolerance is not None:
         axes.axhspan(1 - tolerance, tolerance, color=TEMPLATE, alpha=0.14, linewidth=0, zorder=0.05, label="Accepted")
     axes.axhline(0.5, color=REFERENCE, linewidth=1.2)
-    low, high = np.transpose(strips)
+    low, high = np.transpose(regions)
     middle = 0.5 * (low + high)
-    axes.errorbar(middle, auc, error, 0.5 * (high - low), fmt="o", color=DATA, markersize=5, label="Strips")
+    axes.errorbar(middle, auc, error, 0.5 * (high - low), fmt="o", color=DATA, markersize=5, label="Validation regions")
     reach = 1.3 * max(float(np.max(np.abs(np.asarray(auc) - 0.5) + error)), abs((tolerance or 0.5) - 0.5), 0.005)
     axes.set_ylim(0.5 - reach, 0.5 + reach)
     headroom(axes, 0.2)

@@ -66,7 +66,7 @@ class WeakClassifier(Protocol):
 class Pretrainable(WeakClassifier, Protocol):
     """Can learn from unlabelled events before it is asked about data and template.
 
-    A search gives it its sidebands without the strips of the strip test, and a reweighting events of the template.
+    A search gives it its sidebands without the validation regions, and a reweighting events of the template.
     """
 
     def pretrained(

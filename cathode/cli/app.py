@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
-from cathode.cli import config, data, doctor, models, searches, tasks
+from cathode.cli import config, data, doctor, models, renamed, searches, tasks
 from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
 from generators.errors import GeneratorError
@@ -103,16 +103,19 @@ def root(
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
 
 
+#: A verb that has another name now takes whatever it took, to answer with that name.
+ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"
 app.command("demo", rich_help_panel=SEARCH)(searches.demo)
 app.command("run", rich_help_panel=SEARCH)(searches.run)
 app.command("validate", rich_help_panel=SEARCH)(searches.validate)
-app.command("select", rich_help_panel=SEARCH)(searches.select)
+app.command("compare", rich_help_panel=SEARCH)(searches.compare)
 app.command("score", rich_help_panel=SEARCH)(searches.score)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("train", rich_help_panel=PARTS)(models.train)
 app.command("sample", rich_help_panel=PARTS)(models.sample)
 app.command("export", rich_help_panel=PARTS)(models.export)
+app.command("select", hidden=True, context_settings=ANYTHING)(renamed.select)
 app.add_typer(config.app, name="config", rich_help_panel=HELP)
 app.add_typer(data.app, name="data", rich_help_panel=HELP)
 app.add_typer(tasks.app, name="tasks", rich_help_panel=HELP)

@@ -1,4 +1,4 @@
-"""`cathode demo`, `run`, `validate`, `score` and `report`."""
+"""`cathode demo`, `run`, `validate`, `compare`, `score` and `report`."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def _search(config: AnalysisConfig, folder: Path, *, report: bool, strict: bool,
         result = run_analysis(config, folder, report=report, progress=progress)
     terminal.result(result.to_json())
     if not (terminal.json or terminal.quiet):
-        from cathode.cli.tables import files, verdict
+        from cathode.cli.tables import conclusion, files
 
         written = [(what, folder / name) for what, name in FILES if (folder / name).exists()]
-        terminal.show(*verdict(result), files(written))
+        terminal.show(*conclusion(result), files(written))
     if strict and not result.validated:
         raise typer.Exit(VALIDATION_FAILED)
 
@@ -97,7 +97,7 @@ def validate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Test the template in strips of the sidebands, before anyone looks into the signal region."""
+    """Test the template in validation regions of the sidebands, before anyone looks into the signal region."""
     from cathode.commands import validate_analysis
     from cathode.config import load_config
 
@@ -120,7 +120,7 @@ def validate(
         raise typer.Exit(VALIDATION_FAILED)
 
 
-def select(
+def compare(
     analysis: AnalysisFile,
     generators: Annotated[
         list[str] | None,
@@ -137,22 +137,22 @@ def select(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare generators in strips of the sidebands: nothing looks at the signal region, and no labels are needed."""
-    from cathode.commands import select_analysis
+    """Compare generators in validation regions: nothing looks at the signal region, and no labels are needed."""
+    from cathode.commands import compare_analysis
     from cathode.config import load_config
 
     load_plugins(plugins)
-    named = [f"selection.generators=[{', '.join(generators)}]"] if generators else []
+    named = [f"comparison.generators=[{', '.join(generators)}]"] if generators else []
     config = load_config(analysis, [*(overrides or ()), *named])
-    folder = output or Path("runs") / f"{analysis.stem}_selection"
+    folder = output or Path("runs") / f"{analysis.stem}_comparison"
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
-        selection = select_analysis(config, folder, progress=progress)
-    terminal.result(selection.to_json())
+        comparison = compare_analysis(config, folder, progress=progress)
+    terminal.result(comparison.to_json())
     if not (json or quiet):
-        from cathode.cli.tables import comparison
+        from cathode.cli.tables import candidates
 
-        terminal.show(*comparison(selection))
+        terminal.show(*candidates(comparison))
     if not json:
         echo(folder)
 

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.ranking import Measured
-from cathode.comparison.result import Selection
+from cathode.comparison.result import GeneratorComparison
 from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
 
 
-def verdict(result: SearchResult) -> Iterator[RenderableType]:
-    """The verdict, its warnings, and the numbers of every cut."""
+def conclusion(result: SearchResult) -> Iterator[RenderableType]:
+    """The conclusion, its warnings, and the numbers of every cut."""
     yield Text(headline(result), style="bold")
     for warning in result.warnings:
         yield Padding(Text.assemble(("Warning: ", "bold yellow"), (warning, "yellow")), (0, 0, 0, 2))
@@ -54,12 +54,12 @@ def cuts(result: SearchResult) -> Table:
 
 
 def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> RenderableType:
-    """Closure by strip and sculpting by cut."""
+    """Closure by validation region and sculpting by cut."""
     tables = []
     if closures:
         table = _table("closure: template against data, 0.5 is perfect")
-        table.add_column("strip, GeV")
-        for title in ("data", "template", "AUC", "verdict"):
+        table.add_column("validation region, GeV")
+        for title in ("data", "template", "AUC", "passed"):
             table.add_column(title, justify="right")
         for c in closures:
             table.add_row(
@@ -72,7 +72,7 @@ def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> 
         tables.append(table)
     if sculpting:
         table = _table("sculpting of the mass spectrum")
-        for title in ("background efficiency", "χ²", "ndf", "p", "verdict"):
+        for title in ("background efficiency", "χ²", "ndf", "p", "passed"):
             table.add_column(title, justify="right")
         for s in sculpting:
             table.add_row(
@@ -82,15 +82,15 @@ def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> 
     return Group(*tables)
 
 
-def comparison(selection: Selection) -> Iterator[RenderableType]:
+def candidates(comparison: GeneratorComparison) -> Iterator[RenderableType]:
     """Generators by closure, what it costs to train and to draw from them, and what failed."""
-    if selection.judgements:
-        table = _table("closure in strips that were not trained on, the best first")
+    if comparison.candidates:
+        table = _table("closure in validation regions, which were not trained on, the best first")
         table.add_column("")
         table.add_column("generator", overflow="fold")
         for title in ("AUC", "Wasserstein", "energy", "log-likelihood", "training", "10⁶ events"):
             table.add_column(title, justify="right")
-        for j in selection.judgements:
+        for j in comparison.candidates:
             table.add_row(
                 "[green]=[/]" if j.as_good else "",
                 escape(j.name),
@@ -102,13 +102,13 @@ def comparison(selection: Selection) -> Iterator[RenderableType]:
                 _seconds(j.sampling_seconds),
             )
         yield table
-        best = selection.best
+        best = comparison.best
         yield (
             "= closes as well as the first, within two standard errors. A perfect template has an AUC of 0.5, a "
             f"Wasserstein distance of {_measured(best.wasserstein.floor)} and an energy distance of "
             f"{_measured(best.energy.floor)}."
         )
-    for name, why in selection.failures.items():
+    for name, why in comparison.failures.items():
         yield Text.assemble((f"{name} failed: ", "bold yellow"), (why, "yellow"))
 
 

@@ -1,4 +1,4 @@
-"""One generator, judged in strips of sideband that it has not seen."""
+"""One generator, evaluated in validation regions of the sideband that it was not trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analysis.metrics.ranking import Measured
 from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import two_sample_auc
-from cathode.comparison.result import Distance, Judgement
+from cathode.comparison.result import Candidate, Distance
 from cathode.errors import RunFolderError
 from cathode.methods.cathode import Cathode
 from cathode.methods.protocol import Learned, Reference
@@ -32,7 +32,13 @@ from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import specification
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import train_generator
-from cathode.validation.sideband_closure import beside_window, closure, trial, validation_task, without_strips
+from cathode.validation.sideband_closure import (
+    beside_window,
+    closure,
+    trial,
+    validation_task,
+    without_validation_regions,
+)
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator
@@ -42,32 +48,32 @@ _LIKELIHOOD = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """A judgement, and what it is compared by: log p(x | m) and weight of some strip events, the same for all, (N,)."""
+class Evaluation:
+    """A candidate, and log p(x | m) and weight of some validation events, the same for all candidates, (N,)."""
 
-    judgement: Judgement
+    candidate: Candidate
     log_prob: FloatArray | None
     weights: FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judge:
-    """What all candidates have in common: sideband events, strips, classifier and seeds."""
+class CandidateEvaluator:
+    """What all candidates have in common: sideband events, validation regions, classifier and seeds."""
 
     sideband: Events
     region: Region
-    strips: tuple[Interval, ...]
+    regions: tuple[Interval, ...]
     observables: Observables
     classifier: WeakClassifier
     folds: int
     oversampling: float
     seeds: Seeds
-    say: Progress
+    progress: Progress
 
     def settings(self) -> dict[str, Any]:
-        """All that decides a judgement, beside events and candidate, in JSON types."""
+        """All that decides an evaluation, besides events and candidate, in JSON types."""
         return {
-            "strips": [[strip.low, strip.high] for strip in self.strips],
+            "strips": [[interval.low, interval.high] for interval in self.regions],
             "region": self.region.to_dict(),
             "observables": specification(self.observables),
             "classifier": specification(self.classifier),
@@ -78,56 +84,56 @@ class Judge:
 
     def __call__(
         self, name: str, candidate: ConditionalGenerator, best_states: Sequence[int], folder: Path | None
-    ) -> Iterator[Verdict]:
-        """Train a candidate once; judge it with all its states, and with each number of `best_states` below that."""
+    ) -> Iterator[Evaluation]:
+        """Train a candidate once; evaluate it with all its states, and with each number of `best_states` below that."""
         generator, seconds = self._train(name, candidate, folder)
-        yield self._judge(name, generator, seconds, folder, "classifiers")
+        yield self._evaluate(name, generator, seconds, folder, "classifiers")
         for count in best_states:
             if count < len(getattr(generator, "states_", ())):
                 restricted = _restricted(generator, count)
-                yield self._judge(f"{name}, best {count}", restricted, seconds, folder, f"classifiers_{count}")
+                yield self._evaluate(f"{name}, best {count}", restricted, seconds, folder, f"classifiers_{count}")
 
     def _train(
         self, name: str, candidate: ConditionalGenerator, folder: Path | None
     ) -> tuple[ConditionalGenerator, float | None]:
         """The trained candidate, and how long that took if it is known."""
         place = None if folder is None else folder / "generator"
-        clock = None if folder is None else folder / "seconds.json"
+        timing = None if folder is None else folder / "seconds.json"
         begun = place is not None and (place.exists() or place.with_suffix(".checkpoint").exists())
         start = time.perf_counter()
         generator = train_generator(
             candidate,
-            without_strips(self.sideband, self.region, self.strips),
+            without_validation_regions(self.sideband, self.region, self.regions),
             seed=self.seeds("strip generator"),
             folder=place,
-            monitor=lambda at: self.say(f"train {name}", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}"),
+            monitor=lambda at: self.progress(f"train {name}", at.epoch, at.epochs, f"loss {at.validation_loss:.4f}"),
         )
         seconds = None if begun else time.perf_counter() - start
-        if clock is not None and seconds is not None:
-            write_text(clock, json.dumps(seconds))
-        elif clock is not None and clock.exists():
-            seconds = _seconds(clock)
+        if timing is not None and seconds is not None:
+            write_text(timing, json.dumps(seconds))
+        elif timing is not None and timing.exists():
+            seconds = _seconds(timing)
         return generator, seconds
 
-    def _judge(
+    def _evaluate(
         self,
         name: str,
         generator: ConditionalGenerator,
         training_seconds: float | None,
         folder: Path | None,
         classifiers: str,
-    ) -> Verdict:
-        stages = Stages(self.seeds, RunFolder(folder), self.say)
+    ) -> Evaluation:
+        stages = Stages(self.seeds, RunFolder(folder), self.progress)
         usual = beside_window(stages)
         beside = replace(
             usual,
             place=lambda product: classifiers,
-            purpose=lambda purpose: f"judge {name}" if purpose == "classifier" else usual.purpose(purpose),
+            purpose=lambda purpose: f"evaluate {name}" if purpose == "classifier" else usual.purpose(purpose),
         )
         task = validation_task(
             self.sideband,
             self.region,
-            self.strips,
+            self.regions,
             observables=self.observables,
             folds=self.folds,
             seed=beside.seed("events"),
@@ -141,11 +147,11 @@ class Judge:
         some = events[np.sort(order[:_LIKELIHOOD])]
         share = standardised(some.weights)
         log_prob = _log_prob(generator, some)
-        judgement = Judgement(
+        result = Candidate(
             name=name,
             generator=specification(generator),
             auc=two_sample_auc(found.scores, reference.scores, data.weights),
-            closures=tuple(closure(strip, found) for strip in self.strips),
+            closures=tuple(closure(interval, found) for interval in self.regions),
             wasserstein=wasserstein,
             energy=energy,
             log_likelihood=None if log_prob is None else _mean(log_prob, share),
@@ -153,15 +159,15 @@ class Judge:
             training_seconds=training_seconds,
             sampling_seconds=timed.seconds * 1e6 / len(reference),
         )
-        return Verdict(judgement, log_prob, share)
+        return Evaluation(result, log_prob, share)
 
     def _distances(self, data: Events, template: Reference) -> tuple[Distance, Distance]:
-        """Sliced Wasserstein and energy distance, means over the strips; features in units of their width."""
+        """Sliced Wasserstein and energy distance, means over regions; features in units of their width."""
         x, y = data.x.reshape(len(data), -1), template.x.reshape(len(template), -1)
         width, seed = _width(x, data.weights), self.seeds("directions")
         values, floors, spreads = [], [], []
-        for strip in self.strips:
-            real, drawn = strip(data.mass), strip(template.mass)
+        for interval in self.regions:
+            real, drawn = interval(data.mass), interval(template.mass)
             rows, w = x[real] / width, data.weights[real]
             found = sliced_distances(rows, y[drawn] / width, x_weights=w, seed=seed)
             floor = distance_floor(rows, weights=w, against=float(drawn.sum()), seed=seed)
@@ -191,20 +197,20 @@ class TimedSampler:
         return x
 
 
-def compared(verdicts: Sequence[Verdict]) -> list[Judgement]:
-    """Judgements with the likelihood difference to the best, event by event: most of their scatter is in common.
+def with_likelihood_differences(evaluations: Sequence[Evaluation]) -> list[Candidate]:
+    """Candidates with the likelihood difference to the best, event by event: most of their scatter is in common.
 
     Events that one of them takes for impossible are left out in all.
     """
-    densities = np.array([v.log_prob for v in verdicts if v.log_prob is not None])
+    densities = np.array([e.log_prob for e in evaluations if e.log_prob is not None])
     if not len(densities):
-        return [v.judgement for v in verdicts]
-    weights = verdicts[0].weights * np.isfinite(densities).all(axis=0)
+        return [e.candidate for e in evaluations]
+    weights = evaluations[0].weights * np.isfinite(densities).all(axis=0)
     best = max(densities, key=lambda log_prob: _mean(log_prob, weights).value)
     with np.errstate(invalid="ignore"):
         return [
-            v.judgement if v.log_prob is None else replace(v.judgement, behind=_mean(best - v.log_prob, weights))
-            for v in verdicts
+            e.candidate if e.log_prob is None else replace(e.candidate, behind=_mean(best - e.log_prob, weights))
+            for e in evaluations
         ]
 
 
@@ -241,8 +247,8 @@ def _restricted(generator: Any, count: int) -> Any:
     return with_best(generator, count)
 
 
-def _seconds(clock: Path) -> float:
-    seconds = read_json(clock)
+def _seconds(timing: Path) -> float:
+    seconds = read_json(timing)
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise RunFolderError(f"{clock}: {str(seconds)[:40]} is no time. Delete the file.")
+        raise RunFolderError(f"{timing}: {str(seconds)[:40]} is no time. Delete the file.")
     return float(seconds)

@@ -1,9 +1,9 @@
-"""`Selection`: how generators compare in the sidebands, as frozen dataclasses that survive a trip through JSON."""
+"""`GeneratorComparison`: how generators compare in the sidebands, as frozen dataclasses that JSON keeps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,9 @@ from cathode.runtime.documents import Document
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance between data and template, mean over the strips, with features in units of their width in the data.
+    """A distance between data and template, mean over the validation regions.
+
+    Features are in units of their width in the data.
 
     `floor` is that of two independent samples of one truth of the same sizes, with its standard deviation from sample
     to sample: about there a perfect template would be.
@@ -32,21 +34,21 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One generator in strips of sideband that it had not seen.
+class Candidate:
+    """One generator in validation regions that it was not trained on.
 
     Attributes
     ----------
     name : kind, and the settings that are not the default ones.
     generator : kind and hyperparameters.
-    auc : of boosted trees, or another classifier, that tell template from data in all strips; 0.5 is closure.
-    closures : the same strip by strip.
+    auc : of boosted trees, or another classifier, that tell template from data in all regions; 0.5 is closure.
+    closures : the same region by region.
     wasserstein, energy : sliced Wasserstein distance and energy distance of data and template.
-    log_likelihood : mean natural log p(x | m) of at most 10,000 strip events, per unit of x; None without a density.
-        Events of zero density are not in it.
+    log_likelihood : mean natural log p(x | m) of at most 10,000 validation events, per unit of x; None without a
+        density. Events of zero density are not in it.
     impossible : fraction of these events, by weight, that have zero density.
-    behind : how much less likely these events are than for the best density of the selection, per event, with the error
-        of that difference; on the events that no density takes for impossible.
+    behind : how much less likely these events are than for the best density of the comparison, per event, with the
+        error of that difference; on the events that no density takes for impossible.
     as_good : whether the AUC is within two standard errors of the best one.
     training_seconds : wall time; None if the training was interrupted.
     sampling_seconds : wall time per million events.
@@ -67,36 +69,39 @@ class Judgement:
 
     @property
     def closes(self) -> bool:
-        """Whether every strip passes the closure test of a search."""
+        """Whether every validation region passes the closure test of a search."""
         return all(closure.passed for closure in self.closures)
 
 
 @dataclass(frozen=True)
-class Selection(Document):
+class GeneratorComparison(Document):
     """Generators in the order of their closure, made from sideband events alone.
 
     Attributes
     ----------
     region : borders of the window, which was not looked at, and of the sidebands, GeV.
-    strips : borders of what was withheld from the trainings, GeV.
+    validation_regions : borders of what was withheld from the trainings, GeV.
     columns : names of the features.
-    training_events, strip_events : sideband events beside the strips, and in them.
-    judgements : one per candidate that could be judged, the best closure first.
+    training_events, validation_events : sideband events outside of the validation regions, and in them.
+    candidates : those that could be evaluated, the best closure first.
     failures : name of a candidate that could not be trained or drawn from -> why.
     inputs : the files that were read.
     versions : package -> version.
-    config : the resolved analysis file (JSON types only), or None when the selection was composed in Python.
+    config : the resolved analysis file (JSON types only), or None when the comparison was composed in Python.
     seed : the seed of everything random.
     """
 
-    schema_version: ClassVar[int] = 1
+    schema_version: ClassVar[int] = 2
+    renamed: ClassVar[Mapping[int, Mapping[str, str]]] = {
+        1: {"strips": "validation_regions", "strip_events": "validation_events", "judgements": "candidates"}
+    }
 
     region: RegionSummary
-    strips: tuple[tuple[float, float], ...]
+    validation_regions: tuple[tuple[float, float], ...]
     columns: tuple[str, ...]
     training_events: int
-    strip_events: int
-    judgements: tuple[Judgement, ...]
+    validation_events: int
+    candidates: tuple[Candidate, ...]
     failures: dict[str, str] = field(default_factory=dict)
     inputs: tuple[SourceFile, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -104,7 +109,7 @@ class Selection(Document):
     seed: int = 0
 
     @property
-    def best(self) -> Judgement:
+    def best(self) -> Candidate:
         """The best closure; those that are `as_good` may be cheaper.
 
         Raises
@@ -112,23 +117,23 @@ class Selection(Document):
         ResultError
             If every candidate failed.
         """
-        if not self.judgements:
+        if not self.candidates:
             failed = " ".join(f"{name}: {why}" for name, why in self.failures.items())
-            raise ResultError(f"No candidate could be judged. {failed}")
-        return self.judgements[0]
+            raise ResultError(f"No candidate could be evaluated. {failed}")
+        return self.candidates[0]
 
     def __str__(self) -> str:
         return "\n".join(
             f"{j.name}: AUC {j.auc.value:.4f} ± {j.auc.error:.4f}, Wasserstein {j.wasserstein.value:.4f} "
             f"(floor {j.wasserstein.floor.value:.4f})"
             + ("" if j.log_likelihood is None else f", log-likelihood {j.log_likelihood.value:.4f}")
-            for j in self.judgements
+            for j in self.candidates
         )
 
 
-def ranked(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
-    """By AUC, the smallest first, each told whether it is as good as the first."""
-    ordered = sorted(judgements, key=lambda j: j.auc.value)
+def ranked(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """By AUC, the smallest first, each with whether it is as good as the first."""
+    ordered = sorted(candidates, key=lambda j: j.auc.value)
     return tuple(
         replace(j, as_good=j.auc.value - ordered[0].auc.value <= 2 * math.hypot(j.auc.error, ordered[0].auc.error))
         for j in ordered

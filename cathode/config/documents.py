@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cathode.config.components import component_model
-from cathode.config.messages import Places, message
+from cathode.config.messages import RENAMED, Places, message
 from cathode.config.models import AnalysisConfig
 from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
@@ -31,14 +31,41 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] =
         If the file can not be read, is no YAML, or says something that the package does not understand.
     """
     path = Path(path)
+    return parse_config(_text(path), name=str(path), folder=path.resolve().parent, overrides=overrides).read_from(path)
+
+
+def load_run_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
+    """Read the settings that a run left in its folder, also under the names that keys had when it was made.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
+    path = Path(path)
+    places = Places(str(path), _text(path))
+    for old, new in RENAMED.items():
+        _rename(places.document, old.split("."), new.split("."))
+    return _checked(places, path.resolve().parent, overrides).read_from(path)
+
+
+def _rename(document: Any, old: Sequence[str], new: Sequence[str]) -> None:
+    """Give a key of nested sections its name of today."""
+    *parents, last = old
+    for key in parents:
+        document = document.get(key) if isinstance(document, dict) else None
+    if isinstance(document, dict) and last in document:
+        document[new[-1]] = document.pop(last)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{path}: can not be read ({reason}). `cathode config example` prints a file to start from."
         ) from error
-    return parse_config(text, name=str(path), folder=path.resolve().parent, overrides=overrides).read_from(path)
 
 
 def parse_config(
@@ -49,7 +76,10 @@ def parse_config(
     overrides: Mapping[str, Any] | Sequence[str] = (),
 ) -> AnalysisConfig:
     """As `load_config`, from text; `name` stands in error messages."""
-    places = Places(name, text)
+    return _checked(Places(name, text), folder, overrides)
+
+
+def _checked(places: Places, folder: Path | None, overrides: Mapping[str, Any] | Sequence[str]) -> AnalysisConfig:
     document = copy.deepcopy(places.document)
     for path, value in _parsed(overrides).items():
         _put(document, path, value)
@@ -142,5 +172,5 @@ def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
 
 _COMPONENT = re.compile(
     r"mass_model|template\.generator|(template\.reweighting\.(\d+\.)?)?(classifier|observables)"
-    r"|selection\.generators\.\d+"
+    r"|comparison\.generators\.\d+"
 )

@@ -15,6 +15,14 @@ from cathode.errors import ConfigError
 #: Names of alternatives in the models, which are no part of a path.
 ONE, SEVERAL = "(one)", "(several)"
 
+#: Keys that have another name now -> that name.
+RENAMED = {
+    "selection": "comparison",
+    "selection.strips": "comparison.validation_regions",
+    "comparison.strips": "comparison.validation_regions",
+    "validation.strip_fraction": "validation.region_fraction",
+}
+
 #: Characters of a wrong value in a message.
 _SHOWN = 200
 
@@ -66,6 +74,13 @@ def message(error: Any, model: type[BaseModel], places: Places, *, prefix: str =
     path = ".".join((prefix, *inner) if prefix else inner)
     place = places(path)
     shown = _shortened(repr(error["input"]))
+    if error["type"] == "extra_forbidden" and path in RENAMED:
+        inside = ", and ".join(
+            f"its {old.removeprefix(path + '.')} {new.removeprefix(RENAMED[path] + '.')}"
+            for old, new in RENAMED.items()
+            if old.startswith(f"{path}.")
+        )
+        return f"{place}: {path} is called {RENAMED[path]} now{inside and f', and {inside}'}. Rename it."
     if error["type"] == "extra_forbidden":
         return f"{place}: {path}: unknown key (value {shown}). {nearest(inner[-1], _known(model, inner[:-1]))}"
     if error["type"] == "missing":

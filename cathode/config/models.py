@@ -317,8 +317,10 @@ class ValidationConfig(Section):
     """How the template is tested before it is believed."""
 
     closure: bool = True
-    strip_fraction: Fraction = Field(default=0.5, description="width of a held-out strip over the width of the window")
-    members: int = Field(default=10, ge=1, description="members of the classifier that judges closure")
+    region_fraction: Fraction = Field(
+        default=0.5, description="width of a validation region over the width of the window"
+    )
+    members: int = Field(default=10, ge=1, description="members of the classifier that measures closure")
     repeats: int = Field(
         default=1, ge=1, description="templates, with classifiers of their own, over which the test is averaged"
     )
@@ -327,11 +329,11 @@ class ValidationConfig(Section):
     )
 
 
-class SelectionConfig(Section):
-    """What `cathode select` compares in the sidebands; no other verb looks at it."""
+class ComparisonConfig(Section):
+    """What `cathode compare` compares in the sidebands; no other verb looks at it."""
 
     generators: tuple[GeneratorConfig, ...] = Field(default=(), description="the candidates")
-    strips: tuple[tuple[float, float], ...] | None = Field(
+    validation_regions: tuple[tuple[float, float], ...] | None = Field(
         default=None, min_length=1, description="held-out ranges of sideband mass; null takes those of the validation"
     )
     best_states: tuple[Annotated[int, Field(ge=1)], ...] = Field(
@@ -355,7 +357,7 @@ class AnalysisConfig(Section):
     folds: int = Field(default=5, ge=2)
     background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
     validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
-    selection: SelectionConfig = Field(default_factory=lambda: SelectionConfig())
+    comparison: ComparisonConfig = Field(default_factory=lambda: ComparisonConfig())
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     threads: int | None = Field(default=None, ge=1, description="processes and threads to use; null uses all cores")
@@ -452,7 +454,7 @@ class AnalysisConfig(Section):
             folds=self.folds,
             background_efficiencies=self.background_efficiencies,
             closure=self.validation.closure,
-            strip_fraction=self.validation.strip_fraction,
+            region_fraction=self.validation.region_fraction,
             closure_members=self.validation.members,
             closure_repeats=self.validation.repeats,
             seed=self.seed,
@@ -511,7 +513,7 @@ class AnalysisConfig(Section):
             **{f"template.{path}.observables": o for path, each in reweightings.items() if (o := each.observables)},
             "observables": self.observables,
             "classifier": self.classifier,
-            **{f"selection.generators.{i}": generator for i, generator in enumerate(self.selection.generators)},
+            **{f"comparison.generators.{i}": generator for i, generator in enumerate(self.comparison.generators)},
         }
 
 

@@ -213,17 +213,17 @@ def _comparison(
 def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
     window = (result.region.low, result.region.high)
     if result.closures:
-        strips = result.closures
+        regions = result.closures
         figure = closure(
-            [(c.low, c.high) for c in strips],
-            np.array([c.auc for c in strips]),
-            np.array([c.auc_error for c in strips]),
+            [(c.low, c.high) for c in regions],
+            np.array([c.auc for c in regions]),
+            np.array([c.auc_error for c in regions]),
             tolerance=TOLERANCE,
             window=window,
         )
-        said = ", ".join(f"{c.low:g} to {c.high:g} GeV: AUC {c.auc:.3f}" for c in strips)
-        caption = "How well a classifier tells template from data in the held-out strips. It should not."
-        yield Plate("closure", "validation", figure, caption, f"Closure by strip. {said}.")
+        said = ", ".join(f"{c.low:g} to {c.high:g} GeV: AUC {c.auc:.3f}" for c in regions)
+        caption = "How well a classifier tells template from data in the validation regions. It should not."
+        yield Plate("closure", "validation", figure, caption, f"Closure by validation region. {said}.")
     if d.sculpting:
         figure = sculpting(
             [curve.edges for curve in d.sculpting],

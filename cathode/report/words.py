@@ -35,12 +35,10 @@ def validation(result: SearchResult) -> str:
     worst = max(result.closures, key=lambda c: abs(c.auc - 0.5))
     measured = f"AUC {worst.auc:.3f} ± {worst.auc_error:.3f} in {worst.low:g}–{worst.high:g} GeV; 0.5 would be perfect"
     if result.validated:
-        return (
-            f"Validation passed: in held-out sideband strips template and data can hardly be told apart ({measured})."
-        )
+        return f"Validation passed: in validation regions template and data can hardly be told apart ({measured})."
     failed = sum(not c.passed for c in result.closures)
     return (
-        f"Validation failed: in {failed} of {len(result.closures)} held-out sideband strips a classifier tells "
+        f"Validation failed: in {failed} of {len(result.closures)} validation regions a classifier tells "
         f"template from data ({measured}). Do not quote the significance."
     )
 
@@ -71,8 +69,8 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
             f"{number(cut.expected)} / √{cut.template_passing:,} = ± {number(cut.statistical)} events",
         ),
         Step(
-            "How well the template predicts events that it was not fitted to was measured in held-out sideband "
-            "strips; this is the systematic error.",
+            "How well the template predicts events that it was not fitted to was measured in validation "
+            "regions of the sidebands; this is the systematic error.",
             f"{number(relative)} % of {number(cut.expected)} = ± {number(cut.systematic)} events",
         ),
         Step("Then the events of the signal region that pass were counted.", f"{number(cut.observed)} events"),

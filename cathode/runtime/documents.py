@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,6 +17,8 @@ class Document:
     """What a frozen dataclass tree needs to be stored; `schema_version` changes when an older text can not be read."""
 
     schema_version: ClassVar[int]
+    #: Older version that can still be read -> its name of a field -> the name of today.
+    renamed: ClassVar[Mapping[int, Mapping[str, str]]] = {}
 
     def to_json(self) -> str:
         """JSON text with a schema version; NaN and infinity become strings, so that any parser reads it."""
@@ -38,7 +41,10 @@ class Document:
         except (ValueError, RecursionError) as error:
             raise ResultError(f"Not a result: no valid JSON ({error}).") from error
         version = body.pop("schema_version", None) if isinstance(body, dict) else None
-        if version != cls.schema_version:
+        names = cls.renamed.get(version) if isinstance(version, int) else None
+        if names is not None:
+            body = {names.get(name, name): value for name, value in body.items()}
+        elif version != cls.schema_version:
             raise ResultError(
                 f"This is a result of schema version {version!r}; this version of the package reads "
                 f"{cls.schema_version}. Read it with the version that wrote it, or run it again."

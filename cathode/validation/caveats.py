@@ -120,25 +120,25 @@ def _repeated(events: Events) -> tuple[str, ...]:
 
 
 def _warnings(result: SearchResult) -> Iterator[str]:
-    for strip in result.closures:
-        if not strip.passed:
+    for region in result.closures:
+        if not region.passed:
             yield (
-                f"The template does not close in {strip.low:g}–{strip.high:g} GeV: a classifier tells it from data "
-                f"with AUC {strip.auc:.3f} ± {strip.auc_error:.3f} (0.5 would be closure). Part of any excess may be a "
-                "flaw of the template; train longer or use another generator."
+                f"The template does not close in {region.low:g}–{region.high:g} GeV: a classifier tells it from data "
+                f"with AUC {region.auc:.3f} ± {region.auc_error:.3f} (0.5 would be closure). Part of any excess may be "
+                "a flaw of the template; train longer or use another generator."
             )
     if not result.closures:
         yield (
-            "The template was not tested in sideband strips, so its systematic uncertainty is unknown and not in the "
-            "p-values. Switch the closure test on."
+            "The template was not tested in validation regions of the sidebands, so its systematic uncertainty is "
+            "unknown and not in the p-values. Switch the closure test on."
         )
     if result.region.sides != "both":
         yield (
             f"There is a sideband only {result.region.sides} the window: mass spectrum and template in it are "
-            "extrapolated, not interpolated, and neither strip test nor errors show how far that can be trusted."
+            "extrapolated, not interpolated, and neither closure test nor errors show how far that can be trusted."
         )
     for reweighting in result.reweightings:
-        which = "template" if reweighting.stage == "template" else "template of the strip test"
+        which = "template" if reweighting.stage == "template" else "template of the sideband closure test"
         step = "" if reweighting.step == 1 else f", step {reweighting.step}"
         for words in reweighting.warnings:
             yield f"Reweighting of the {which}{step}: {words}"

@@ -50,11 +50,11 @@ class Search(Protocol):
 
     @property
     def closure(self) -> bool:
-        """Whether the strips are tested."""
+        """Whether the validation regions are tested."""
         ...
 
     @property
-    def strips(self) -> tuple[Interval, ...]:
+    def validation_regions(self) -> tuple[Interval, ...]:
         """Where the search is repeated."""
         ...
 
@@ -90,36 +90,40 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
     )
     method.require(Background(events[sideband], search.observables, auxiliary))
     if search.closure:
-        beside = events[outside(events.mass, region, search.strips)]
+        beside = events[outside(events.mass, region, search.validation_regions)]
         method.require(Background(beside, search.observables, auxiliary))
-        require_strips(
-            events[sideband], search.strips, search.folds, method.template_events, search.background_efficiencies
+        require_validation_regions(
+            events[sideband],
+            search.validation_regions,
+            search.folds,
+            method.template_events,
+            search.background_efficiencies,
         )
 
 
-def require_strips(
+def require_validation_regions(
     sideband: Events,
-    strips: Sequence[Interval],
+    regions: Sequence[Interval],
     folds: int,
     template_events: Callable[[int], int],
     background_efficiencies: Sequence[float] = (),
 ) -> None:
-    """Refuse sideband events with which a generator can not be tested in strips.
+    """Refuse sideband events with which a generator can not be tested in validation regions.
 
     Raises
     ------
     EmptyRegionError, TooFewEventsError
         With the place, what is there and what is needed.
     """
-    for strip in strips:
-        if not strip(sideband.mass).any():
+    for interval in regions:
+        if not interval(sideband.mass).any():
             raise EmptyRegionError(
-                f"No events in the strip {strip.low:g}–{strip.high:g} GeV of the closure test. Widen it "
-                "(strip_fraction), choose another window, or switch the closure test off."
+                f"No events in the validation region {interval.low:g}–{interval.high:g} GeV. Widen it "
+                "(region_fraction), choose another window, or switch the closure test off."
             )
-    inside = np.any([strip(sideband.mass) for strip in strips], axis=0)
-    _require_sideband(int((~inside).sum()), "in the sidebands without the strips of the closure test")
-    _require_folds(sideband[inside], folds, template_events, background_efficiencies, "the strips of the closure test")
+    inside = np.any([interval(sideband.mass) for interval in regions], axis=0)
+    _require_sideband(int((~inside).sum()), "in the sidebands outside of the validation regions")
+    _require_folds(sideband[inside], folds, template_events, background_efficiencies, "the validation regions")
 
 
 def _require_weights(events: Events, where: str, folds: int = 1) -> None:

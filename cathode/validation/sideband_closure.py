@@ -1,6 +1,6 @@
-"""Does the reference describe the background? Asked of data, in strips beside the signal region.
+"""Does the reference describe the background? Asked of data, in validation regions beside the signal region.
 
-A strip is one more task for the method of the search: the same question where no signal is expected.
+A validation region is one more task for the method of the search: the same question where no signal is expected.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TOLERANCE = 0.51
 
 @dataclass(frozen=True)
 class ClosureTest:
-    """The search repeated where there is no signal: in strips that the background was not learned from.
+    """The search repeated where there is no signal: in validation regions that the background was not learned from.
 
-    `closures` holds one classifier test per strip, `systematics` background efficiency -> relative error of the
+    `closures` holds one classifier test per region, `systematics` background efficiency -> relative error of the
     predicted background, for methods that predict it directly.
     """
 
@@ -41,17 +41,17 @@ class ClosureTest:
     systematics: dict[float, float] = field(default_factory=dict)
 
 
-def outside(mass: FloatArray, region: Region, strips: Sequence[Interval]) -> BoolArray:
-    """Which masses (N,) lie in a sideband and in no strip."""
+def outside(mass: FloatArray, region: Region, regions: Sequence[Interval]) -> BoolArray:
+    """Which masses (N,) lie in a sideband and in no validation region."""
     keep: BoolArray = region.sideband(mass)
-    for strip in strips:
-        keep = keep & ~strip(mass)
+    for interval in regions:
+        keep = keep & ~interval(mass)
     return keep
 
 
-def without_strips(events: Events, region: Region, strips: Sequence[Interval]) -> Events:
-    """The sideband events outside of the strips: what the background of the strip test may be learned from."""
-    return events[outside(events.mass, region, strips)]
+def without_validation_regions(events: Events, region: Region, regions: Sequence[Interval]) -> Events:
+    """The sideband events outside of the validation regions: what the background of the test may be learned from."""
+    return events[outside(events.mass, region, regions)]
 
 
 def without_truth(observed: Observed) -> Observed:
@@ -62,7 +62,7 @@ def without_truth(observed: Observed) -> Observed:
 def validation_task(
     sideband: Events,
     region: Region,
-    strips: Sequence[Interval],
+    regions: Sequence[Interval],
     *,
     observables: Observables,
     folds: int,
@@ -71,14 +71,14 @@ def validation_task(
     members: int | None = None,
     seed: int,
 ) -> Task:
-    """The question of the search, asked of at most `limit` events of the strips; `seed` draws these.
+    """The question of the search, asked of at most `limit` events of the validation regions; `seed` draws these.
 
     The gap across which the background is interpolated is wider than that of the search, so the test is harder.
     """
-    inside = np.flatnonzero(np.any([strip(sideband.mass) for strip in strips], axis=0))
+    inside = np.flatnonzero(np.any([interval(sideband.mass) for interval in regions], axis=0))
     data = sideband[np.sort(np.random.default_rng(seed).permutation(inside)[:limit])]
     return Task(
-        background=Background(without_strips(sideband, region, strips), observables, auxiliary or {}),
+        background=Background(without_validation_regions(sideband, region, regions), observables, auxiliary or {}),
         target=without_truth(observables.observed(data)),
         masses=lambda n, seed: np.resize(data.mass, n),
         folds=folds,
@@ -87,7 +87,7 @@ def validation_task(
 
 
 def beside_window(stages: Stages, repetition: int = 0) -> Stages:
-    """Seeds and places of the strip test, so that it shares none with the window."""
+    """Seeds and places of the sideband closure test, so that it shares none with the window."""
     test = "strip test" if repetition == 0 else f"strip test, repetition {repetition}"
     # Names from before validation regions were tasks; they decide seeds, so they stay.
     numbers = {"events": "0", "template": "1", "folds": "2"}
@@ -109,7 +109,7 @@ def beside_window(stages: Stages, repetition: int = 0) -> Stages:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One repetition of the strip test: data with their held-out scores (N,), and the reference with its own."""
+    """One repetition of the closure test: data with their held-out scores (N,), and the reference with its own."""
 
     data: Events
     scores: FloatArray
@@ -121,24 +121,24 @@ def closure_test(
     method: Method,
     task: Task,
     learned: Learned,
-    strips: Sequence[Interval],
+    regions: Sequence[Interval],
     *,
     background_efficiencies: Sequence[float],
     stages: Sequence[Stages],
 ) -> ClosureTest:
-    """Search for nothing in the strips, with a background that was learned without them.
+    """Search for nothing in the validation regions, with a background that was learned without them.
 
     The systematic of a cut is the relative difference of counted and predicted events (δ_sys of Hein et al.,
-    2411.00085) or its statistical error, whichever is larger: no systematic is claimed smaller than what the strips can
-    resolve. There are as many repetitions as `stages`, each with a template and classifiers of its own on the same
-    data, and averages over them are returned.
+    2411.00085) or its statistical error, whichever is larger: no systematic is claimed smaller than what these
+    regions can resolve. There are as many repetitions as `stages`, each with a template and classifiers of its own on
+    the same data, and averages over them are returned.
     """
     length = 1 / len(stages)
     trials = [
         trial(method, task, learned, dataclasses.replace(each, share=(number * length, length)))
         for number, each in enumerate(stages)
     ]
-    closures = tuple(_mean_closure([closure(strip, t) for t in trials]) for strip in strips)
+    closures = tuple(_mean_closure([closure(interval, t) for t in trials]) for interval in regions)
     if not all(t.reference.predicts for t in trials):
         return ClosureTest(closures)
     shifts = {efficiency: mean_shift(efficiency, trials, task.folds) for efficiency in background_efficiencies}
@@ -148,22 +148,22 @@ def closure_test(
 def trial(method: Method, task: Task, learned: Learned, stages: Stages) -> Trial:
     """Fit a method to a validation task, and score the events of the task."""
     fitted = method.fit(task, learned, stages)
-    seen = task.target.observables
-    return Trial(seen, fitted.score(task.target), fold_of(seen.ids, task.folds), fitted.reference)
+    events = task.target.observables
+    return Trial(events, fitted.score(task.target), fold_of(events.ids, task.folds), fitted.reference)
 
 
-def closure(strip: Interval, trial: Trial) -> Closure:
-    """How well data are told from the reference in one strip.
+def closure(interval: Interval, trial: Trial) -> Closure:
+    """How well data are told from the reference in one validation region.
 
-    A reference that lies beside the strips, as that of CWoLa, is compared as a whole.
+    A reference that lies outside of these regions, as that of CWoLa, is compared as a whole.
     """
-    real, made = strip(trial.data.mass), strip(trial.reference.mass)
+    real, made = interval(trial.data.mass), interval(trial.reference.mass)
     if not made.any():
         made = np.ones(len(made), dtype=bool)
     of_reference = trial.reference.weights[made]
     found = two_sample_auc(trial.scores[real], trial.reference.scores[made], trial.data.weights[real], of_reference)
     passed = _passes(found.value, found.error)
-    return Closure(strip.low, strip.high, found.value, found.error, int(real.sum()), int(made.sum()), passed)
+    return Closure(interval.low, interval.high, found.value, found.error, int(real.sum()), int(made.sum()), passed)
 
 
 def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> ClosureShift:

@@ -84,8 +84,8 @@ def a_loss() -> Figure:
 
 
 def a_closure() -> Figure:
-    strips = [(3100.0, 3300.0), (3700.0, 3900.0)]
-    return closure(strips, np.array([0.503, 0.52]), np.array([0.003, 0.004]), tolerance=0.51, window=WINDOW)
+    intervals = [(3100.0, 3300.0), (3700.0, 3900.0)]
+    return closure(intervals, np.array([0.503, 0.52]), np.array([0.003, 0.004]), tolerance=0.51, window=WINDOW)
 
 
 def a_sculpting() -> Figure:

@@ -19,7 +19,7 @@ from cathode import observables
 from cathode.classifiers import load_classifier
 from cathode.cli.app import app
 from cathode.commands import sample_template, score_files
-from cathode.comparison.result import Selection
+from cathode.comparison.result import GeneratorComparison
 from cathode.config import load_config
 from cathode.errors import ClassifierInputError, ConfigError, RunFolderError
 from cathode.registry import CLASSIFIERS
@@ -242,29 +242,29 @@ def test_reweighting_is_trained_drawn_with_and_taken_over_by_the_search(made: Si
 def test_generators_are_compared_and_the_comparison_continues(made: SimpleNamespace) -> None:
     short, long = (f"{{kind: maf, training: {{epochs: {epochs}}}}}" for epochs in (1, 2))
     tiny = "{kind: flow_matching, hidden: 8, layers: 1, training: {steps: 20}}"
-    arguments = ["select", made.folder / "analysis.yaml", "-o", made.folder / "selection"]
-    found = Selection.from_json(cathode(*arguments, "-g", short, "-g", tiny, "--json").stdout)
-    assert found == Selection.read(made.folder / "selection" / "selection.json")
-    assert found.config == load_config(made.folder / "selection" / "config.yaml").resolved()
-    assert sorted(j.generator["kind"] for j in found.judgements) == ["flow_matching", "maf"]
-    assert found.strips == ((3100, 3300), (3700, 3900))
+    arguments = ["compare", made.folder / "analysis.yaml", "-o", made.folder / "comparison"]
+    found = GeneratorComparison.from_json(cathode(*arguments, "-g", short, "-g", tiny, "--json").stdout)
+    assert found == GeneratorComparison.read(made.folder / "comparison" / "comparison.json")
+    assert found.config == load_config(made.folder / "comparison" / "config.yaml").resolved()
+    assert sorted(j.generator["kind"] for j in found.candidates) == ["flow_matching", "maf"]
+    assert found.validation_regions == ((3100, 3300), (3700, 3900))
     # With candidates from the file, and one of them is there.
-    listed = f"selection.generators=[{short}, {long}]"
-    shown = cathode(*arguments, "--set", listed, "--set", "selection.generators.1.training.epochs=3")
-    again = Selection.read(made.folder / "selection" / "selection.json")
-    judged = {j.name: j for j in again.judgements}
-    assert judged.keys() == {"maf (training.epochs 1)", "maf (training.epochs 3)"}
-    assert judged["maf (training.epochs 1)"].auc in [j.auc for j in found.judgements]
-    assert shown.stdout.rstrip().endswith(str(made.folder / "selection"))
-    for judgement in again.judgements:
-        assert judgement.name in " ".join(shown.stdout.split())
-        assert f"{judgement.auc.value:.4f} ± {judgement.auc.error:.4f}" in shown.stdout
+    listed = f"comparison.generators=[{short}, {long}]"
+    shown = cathode(*arguments, "--set", listed, "--set", "comparison.generators.1.training.epochs=3")
+    again = GeneratorComparison.read(made.folder / "comparison" / "comparison.json")
+    evaluated = {j.name: j for j in again.candidates}
+    assert evaluated.keys() == {"maf (training.epochs 1)", "maf (training.epochs 3)"}
+    assert evaluated["maf (training.epochs 1)"].auc in [j.auc for j in found.candidates]
+    assert shown.stdout.rstrip().endswith(str(made.folder / "comparison"))
+    for candidate in again.candidates:
+        assert candidate.name in " ".join(shown.stdout.split())
+        assert f"{candidate.auc.value:.4f} ± {candidate.auc.error:.4f}" in shown.stdout
 
 
 def test_a_comparison_of_nothing_is_refused(made: SimpleNamespace) -> None:
-    done = CliRunner().invoke(app, ["select", str(made.folder / "analysis.yaml")])
+    done = CliRunner().invoke(app, ["compare", str(made.folder / "analysis.yaml")])
     assert done.exit_code == 1
-    assert "selection.generators is empty" in done.stderr
+    assert "comparison.generators is empty" in done.stderr
 
 
 def test_unknown_formats_are_named(made: SimpleNamespace, tmp_path: Path) -> None:

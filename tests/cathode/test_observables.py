@@ -130,7 +130,7 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
         expected, found = read(seen), doubled(seen)
         np.testing.assert_array_equal(found.score, expected.score)
         np.testing.assert_array_equal(found.passes, expected.passes)
-    # What was trained, in the window and in the strips beside it, did see twice the values.
+    # What was trained, in the window and in the validation regions beside it, did see twice the values.
     stored = [sorted((tmp_path / made).rglob("fold_*")) for made in ("as_read", "test_multiplied")]
     assert [len(folders) for folders in stored] == [4, 4]
     for folders in zip(*stored, strict=True):

@@ -38,14 +38,14 @@ def test_outer_edges_bound_the_sidebands(mass: np.ndarray) -> None:
     assert not np.any((side >= 3300) & (side < 3700))
 
 
-def test_strips_touch_the_window_and_stay_in_the_sidebands() -> None:
+def test_validation_regions_touch_the_window_and_stay_in_the_sidebands() -> None:
     region = Region(3300, 3700)
-    below, above = region.strips()
+    below, above = region.validation_regions()
     assert (below, above) == (Interval(3100, 3300), Interval(3700, 3900))
     assert below.width == above.width == region.width / 2
-    assert region.strips(fraction=1.0)[0] == Interval(2900, 3300)
-    assert region.strips(width=50)[1] == Interval(3700, 3750)
-    below, above = Region(3300, 3700, sideband_low=3250, sideband_high=3710).strips()
+    assert region.validation_regions(fraction=1.0)[0] == Interval(2900, 3300)
+    assert region.validation_regions(width=50)[1] == Interval(3700, 3750)
+    below, above = Region(3300, 3700, sideband_low=3250, sideband_high=3710).validation_regions()
     assert (below.low, above.high) == (3250, 3710)
     assert region.centre == 3500
 
@@ -68,10 +68,10 @@ def test_senseless_edges_are_refused(edges: tuple[float, ...]) -> None:
         Region(*edges)
 
 
-@pytest.mark.parametrize("strip", [{"fraction": 0.0}, {"width": -1.0}, {"width": math.nan}])
-def test_senseless_strips_are_refused(strip: dict[str, float]) -> None:
+@pytest.mark.parametrize("interval", [{"fraction": 0.0}, {"width": -1.0}, {"width": math.nan}])
+def test_senseless_validation_regions_are_refused(interval: dict[str, float]) -> None:
     with pytest.raises(RegionError):
-        Region(3300, 3700).strips(**strip)
+        Region(3300, 3700).validation_regions(**interval)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from analysis.events import Events
-from cathode.cli.tables import verdict
+from cathode.cli.tables import conclusion
 from cathode.report.page import render
 
 from .toys import Discriminant, toy_events, toy_search
@@ -20,7 +20,7 @@ def test_a_doubled_sample_is_named_everywhere() -> None:
     result = search.run(Events.concatenate([once, copy]))
     assert result.warnings[0].startswith("6,000 of 12,000 events have the mass and all features of another event")
     console = Console(record=True, width=500)
-    console.print(*verdict(result))
+    console.print(*conclusion(result))
     assert result.warnings[0] in console.export_text()
     assert result.warnings[0] in html.unescape(render(result))
     assert not any("another event" in warning for warning in search.run(once).warnings)

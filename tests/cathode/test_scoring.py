@@ -41,12 +41,12 @@ def result(folder: Path) -> SearchResult:
 
 
 def test_no_event_was_scored_by_a_classifier_that_saw_it(folder: Path, events: Events) -> None:
-    """In the signal region, in its template, in the strips and their template, and beside the window."""
-    beside = REGION.strips(fraction=0.5)
-    inside, strips = REGION.signal(events.mass).sum(), sum(strip(events.mass).sum() for strip in beside)
-    strips = min(strips, inside)
+    """In the signal region, in its template, in the validation regions and their template, and beside the window."""
+    beside = REGION.validation_regions(fraction=0.5)
+    inside, intervals = REGION.signal(events.mass).sum(), sum(interval(events.mass).sum() for interval in beside)
+    intervals = min(intervals, inside)
     selected = (REGION.signal(events.mass) | REGION.sideband(events.mass)).sum()
-    assert sum(rows for rows, _ in Discriminant.scored) == 4 * inside + (4 + 1) * strips + selected
+    assert sum(rows for rows, _ in Discriminant.scored) == 4 * inside + (4 + 1) * intervals + selected
     assert sum(seen for _, seen in Discriminant.scored) == 0
 
 

@@ -111,7 +111,7 @@ class TestBlindness:
     def test_neither_model_is_handed_an_event_of_the_signal_region(self, with_signal: Events) -> None:
         generator, mass_model = TrueGenerator(), TrueMass()
         toy_search(generator=generator, mass_model=mass_model).run(with_signal)
-        assert len(generator.calls) == 2  # the search and the strip test
+        assert len(generator.calls) == 2  # the search and the sideband closure test
         assert len(mass_model.calls) == 1
         for mass in (*(context[:, 0] for _, context, _ in generator.calls), mass_model.calls[0][0]):
             assert len(mass) > 5_000
@@ -121,9 +121,9 @@ class TestBlindness:
         for x, _, _ in generator.calls:
             assert not known & {row.tobytes() for row in x}
 
-    def test_the_generator_of_the_strip_test_has_not_seen_the_strips(self, with_signal: Events) -> None:
+    def test_the_generator_of_the_closure_test_has_not_seen_the_validation_regions(self, with_signal: Events) -> None:
         generator = TrueGenerator()
-        toy_search(generator=generator, strip_fraction=0.75).run(with_signal)
+        toy_search(generator=generator, region_fraction=0.75).run(with_signal)
         sizes = sorted((len(context), context) for _, context, _ in generator.calls)
         mass = sizes[0][1][:, 0]
         assert not ((mass >= 3_000) & (mass < 4_000)).any()
@@ -269,15 +269,15 @@ class TestBadInput:
         match = r"efficiency 1e-05 leaves 0\.0.* of the template events of a fold of the signal region.*oversampling"
         self.refused(TooFewEventsError, match, events, background_efficiencies=(0.1, 1e-5))
 
-    def test_strips_that_can_not_be_searched(self) -> None:
+    def test_validation_regions_that_can_not_be_searched(self) -> None:
         events = toy_events(20_000, seed=55)
         gap = events[~((events.mass >= 3_700) & (events.mass < 3_900))]
-        self.refused(EmptyRegionError, "strip 3700–3900 GeV of the closure test", gap)
-        self.refused(TooFewEventsError, "without the strips", events, strip_fraction=4.0)
+        self.refused(EmptyRegionError, "validation region 3700–3900 GeV", gap)
+        self.refused(TooFewEventsError, "outside of the validation regions", events, region_fraction=4.0)
         thin = events[
             ~((events.mass >= 3_110) & (events.mass < 3_300)) & ~((events.mass >= 3_710) & (events.mass < 3_900))
         ]
-        self.refused(TooFewEventsError, "in the strips of the closure test", thin)
+        self.refused(TooFewEventsError, "in the validation regions", thin)
         assert toy_search(closure=False).run(gap).closures == ()
 
     @pytest.mark.parametrize(("place", "words"), [("signal", "in the signal region"), ("sideband", "in the sidebands")])

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis.statistics.spectrum import fit_spectrum
-from cathode.comparison.comparison import select_generator
+from cathode.comparison.comparison import compare_generators
 from cathode.config.models import RegionConfig
 from cathode.errors import EmptyRegionError, MassModelError, RegionError
 from cathode.region import Interval, Region
@@ -106,7 +106,7 @@ class TestRegion:
         assert "2200–2700, 2850–3300, 3700–4200 and 4300–5500" in str(VETOED)
 
     @pytest.mark.parametrize(
-        ("arguments", "strips"),
+        ("arguments", "intervals"),
         [
             ({}, [(3100, 3300), (3700, 3900)]),
             ({"veto": (3200, 3300)}, [(3000, 3200), (3700, 3900)]),
@@ -118,18 +118,18 @@ class TestRegion:
             ({"sides": "above", "veto": (3700, 3800)}, [(3800, 4000)]),
         ],
     )
-    def test_strips_hold_their_width_of_sideband(self, arguments: dict[str, Any], strips: list) -> None:
+    def test_validation_regions_hold_their_width_of_sideband(self, arguments: dict[str, Any], intervals: list) -> None:
         region = Region(3300, 3700, **arguments)
-        assert region.strips() == tuple(Interval(*edges) for edges in strips)
+        assert region.validation_regions() == tuple(Interval(*edges) for edges in intervals)
         grid = np.arange(2000.5, 6000)
-        for strip in region.strips():
-            assert np.count_nonzero(region.sideband(grid) & strip(grid)) == (200 if strip.high < 4050 else 100)
+        for interval in region.validation_regions():
+            assert np.count_nonzero(region.sideband(grid) & interval(grid)) == (200 if interval.high < 4050 else 100)
 
-    @pytest.mark.parametrize("strip", [(2720, 2800), (2600, 2750), (2600, 2900), (2800, 2900), (4200, 4300)])
-    def test_strips_of_ones_own_must_not_reach_into_a_veto(self, strip: tuple[float, float]) -> None:
+    @pytest.mark.parametrize("interval", [(2720, 2800), (2600, 2750), (2600, 2900), (2800, 2900), (4200, 4300)])
+    def test_validation_regions_of_ones_own_must_not_reach_into_a_veto(self, interval: tuple[float, float]) -> None:
         with pytest.raises(RegionError, match="does not lie in a sideband"):
-            VETOED.sideband_strips([strip])
-        assert VETOED.sideband_strips([(2500, 2700), (2850, 3000)])
+            VETOED.sideband_intervals([interval])
+        assert VETOED.sideband_intervals([(2500, 2700), (2850, 3000)])
 
     def test_only_the_sidebands_that_are_declared_must_hold_events(self) -> None:
         mass = np.array([2500.0, 3500.0])
@@ -276,12 +276,12 @@ class TestSearch:
         expected = np.where(VETOED.signal(events.mass), 1, np.where(VETOED.sideband(events.mass), 0, -1))
         np.testing.assert_array_equal(where, expected)
 
-    @pytest.mark.parametrize(("sides", "strips"), [("below", [(3100, 3300)]), ("above", [(3700, 3900)])])
-    def test_on_one_side_warns_that_it_extrapolates(self, sides: Any, strips: list) -> None:
+    @pytest.mark.parametrize(("sides", "intervals"), [("below", [(3100, 3300)]), ("above", [(3700, 3900)])])
+    def test_on_one_side_warns_that_it_extrapolates(self, sides: Any, intervals: list) -> None:
         region = Region(3300, 3700, sides=sides, **({"sideband_high": 5500} if sides == "above" else {}))
         result = toy_search(region=region, mass_model=DijetFitMass(), folds=2).run(toy_events(20_000, seed=3))
         assert any(f"only {sides} the window" in words and "extrapolated" in words for words in result.warnings)
-        assert [(c.low, c.high) for c in result.closures] == strips
+        assert [(c.low, c.high) for c in result.closures] == intervals
         assert (result.counts.sideband_above == 0) == (sides == "below")
 
     def test_a_file_without_the_new_fields_is_read(self, tmp_path: Path) -> None:
@@ -292,11 +292,15 @@ class TestSearch:
         assert SearchResult.from_json(json.dumps(old)) == result
 
     def test_generators_are_compared_outside_of_vetoes(self) -> None:
-        found = select_generator(
-            toy_events(9_000, seed=4), VETOED, [small_flow_matching(epochs=1)], strips=[(2500, 2700)], folds=2
+        found = compare_generators(
+            toy_events(9_000, seed=4),
+            VETOED,
+            [small_flow_matching(epochs=1)],
+            validation_regions=[(2500, 2700)],
+            folds=2,
         )
         assert found.region.veto == VETOED.veto
-        assert found.training_events + found.strip_events == VETOED.sideband(toy_events(9_000, seed=4).mass).sum()
+        assert found.training_events + found.validation_events == VETOED.sideband(toy_events(9_000, seed=4).mass).sum()
 
     def test_far_masses_are_warned_of(self) -> None:
         events = toy_events(9_000, seed=4)

@@ -19,7 +19,7 @@ from cathode import observables
 from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
 from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
 from cathode.template.reweighting import Reweighting
-from cathode.validation.sideband_closure import without_strips
+from cathode.validation.sideband_closure import without_validation_regions
 
 from ..toys import REGION, Discriminant, TrueGenerator, decisive, fingerprints, prongs, toy_events, toy_search
 
@@ -86,15 +86,15 @@ class Learned(Discriminant):
         return {"members": self.members, "remember": self.remember}
 
 
-def test_a_search_gives_its_sidebands_without_the_strips() -> None:
-    """Once, to the classifiers of window, strips and idealised detector, however few members the strip test takes."""
+def test_a_search_gives_its_sidebands_without_the_validation_regions() -> None:
+    """Once, to the classifiers of window, closure test and idealised detector, however few members the test takes."""
     events = toy_events(6_000, signal=100, seed=70, truth=True)
     told: list[str] = []
     Learned.given.clear()
     Learned.fitted.clear()
     search = toy_search(classifier=Learned(members=3), closure_members=2, folds=2)
     search.run(events, reference=toy_events(3_000, seed=71), progress=lambda stage, *_: told.append(stage))
-    outside = without_strips(events, REGION, REGION.strips(fraction=0.5))
+    outside = without_validation_regions(events, REGION, REGION.validation_regions(fraction=0.5))
     (given,) = Learned.given
     np.testing.assert_array_equal(np.sort(fingerprints(given)), np.sort(fingerprints(outside.x)))
     assert len(outside) < REGION.sideband(events.mass).sum()
@@ -121,7 +121,7 @@ class Undecided(Learned):
 
 @pytest.mark.parametrize("closure", [False, True])
 def test_what_reweights_learns_from_events_that_it_is_not_asked_about(closure: bool) -> None:
-    """A template drawn for that alone, once for the window and once for the strips, by its own observables."""
+    """A template drawn for that alone, once for the window and once for the closure test, by its own observables."""
     events = toy_events(6_000, seed=92)
     Learned.given.clear()
     Learned.fitted.clear()

@@ -54,7 +54,7 @@ def test_help_is_fast_and_light_and_names_every_verb() -> None:
         "demo",
         "run",
         "validate",
-        "select",
+        "compare",
         "train",
         "sample",
         "export",
@@ -84,7 +84,7 @@ def test_a_mistake_of_the_user_is_one_message_on_stderr_and_status_1(analysis: P
     [
         ("run", "none.yaml"),
         ("validate", "none.yaml"),
-        ("select", "none.yaml"),
+        ("compare", "none.yaml"),
         ("train", "none.yaml"),
         ("report", "nowhere"),
         ("score", "nowhere", "a.root"),
@@ -230,3 +230,20 @@ def test_check_shows_what_every_branch_is_taken_for(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if len(line.split()) == 3}
     assert rows == {"m4l": ["MeV", "300"], "jet_pt": ["MeV", "50"], "jet_eta": ["none", "0.5"]}
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.yaml", "-g", "maf", "--json"], ["--help-me"]])
+def test_the_old_name_of_a_verb_gives_the_new_one(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, ["select", *arguments])
+    assert done.exit_code == 1
+    assert "`cathode select` is called `cathode compare` now" in done.stderr
+    assert "select" not in CliRunner().invoke(app, ["--help"]).stdout
+
+
+def test_names_that_are_gone_give_the_new_ones() -> None:
+    import cathode
+
+    for old, new in (("Selection", "GeneratorComparison"), ("select_generator", "compare_generators")):
+        with pytest.raises(AttributeError, match=f"cathode.{old} is called cathode.{new} now"):
+            getattr(cathode, old)
+        assert getattr(cathode, new)

@@ -22,7 +22,7 @@ template: {generator: {kind: gaussian_mixture, components: 2, training: {steps: 
 classifier: {kind: boosted_trees, members: 1, max_iter: 3}
 background_efficiencies: [0.1]
 validation: {closure: false}
-selection: {generators: [{kind: gaussian_mixture, components: 2, training: {steps: 10}}]}
+comparison: {generators: [{kind: gaussian_mixture, components: 2, training: {steps: 10}}]}
 folds: 2
 threads: 1
 """
@@ -72,8 +72,8 @@ def content(folder: Path) -> dict[str, bytes]:
         "validate analysis.yaml -o other",
         "train analysis.yaml -o .",
         "train analysis.yaml -o run/template",
-        "select analysis.yaml -o .",
-        "select analysis.yaml -o run",
+        "compare analysis.yaml -o .",
+        "compare analysis.yaml -o run",
         "demo -o other",
         "sample run -o run/template.root",
         "sample run -o run/template",

@@ -6,7 +6,7 @@ import pytest
 from analysis import Constituents
 from analysis.selection import compile_expression
 from cathode.classifiers import BoostedTrees
-from cathode.config import AnalysisConfig, embedded_text, example, load_config, parse_config, schema
+from cathode.config import AnalysisConfig, embedded_text, example, load_config, load_run_config, parse_config, schema
 from cathode.errors import ConfigError
 from cathode.observables import DijetSubstructure
 from cathode.region import Region
@@ -66,7 +66,7 @@ def test_the_example_mentions_every_section_and_its_true_defaults() -> None:
         f"folds: {config.folds} ",
         f"oversampling: {config.template.oversampling:g} ",
         f"members: {config.validation.members}",
-        f"strip_fraction: {config.validation.strip_fraction}",
+        f"region_fraction: {config.validation.region_fraction}",
         f"memory: {config.data.memory} ",
         f"seed: {config.seed}",
     ):
@@ -93,13 +93,19 @@ def test_the_example_mentions_every_section_and_its_true_defaults() -> None:
         ("classifier: {kind: boosted_trees, members: several}", "classifier.members: Input should be a valid integer"),
         ("background_efficiencies: [0.01, 2]", "background_efficiencies.1: Input should be less than 1 (value 2)"),
         ("background_efficiencies: [0.01, 0.01]", "names an efficiency twice"),
-        ("selection: {generators: [maf, {kind: mav}]}", "a.yaml, line 5: selection.generators.1.kind: no generator of"),
+        ("comparison: {generators: [maf, {kind: mav}]}", "line 5: comparison.generators.1.kind: no generator of"),
         (
-            "selection:\n  generators:\n  - maf\n  - kind: maf\n    hiden: 3",
-            "a.yaml, line 9: selection.generators.1.hiden: unknown key (value 3). Nearest: 'hidden",
+            "comparison:\n  generators:\n  - maf\n  - kind: maf\n    hiden: 3",
+            "a.yaml, line 9: comparison.generators.1.hiden: unknown key (value 3). Nearest: 'hidden",
         ),
-        ("selection: {strips: []}", "selection.strips: Tuple should have at least 1 item"),
-        ("selection: {best_states: [0]}", "selection.best_states.0: Input should be greater than or equal to 1"),
+        ("comparison: {validation_regions: []}", "comparison.validation_regions: Tuple should have at least 1 item"),
+        (
+            "selection: {generators: [maf]}",
+            "line 5: selection is called comparison now, and its strips validation_regions",
+        ),
+        ("comparison: {strips: [[1, 2]]}", "comparison.strips is called comparison.validation_regions now. Rename it."),
+        ("validation: {strip_fraction: 1}", "validation.strip_fraction is called validation.region_fraction now."),
+        ("comparison: {best_states: [0]}", "comparison.best_states.0: Input should be greater than or equal to 1"),
         ("folds: 5\nfolds: 6", "a.yaml, line 6: folds is set twice (first in line 5)"),
         ("validation: [1]", "validation: Input should be a valid dictionary"),
         ("folds: [", "no valid YAML"),
@@ -128,12 +134,12 @@ def test_borders_must_make_sense(region: str, said: str) -> None:
 
 
 def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None:
-    text = MINIMAL + "selection: {generators: [maf, {kind: flow_matching}]}"
-    config = parse_config(text, overrides=["selection.generators.1.training.steps=7"])
-    first, second = (candidate.build() for candidate in config.selection.generators)
+    text = MINIMAL + "comparison: {generators: [maf, {kind: flow_matching}]}"
+    config = parse_config(text, overrides=["comparison.generators.1.training.steps=7"])
+    first, second = (candidate.build() for candidate in config.comparison.generators)
     assert (first.kind, second.kind, second.training.steps) == ("maf", "flow_matching", 7)
-    assert parse_config(text, overrides={"selection.generators.0.bijection": "logit"}).selection.generators[0].build()
-    for path in ("selection.generators.2.hidden", "selection.generators.one", "selection.generators.-1"):
+    assert parse_config(text, overrides={"comparison.generators.0.bijection": "logit"}).comparison.generators[0].build()
+    for path in ("comparison.generators.2.hidden", "comparison.generators.one", "comparison.generators.-1"):
         with pytest.raises(ConfigError, match="is no place in a list of 2"):
             parse_config(text, overrides={path: 3})
 
@@ -320,3 +326,28 @@ def test_schema_knows_every_kind_and_its_hyperparameters() -> None:
     for name in ("flow_matching", "maf", "boosted_trees", "dijet_fit", "kde", "oversampling", "ema_decay"):
         assert f'"{name}"' in text
     assert schema()["additionalProperties"] is False
+
+
+def test_an_override_by_an_old_name_gives_the_new_one() -> None:
+    with pytest.raises(ConfigError, match="--set: selection is called comparison now"):
+        parse_config(MINIMAL, overrides=["selection.generators=[maf]"])
+
+
+def test_the_settings_of_a_run_are_read_under_the_names_that_they_had(tmp_path: Path) -> None:
+    now = parse_config(
+        MINIMAL, overrides=["validation.region_fraction=0.25", "comparison.validation_regions=[[4000, 4100]]"]
+    )
+    text = now.to_yaml()
+    for new, old in (
+        ("region_fraction", "strip_fraction"),
+        ("comparison", "selection"),
+        ("validation_regions", "strips"),
+    ):
+        assert f"{new}:" in text
+        text = text.replace(f"{new}:", f"{old}:")
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    read = load_run_config(tmp_path / "config.yaml")
+    assert (read.validation, read.comparison) == (now.validation, now.comparison)
+    assert read.validation.region_fraction == 0.25
+    with pytest.raises(ConfigError, match="is called"):
+        load_config(tmp_path / "config.yaml")

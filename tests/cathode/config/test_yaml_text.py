@@ -102,7 +102,7 @@ def test_aliases_in_reason_are_written_out() -> None:
         "data: {files: a.root}\nregion: {signal: [3300, 3700]}\n"
         "classifier: &trees {kind: boosted_trees, members: 3}\n"
         "template: {reweighting: {classifier: {<<: *trees, members: 4}}}\n"
-        "selection: {generators: [&g {kind: maf}, *g]}\n"
+        "comparison: {generators: [&g {kind: maf}, *g]}\n"
     )
     assert config.classifier.hyperparameters["members"] == 3
     assert config.template.reweightings()["reweighting"].classifier.hyperparameters["members"] == 4

@@ -119,13 +119,13 @@ def test_reweighting_has_a_table_where_there_was_one(result: SearchResult) -> No
     seen = reader_sees(render(result))
     table = seen[seen.index("Sideband reweighting") : seen.index("Mass sculpting")]
     assert "the search 0.5500 ± 0.0030 0.5020 ± 0.0040 88 % of 800,000 0.1 % 10.2 2" in table
-    assert "the strip test 0.5600 ± 0.0040" in table
+    assert "the sideband closure test 0.5600 ± 0.0040" in table
     assert "Sideband reweighting" not in render(replace(result, reweightings=()))
 
 
 def test_several_reweightings_are_numbered_in_table_and_warnings(result: SearchResult) -> None:
-    first, strips = result.reweightings
-    several = replace(result, reweightings=(first, replace(first, step=2, auc_before=0.53), strips))
+    first, intervals = result.reweightings
+    several = replace(result, reweightings=(first, replace(first, step=2, auc_before=0.53), intervals))
     seen = reader_sees(render(several))
     assert "Each step corrects what those before it left." in seen
     assert "the search, step 2 0.5300 ± 0.0030" in seen
@@ -136,10 +136,10 @@ def test_several_reweightings_are_numbered_in_table_and_warnings(result: SearchR
 
 
 def test_warnings_of_reweighting_name_the_template(result: SearchResult) -> None:
-    strips = replace(result.reweightings[0], stage="validation")
-    found = warnings_of(replace(result, reweightings=(result.reweightings[0], strips)))
+    intervals = replace(result.reweightings[0], stage="validation")
+    found = warnings_of(replace(result, reweightings=(result.reweightings[0], intervals)))
     assert "Reweighting of the template: Beware." in found
-    assert "Reweighting of the template of the strip test: Beware." in found
+    assert "Reweighting of the template of the sideband closure test: Beware." in found
 
 
 def test_failed_closure_is_said_in_the_headline_and_before_the_numbers(result: SearchResult) -> None:

@@ -104,7 +104,7 @@ class TestInterruption:
     @pytest.mark.parametrize(
         ("stage", "call", "before", "after"),
         [
-            # The generator of the strip test comes second where there is a single worker.
+            # The generator of the sideband closure test comes second where there is a single worker.
             ("generator", 1, (1, 1, 0), (2, 2 * EPOCHS - 1, 2 * FOLDS)),
             ("generator", EPOCHS, (1, EPOCHS, 0), (2, EPOCHS, 2 * FOLDS)),
             ("strip generator", 1, (2, EPOCHS + 1, 0), (1, EPOCHS - 1, 2 * FOLDS)),
@@ -161,12 +161,12 @@ class TestInterruption:
     def test_validation_alone_leaves_its_part_to_the_search(
         self, events: Events, whole: Path, work: Counter[str], tmp_path: Path
     ) -> None:
-        strips = small_search().validate(events, output=tmp_path)
+        intervals = small_search().validate(events, output=tmp_path)
         assert (work["generators"], work["classifiers"]) == (1, FOLDS)
         work.clear()
         result = small_search().run(events, output=tmp_path)
         assert (work["generators"], work["classifiers"]) == (1, FOLDS)
-        assert result.closures == strips.closures
+        assert result.closures == intervals.closures
         assert_same(tmp_path, whole)
 
 

@@ -68,8 +68,8 @@ def test_draws_stay_in_the_window_and_repeat_with_the_seed(kind: type[DijetFitMa
     assert REGION.signal(drawn).all()
     assert np.array_equal(drawn, model.sample(5000, seed=5))
     assert not np.array_equal(drawn, model.sample(5000, seed=6))
-    strip = Interval(3100, 3300)
-    assert strip(model.sample(100, seed=5, within=strip)).all()
+    interval = Interval(3100, 3300)
+    assert interval(model.sample(100, seed=5, within=interval)).all()
     assert len(model.sample(0, seed=1)) == 0
 
 

@@ -19,14 +19,14 @@ from cathode.result import SearchResult
 from cathode.runtime.specification import specification
 from cathode.search import Search
 from cathode.template.reweighting import Reweighting
-from cathode.validation.sideband_closure import without_strips
+from cathode.validation.sideband_closure import without_validation_regions
 
 from ..toys import REGION, TrueGenerator, background_features, decisive, small_flow_matching, toy_events, toy_search
 from .test_rejection import SHIFT, First, Logistic
 
 Array = NDArray[np.float64]
 
-STRIPS = REGION.strips(fraction=0.5)
+VALIDATION = REGION.validation_regions(fraction=0.5)
 
 
 def reweighted_search(**changes: Any) -> Search:
@@ -52,10 +52,10 @@ def runs(events: Events, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 class TestSearch:
     def test_a_wrong_generator_closes_with_reweighting_and_not_without(self, runs: tuple[Path, Path]) -> None:
         without, reweighted = (SearchResult.read(folder / "result.json") for folder in runs)
-        for strip in without.closures:
-            assert strip.auc - 0.5 > 10 * strip.auc_error
-        for strip in reweighted.closures:
-            assert abs(strip.auc - 0.5) < 3 * strip.auc_error
+        for interval in without.closures:
+            assert interval.auc - 0.5 > 10 * interval.auc_error
+        for interval in reweighted.closures:
+            assert abs(interval.auc - 0.5) < 3 * interval.auc_error
         assert (without.validated, reweighted.validated) == (False, True)
         assert without.primary.observed > 2 * without.primary.expected
         assert reweighted.primary.observed == pytest.approx(reweighted.primary.expected, rel=0.5)
@@ -80,7 +80,7 @@ class TestSearch:
         assert result.reweightings[0].drawn == result.counts.template
         assert SearchResult.from_json(result.to_json()) == result
 
-    def test_weights_of_the_strip_test_have_not_seen_the_strips(
+    def test_weights_of_the_closure_test_have_not_seen_the_validation_regions(
         self, events: Events, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masses: list[Array] = []
@@ -94,12 +94,12 @@ class TestSearch:
             with pytest.raises(InterruptionError):
                 getattr(reweighted_search(), verb)(events)
         np.testing.assert_array_equal(masses[0], events.mass[REGION.sideband(events.mass)])
-        np.testing.assert_array_equal(masses[1], without_strips(events, REGION, STRIPS).mass)
+        np.testing.assert_array_equal(masses[1], without_validation_regions(events, REGION, VALIDATION).mass)
 
     def test_validation_alone_is_that_of_the_search(self, events: Events, runs: tuple[Path, Path]) -> None:
         generator = TrueGenerator(shift=SHIFT)
-        strips = reweighted_search(generator=generator).validate(events)
-        assert strips.closures == SearchResult.read(runs[1] / "result.json").closures
+        intervals = reweighted_search(generator=generator).validate(events)
+        assert intervals.closures == SearchResult.read(runs[1] / "result.json").closures
 
     def test_too_few_events_are_refused_before_a_training(self) -> None:
         generator = TrueGenerator()
@@ -202,7 +202,7 @@ class Counting(BoostedTrees):
 @pytest.mark.parametrize(
     ("stage", "call", "after"),
     [
-        # One weight of two, and closures of 2 trainings each, before and after; the second step; then the strips.
+        # One weight of two, and closures of 2 trainings each, before and after; the second step; then validation.
         ("reweighting", 2, 1 + 4 + 6 + 12),
         ("reweighting", 7, 2 + 6 + 12),
         ("reweighting 2", 2, 1 + 4 + 12),

@@ -1,4 +1,4 @@
-"""Closure in strips of the sidebands: a good template passes, a bad one fails and takes the significance with it."""
+"""Closure in validation regions: a good template passes, a bad one fails and takes the significance with it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from cathode.validation.sideband_closure import (
     mean_shift,
     trial,
     validation_task,
-    without_strips,
+    without_validation_regions,
 )
 
 from ..toys import REGION, Discriminant, TrueGenerator, toy_events, toy_search
 
-STRIPS = REGION.strips(fraction=0.5)
+VALIDATION = REGION.validation_regions(fraction=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def events() -> Events:
 
 @dataclass(frozen=True)
 class Fixed(Seeds):
-    """Seeds of the strip test by their number: data, template, folds, classifiers."""
+    """Seeds of the sideband closure test by their number: data, template, folds, classifiers."""
 
     numbers: tuple[int, ...] = tuple(range(8))
 
@@ -54,7 +54,7 @@ class Fixed(Seeds):
         return self.numbers[int(number)] if number.isdigit() else 0
 
 
-def strips_of(
+def closure_of(
     events: Events, generator: Any, *, seeds: Sequence[tuple[int, ...]] = (tuple(range(8)),), limit: int = 10**6
 ) -> ClosureTest:
     method = Cathode(generator=generator, classifier=Discriminant(), oversampling=4)
@@ -63,19 +63,19 @@ def strips_of(
         method,
         task(events, folds=5, limit=limit, seed=seeds[0][0]),
         Learned(generator, generator),
-        STRIPS,
+        VALIDATION,
         background_efficiencies=(0.1, 0.02),
         stages=stages,
     )
 
 
 def task(events: Events, **changes: Any) -> Task:
-    return validation_task(events[REGION.sideband(events.mass)], REGION, STRIPS, observables=AsRead(), **changes)
+    return validation_task(events[REGION.sideband(events.mass)], REGION, VALIDATION, observables=AsRead(), **changes)
 
 
-class TestStrips:
+class TestValidationRegions:
     def test_true_density_closes(self, events: Events) -> None:
-        found = [strips_of(events, TrueGenerator(), seeds=[tuple(range(8 * i, 8 * i + 8))]) for i in range(8)]
+        found = [closure_of(events, TrueGenerator(), seeds=[tuple(range(8 * i, 8 * i + 8))]) for i in range(8)]
         pulls = [(c.auc - 0.5) / c.auc_error for f in found for c in f.closures]
         assert all(c.passed for f in found for c in f.closures)
         # The data are the same in all eight, so the pulls are correlated.
@@ -83,36 +83,36 @@ class TestStrips:
         assert all(0 < c.auc_error < 0.02 for f in found for c in f.closures)
         for f in found:
             assert f.systematics[0.1] < 0.15
-            # The strips hold about 4,400 events: no better than the statistics of those that pass.
+            # The validation regions hold about 4,400 events: no better than the statistics of those that pass.
             assert f.systematics[0.1] > 0.9 * (1 / 440 + 1 / 1_760) ** 0.5
             assert f.systematics[0.02] > 0.9 * (1 / 88 + 1 / 352) ** 0.5
 
     def test_moved_feature_is_seen_and_measured(self, events: Events) -> None:
-        found = strips_of(events, TrueGenerator(shift=-0.5))
+        found = closure_of(events, TrueGenerator(shift=-0.5))
         assert all(c.auc > 0.6 and not c.passed for c in found.closures)
         # A shift of d standard deviations along the discriminant lets Φ(d − 1.28) pass instead of 0.1.
         assert 0.5 < found.systematics[0.1] < 2.5
 
-    def test_strips_count_their_own_events(self, events: Events) -> None:
-        found = strips_of(events, TrueGenerator())
-        for closure, strip in zip(found.closures, STRIPS, strict=True):
-            assert (closure.low, closure.high) == (strip.low, strip.high)
-            assert closure.events == int(strip(events.mass).sum())
+    def test_validation_regions_count_their_own_events(self, events: Events) -> None:
+        found = closure_of(events, TrueGenerator())
+        for closure, interval in zip(found.closures, VALIDATION, strict=True):
+            assert (closure.low, closure.high) == (interval.low, interval.high)
+            assert closure.events == int(interval(events.mass).sum())
             assert closure.template_events == pytest.approx(4 * closure.events, rel=0.05)
 
     def test_no_more_events_than_the_signal_region_has(self, events: Events) -> None:
-        found = strips_of(events, TrueGenerator(), limit=1_500)
+        found = closure_of(events, TrueGenerator(), limit=1_500)
         assert sum(c.events for c in found.closures) == 1_500
-        # Which strip an event is in does not decide whether it is used.
-        share = STRIPS[0](events.mass).sum() / sum(s(events.mass).sum() for s in STRIPS)
+        # Which interval an event is in does not decide whether it is used.
+        share = VALIDATION[0](events.mass).sum() / sum(s(events.mass).sum() for s in VALIDATION)
         assert found.closures[0].events / 1_500 == pytest.approx(share, abs=0.04)
 
-    def test_generator_of_the_test_learns_beside_the_strips_only(self, events: Events) -> None:
-        kept = without_strips(events, REGION, STRIPS)
-        assert not any(strip(kept.mass).any() for strip in STRIPS)
+    def test_generator_of_the_test_learns_beside_the_validation_regions_only(self, events: Events) -> None:
+        kept = without_validation_regions(events, REGION, VALIDATION)
+        assert not any(interval(kept.mass).any() for interval in VALIDATION)
         assert not REGION.signal(kept.mass).any()
-        assert len(kept) == REGION.sideband(events.mass).sum() - sum(s(events.mass).sum() for s in STRIPS)
-        assert 0.5 * REGION.width == STRIPS[0].width == STRIPS[1].width
+        assert len(kept) == REGION.sideband(events.mass).sum() - sum(s(events.mass).sum() for s in VALIDATION)
+        assert 0.5 * REGION.width == VALIDATION[0].width == VALIDATION[1].width
 
     def test_asks_the_generator_at_the_masses_of_the_data(self, events: Events) -> None:
         """A template that ignores m fails where features drift, even though its spectrum of x over all m is right."""
@@ -121,16 +121,16 @@ class TestStrips:
             def sample(self, context: Any, *, seed: int) -> Any:
                 return super().sample(context + 800.0, seed=seed)
 
-        assert not all(c.passed for c in strips_of(events, Blurred()).closures)
+        assert not all(c.passed for c in closure_of(events, Blurred()).closures)
 
     def test_event_weights_count_events(self, events: Events) -> None:
         """Weights that turn the data into a moved distribution make the true template fail."""
         x = events.x[:, 0].astype(np.float64)
         tilt = Events(events.x, events.mass, events.columns, weights=np.exp(0.5 * x), ids=events.ids)
-        assert not all(c.passed for c in strips_of(tilt, TrueGenerator()).closures)
-        assert strips_of(tilt, TrueGenerator()).systematics[0.1] > 0.3
+        assert not all(c.passed for c in closure_of(tilt, TrueGenerator()).closures)
+        assert closure_of(tilt, TrueGenerator()).systematics[0.1] > 0.3
         double = Events(events.x, events.mass, events.columns, weights=np.full(len(events), 2.0), ids=events.ids)
-        plain, scaled = strips_of(events, TrueGenerator()), strips_of(double, TrueGenerator())
+        plain, scaled = closure_of(events, TrueGenerator()), closure_of(double, TrueGenerator())
         assert scaled.systematics == pytest.approx(plain.systematics)
         for one, two in zip(plain.closures, scaled.closures, strict=True):
             assert two.auc == pytest.approx(one.auc)
@@ -172,12 +172,12 @@ class TestRepetitions:
 
     def test_the_same_data_and_other_templates_are_averaged(self, events: Events) -> None:
         seeds = [tuple(range(8 * i, 8 * i + 8)) for i in range(3)]
-        found = strips_of(events, TrueGenerator(), seeds=seeds, limit=2_000)
+        found = closure_of(events, TrueGenerator(), seeds=seeds, limit=2_000)
         # With the data of the first.
-        each = [strips_of(events, TrueGenerator(), seeds=[(0, *own[1:])], limit=2_000) for own in seeds]
-        for strip, alone in enumerate(zip(*(e.closures for e in each), strict=True)):
-            assert found.closures[strip].auc == pytest.approx(np.mean([c.auc for c in alone]))
-            assert {c.events for c in alone} == {found.closures[strip].events}
+        each = [closure_of(events, TrueGenerator(), seeds=[(0, *own[1:])], limit=2_000) for own in seeds]
+        for interval, alone in enumerate(zip(*(e.closures for e in each), strict=True)):
+            assert found.closures[interval].auc == pytest.approx(np.mean([c.auc for c in alone]))
+            assert {c.events for c in alone} == {found.closures[interval].events}
         assert len({c.auc for e in each for c in e.closures}) == 6
         assert found.systematics[0.1] < np.mean([e.systematics[0.1] for e in each])
 
@@ -237,7 +237,7 @@ class TestSearch:
         assert found.closures == ()
         assert found.cuts[0].systematic == 0
         assert found.cuts[0].p_value == found.cuts[0].p_value_exact
-        assert any("not tested in sideband strips" in w for w in found.warnings)
+        assert any("not tested in validation regions" in w for w in found.warnings)
 
     def test_sculpting_warning_names_the_cut_that_sculpts(self, result: SearchResult) -> None:
         """A cut that too few events pass is not tested and must not lend its name to the next one."""
