@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
+from typing_extensions import override
 
 from analysis.errors import nearest
 from analysis.events import Events, FloatArray
@@ -80,12 +81,12 @@ class AsRead(Observables):
 
     kind: ClassVar[str] = "as_read"
 
+    @override
     def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """See `Observables`."""
         return columns
 
+    @override
     def compute(self, x: FloatArray) -> FloatArray:
-        """See `Observables`."""
         return x
 
 
@@ -110,14 +111,14 @@ class DijetSubstructure(Observables):
             if name not in DIJET_SUBSTRUCTURE:
                 raise ConfigError(f"dijet_substructure has no '{name}'. {nearest(name, DIJET_SUBSTRUCTURE)}")
 
+    @override
     def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """See `Observables`."""
         from analysis.features.substructure import DIJET_SUBSTRUCTURE
 
         return DIJET_SUBSTRUCTURE if self.columns is None else self.columns
 
+    @override
     def compute(self, x: FloatArray) -> FloatArray:
-        """See `Observables`."""
         from analysis.features.substructure import DIJET_SUBSTRUCTURE, dijet_substructure
 
         wanted = [DIJET_SUBSTRUCTURE.index(name) for name in self.names(())]

@@ -115,7 +115,7 @@ class FileReader:
         except (MissingValueError, ConstituentError, NonFiniteError) as error:
             raise type(error)(f"'{path}', entries {start} to {stop}: {error}") from None
         entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
-        self._judge(raw, passing, mass, stop)
+        self._check_units(raw, passing, mass, stop)
         return Events(
             x=x,
             mass=mass,
@@ -171,13 +171,13 @@ class FileReader:
         """Columns to read, each once."""
         return list(dict.fromkeys((*self._needed.values(), *self._numbers.branches)))
 
-    def _judge(
+    def _check_units(
         self, raw: dict[str, Column], passing: NDArray[np.bool_] | None, mass: NDArray[np.float64], stop: int
     ) -> None:
         if self._check.open:
             self._check.add(raw, self._conversion, self._measured, passing, mass)
             if stop == self._table.entries:
-                self._check.judge()
+                self._check.check()
 
 
 def _as_truth(expression: Expression, chunk: Chunk, passing: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Whether momenta and masses can be in the unit that is declared: judged on selected events, without placeholders."""
+"""Whether momenta and masses can be in the unit that is declared: checked on selected events, without placeholders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SOFTEST_TRACK_JET = 0.2
 _LARGEST_MASS_RATIO = 5.0
 # A number without a dimension has rarely a median above; energies in MeV nearly always.
 _LARGEST_PURE_NUMBER = 1000.0
-# Selected events of a file that are judged.
+# Selected events of a file that are checked.
 _SAMPLE = 10_000
 _MASS = ""
 
@@ -40,9 +40,9 @@ def without_placeholders(values: NDArray[np.number]) -> NDArray[np.float64]:
 
 
 class EnergyCheck:
-    """Judges the first selected events of one file, the same for every size of chunks.
+    """Checks the first selected events of one file, the same for every size of chunks.
 
-    beam : energy of one beam in GeV, which no momentum exceeds; None judges nothing.
+    beam : energy of one beam in GeV, which no momentum exceeds; None checks nothing.
     """
 
     def __init__(self, beam: float | None, unit: str, mass: str, path: str) -> None:
@@ -61,7 +61,7 @@ class EnergyCheck:
         passing: NDArray[np.bool_] | None,
         mass: NDArray[np.float64],
     ) -> None:
-        """Take the next events of the file as it has them, and their masses in GeV; judge if the sample is complete."""
+        """Take the next events of the file as it has them, and their masses in GeV; check if the sample is complete."""
         room = _SAMPLE - self._entries
         for name in measured:
             unit = conversion.unit_of(name, raw[name])
@@ -79,9 +79,9 @@ class EnergyCheck:
         self._samples.setdefault(_MASS, []).append(mass[:room])
         self._entries += len(mass)
         if self._entries >= _SAMPLE:
-            self.judge()
+            self.check()
 
-    def judge(self) -> None:
+    def check(self) -> None:
         """Refuse the file if its sample is impossible.
 
         Raises
@@ -103,13 +103,13 @@ class EnergyCheck:
         }
         for name, median in medians.items():
             if name in self._guesses:
-                self._judge_number(name, median)
+                self._check_number(name, median)
             elif is_momentum(identifier(name)):
-                self._judge_momentum(name, median, medians)
+                self._check_momentum(name, median, medians)
         if len(mass) and (median := float(np.median(mass))) > 2 * self._beam:
             self._refuse(f"the mass '{self._mass_text}'", median, "more than the collision has", self._unit)
 
-    def _judge_momentum(self, name: str, median: float, medians: Mapping[str, float]) -> None:
+    def _check_momentum(self, name: str, median: float, medians: Mapping[str, float]) -> None:
         assert self._beam is not None
         lower = name.lower()
         is_jet = "jet" in lower
@@ -130,7 +130,7 @@ class EnergyCheck:
                     f"{mass_name}: …}}."
                 )
 
-    def _judge_number(self, name: str, median: float) -> None:
+    def _check_number(self, name: str, median: float) -> None:
         if self._unit == "MeV" and median > _LARGEST_PURE_NUMBER:
             raise UnitsError(
                 f"'{self._path}': '{name}' is not named like an energy, so it is read as it is, but its median is "

@@ -99,17 +99,17 @@ class PolarLayer:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See `Layer`."""
+        """Rows and columns of voxels."""
         return self.angles, len(self.radii) - 1
 
     @property
     def has_directions(self) -> bool:
-        """See `Layer`."""
+        """Whether voxels have two coordinates in the plane, and not a radius alone."""
         return self.angles > 1
 
     @property
     def extent(self) -> float:
-        """See `Layer`."""
+        """Largest distance from the axis in mm along a coordinate."""
         return self.radii[-1]
 
     @cached_property
@@ -120,7 +120,7 @@ class PolarLayer:
         return np.repeat(angle, self.shape[1]), np.tile((edges[1:] + edges[:-1]) / 2, self.angles)
 
     def locate(self, x: FloatArray, y: FloatArray) -> Index:
-        """See `Layer`."""
+        """Voxel of every point (N,), −1 outside of the layer."""
         ring = _inside(np.hypot(x, y), np.array(self.radii))
         turn = np.mod((np.arctan2(y, x) - self.start) / (2 * math.pi), 1.0)
         # The remainder of a tiny negative number is rounded up to a whole turn, and NaN has no number.
@@ -128,20 +128,20 @@ class PolarLayer:
         return np.where(ring < 0, -1, angle * self.shape[1] + ring)
 
     def centres(self) -> tuple[Float, Float]:
-        """See `Layer`."""
+        """Coordinates x and y of the middle of every voxel, each (V,)."""
         angle, radius = self._places
         return radius * np.cos(angle), radius * np.sin(angle)
 
     def radii_of_voxels(self) -> Float:
-        """See `Layer`."""
+        """Distance of the middle of every voxel from the axis, (V,)."""
         return self._places[1]
 
     def areas(self) -> Float:
-        """See `Layer`."""
+        """Area of every voxel in mm², (V,)."""
         return np.tile(np.diff(np.square(self.radii)) * math.pi / self.angles, self.angles)
 
     def draw(self, voxels: Index, u: FloatArray, v: FloatArray) -> tuple[Float, Float]:
-        """See `Layer`."""
+        """Points x, y in voxels (N,), uniform in their area where u and v (N,) are uniform in [0, 1)."""
         row, ring = np.divmod(voxels, self.shape[1])
         squares = np.square(self.radii)
         radius = np.sqrt(squares[ring] + u * (squares[ring + 1] - squares[ring]))
@@ -169,39 +169,39 @@ class CartesianLayer:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See `Layer`."""
+        """Rows and columns of voxels."""
         return len(self.x_edges) - 1, len(self.y_edges) - 1
 
     @property
     def has_directions(self) -> bool:
-        """See `Layer`."""
+        """Whether voxels have two coordinates in the plane, and not a radius alone."""
         return True
 
     @property
     def extent(self) -> float:
-        """See `Layer`."""
+        """Largest distance from the axis in mm along a coordinate."""
         return max(abs(edge) for edges in (self.x_edges, self.y_edges) for edge in (edges[0], edges[-1]))
 
     def locate(self, x: FloatArray, y: FloatArray) -> Index:
-        """See `Layer`."""
+        """Voxel of every point (N,), −1 outside of the layer."""
         i, j = _inside(x, np.array(self.x_edges)), _inside(y, np.array(self.y_edges))
         return np.where((i < 0) | (j < 0), -1, i * self.shape[1] + j)
 
     def centres(self) -> tuple[Float, Float]:
-        """See `Layer`."""
+        """Coordinates x and y of the middle of every voxel, each (V,)."""
         x, y = ((np.array(e[1:]) + np.array(e[:-1])) / 2 for e in (self.x_edges, self.y_edges))
         return np.repeat(x, len(y)), np.tile(y, len(x))
 
     def radii_of_voxels(self) -> Float:
-        """See `Layer`."""
+        """Distance of the middle of every voxel from the axis, (V,)."""
         radii: Float = np.hypot(*self.centres())
         return radii
 
     def areas(self) -> Float:
-        """See `Layer`."""
+        """Area of every voxel in mm², (V,)."""
         return np.outer(np.diff(self.x_edges), np.diff(self.y_edges)).ravel()
 
     def draw(self, voxels: Index, u: FloatArray, v: FloatArray) -> tuple[Float, Float]:
-        """See `Layer`."""
+        """Points x, y in voxels (N,), uniform in their area where u and v (N,) are uniform in [0, 1)."""
         row, column = np.divmod(voxels, self.shape[1])
         return _between(self.x_edges, row, u), _between(self.y_edges, column, v)

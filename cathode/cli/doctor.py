@@ -26,7 +26,7 @@ def doctor(json: Json = False, quiet: Quiet = False) -> None:
         for f in diagnosis.findings:
             remedy = f"\n[dim]{escape(f.remedy)}[/]" if f.remedy else ""
             table.add_row(MARKS[f.status], f.what, escape(f.found) + remedy)
-        verdict = "This installation is in order." if diagnosis.healthy else "[red]This installation is broken.[/]"
-        terminal.show(table, verdict)
+        conclusion = "This installation is in order." if diagnosis.healthy else "[red]This installation is broken.[/]"
+        terminal.show(table, conclusion)
     if not diagnosis.healthy:
         raise typer.Exit(1)

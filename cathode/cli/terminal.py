@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typing_extensions import override
 
 from analysis.printing import visible, visible_json
+from cathode.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from cathode.runtime.progress import Progress
 
 #: Seconds between two plain lines of one stage, where nobody watches a bar.
 PLAIN_INTERVAL = 30.0
@@ -78,15 +79,15 @@ class Terminal:
             yield PlainLines()
 
 
-class PlainLines:
+class PlainLines(Progress):
     """One line when a stage begins, when it ends, and now and then between."""
 
     def __init__(self) -> None:
         self._stages: dict[str, tuple[float, float]] = {}
         self._ended: set[str] = set()
 
+    @override
     def __call__(self, stage: str, done: float, total: float, note: str = "") -> None:
-        """See `cathode.runtime.progress.Progress`."""
         now = time.monotonic()
         begun, last = self._stages.get(stage, (now, -PLAIN_INTERVAL))
         ended = 0 < total <= done

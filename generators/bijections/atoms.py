@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.bijections.frame import spread
 from generators.bijections.noise import NoisyBijection
@@ -59,8 +60,8 @@ class Atoms(NoisyBijection):
                 raise HyperparameterError(f"values = {self.values} of Atoms must be finite.")
 
     @property
+    @override
     def discrete_columns(self) -> list[int]:
-        """See `FittedBijection`."""
         columns: list[int] = self.get_buffer("discrete").tolist()
         return columns
 

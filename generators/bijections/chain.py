@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.bijections.frame import FittedBijection
 from generators.bijections.noise import NoisyBijection
@@ -38,8 +39,8 @@ class Chain(NoisyBijection):
         self.steps = nn.ModuleList(steps)
 
     @property
+    @override
     def discrete_columns(self) -> list[int]:
-        """See `FittedBijection`."""
         return sorted({column for step in self._steps() for column in step.discrete_columns})
 
     def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.bijections.chain import as_bijection
 from generators.bijections.frame import FittedBijection, spread
@@ -46,8 +47,8 @@ class Columns(NoisyBijection):
         self.steps = nn.ModuleList(steps)
 
     @property
+    @override
     def discrete_columns(self) -> list[int]:
-        """See `FittedBijection`."""
         pairs = zip(self._groups, self._steps(), strict=True)
         return sorted(group[column] for group, step in pairs for column in step.discrete_columns)
 

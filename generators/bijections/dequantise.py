@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.bijections.frame import spread
 from generators.bijections.noise import NoisyBijection
@@ -65,8 +66,8 @@ class Dequantisation(NoisyBijection):
         """Further buffers, learned from `level` (N, M), of 0 … `last` (M,), with weights (N,)."""
 
     @property
+    @override
     def discrete_columns(self) -> list[int]:
-        """See `FittedBijection`."""
         columns: list[int] = self.get_buffer("discrete").tolist()
         return columns
 

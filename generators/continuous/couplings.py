@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
 class Coupling(Protocol):
@@ -22,16 +23,17 @@ class Coupling(Protocol):
         ...
 
 
-class Independent:
+class Independent(Coupling):
     """Row by row, as they come."""
 
+    @override
     def __call__(self, noise: Tensor, data: Tensor, c: Tensor, weights: Tensor) -> Tensor:
-        """See `Coupling`; weights are left to the loss."""
+        """Weights are left to the loss."""
         return torch.arange(len(data), device=data.device)
 
 
 @dataclass(frozen=True)
-class OptimalTransport:
+class OptimalTransport(Coupling):
     """Exact assignment of least square distance within groups of a batch (Tong et al., 2302.00482).
 
     Straighter paths that cross less: fewer solver steps, a loss with less noise. A batch is sorted along a random
@@ -47,8 +49,8 @@ class OptimalTransport:
     group: int = 128
     context_cost: float = 1000.0
 
+    @override
     def __call__(self, noise: Tensor, data: Tensor, c: Tensor, weights: Tensor) -> Tensor:
-        """See `Coupling`."""
         with torch.no_grad():
             rows = _resampled(_along_context(c), weights)
             chosen = torch.empty_like(rows)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
@@ -46,13 +47,13 @@ class Trace(ABC):
 class Exact(Trace):
     """The sum over all coordinate directions."""
 
+    @override
     def directions(self, x: Tensor) -> Tensor:
-        """See `Trace`."""
         size = math.prod(x.shape[1:])
         return torch.eye(size, dtype=x.dtype, device=x.device).reshape(size, 1, *x.shape[1:])
 
+    @override
     def combine(self, forms: Tensor) -> Tensor:
-        """See `Trace`."""
         return forms.sum(dim=0)
 
 
@@ -67,16 +68,16 @@ class Hutchinson(Trace):
     probes: int
     seed: int = 0
 
+    @override
     def directions(self, x: Tensor) -> Tensor:
-        """See `Trace`."""
         if recording():
             raise ExportError("log_density 'hutchinson' takes random directions, 'exact' would do without")
         generator = torch.Generator().manual_seed(self.seed)
         signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)
         return (2 * signs - 1).to(x)
 
+    @override
     def combine(self, forms: Tensor) -> Tensor:
-        """See `Trace`."""
         return forms.mean(dim=0)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.continuous.circle import Clock, Network, mix
 from generators.continuous.schedules import Schedule
@@ -21,7 +22,7 @@ class Levels(Protocol):
 
 
 @dataclass(frozen=True)
-class VelocityMatching:
+class VelocityMatching(Levels):
     """The square loss of the velocity at times uniform along a schedule (Lipman et al., 2210.02747).
 
     At a given point, an error of the field on the circle is an error of the velocity of r dφ/dt times its size.
@@ -29,45 +30,45 @@ class VelocityMatching:
 
     schedule: Schedule
 
+    @override
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
         _, turn = self.schedule.turns(u)
         return self.schedule.angle(u), (self.schedule.scale(u) * turn).square()
 
 
 @dataclass(frozen=True)
-class LogitNormal:
+class LogitNormal(Levels):
     """`levels` at times whose logit is normal, which prefers the middle of the way (Esser et al., 2403.03206)."""
 
     levels: Levels
     mean: float = 0.0
     width: float = 1.0
 
+    @override
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
         return self.levels(torch.sigmoid(self.mean + self.width * torch.special.ndtri(u)))
 
 
 @dataclass(frozen=True)
-class UniformNoise:
+class UniformNoise(Levels):
     """Noise levels uniform in the time of a schedule, each with the unit weight of EDM."""
 
     schedule: Schedule
 
+    @override
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
         return self.schedule.angle(u), torch.ones_like(u)
 
 
 @dataclass(frozen=True)
-class LogNormalNoise:
+class LogNormalNoise(Levels):
     """ln σ is normal (EDM: Karras et al., 2206.00364), each level with unit weight."""
 
     mean: float
     width: float
 
+    @override
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Levels`."""
         sigma = torch.exp(self.mean + self.width * torch.special.ndtri(u))
         return torch.atan2(torch.ones_like(u), sigma), torch.ones_like(u)
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.continuous.schedules import Schedule
 
@@ -57,30 +58,30 @@ class Sampler(ABC):
 class Euler(Sampler):
     """The probability flow in steps of order 1, which is DDIM (Song et al., 2010.02502) without noise."""
 
+    @override
     def step(
         self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
-        """See `Sampler`."""
         return torch.lerp(denoiser(y, now), y, then / now), None
 
 
 class Heun(Sampler):
     """The probability flow in steps of order 2 with two evaluations (EDM: Karras et al., 2206.00364, algorithm 1)."""
 
+    @override
     def step(
         self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
-        """See `Sampler`."""
         return _heun(denoiser, y, now, then), None
 
 
 class DPMPlusPlus2M(Sampler):
     """The probability flow in exponential steps of order 2 with one evaluation (Lu et al., 2211.01095)."""
 
+    @override
     def step(
         self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
-        """See `Sampler`."""
         denoised = denoiser(y, now)
         target = denoised
         # The last step, to no noise at all, is infinitely long in ln σ and can not be extrapolated to.
@@ -101,10 +102,10 @@ class StochasticHeun(Sampler):
 
     churn: float = 0.2
 
+    @override
     def step(
         self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
-        """See `Sampler`."""
         raised = now * (1 + self.churn)
         y = torch.add(y, next(noise), alpha=math.sqrt(raised**2 - now**2))
         return _heun(denoiser, y, raised, then), None
@@ -115,10 +116,10 @@ class Ancestral(Sampler):
 
     noisy: ClassVar[bool] = True
 
+    @override
     def step(
         self, denoiser: Denoiser, y: Tensor, now: float, then: float, last: Memory | None, noise: Iterator[Tensor]
     ) -> tuple[Tensor, Memory | None]:
-        """See `Sampler`."""
         kept = (then / now) ** 2
         y = torch.lerp(denoiser(y, now), y, kept)
         if then == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
 class Schedule(ABC):
@@ -66,16 +67,16 @@ def rowwise(values: Tensor, like: Tensor) -> Tensor:
 class Straight(Schedule):
     """x_t = t data + (1 − t) noise (Lipman et al., 2210.02747; Liu et al., 2209.03003)."""
 
+    @override
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         return t, 1 - t
 
+    @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         return torch.ones_like(t), -torch.ones_like(t)
 
+    @override
     def time(self, angle: Tensor) -> Tensor:
-        """See `Schedule`."""
         sin, cos = torch.sin(angle), torch.cos(angle)
         return sin / (sin + cos)
 
@@ -93,18 +94,18 @@ class Trigonometric(Schedule):
     first: float = 0.0
     last: float = math.pi / 2
 
+    @override
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         angle = self.first + (self.last - self.first) * t
         return torch.sin(angle), torch.cos(angle)
 
+    @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         a, s = self.levels(t)
         return (self.last - self.first) * s, -(self.last - self.first) * a
 
+    @override
     def time(self, angle: Tensor) -> Tensor:
-        """See `Schedule`."""
         return (angle - self.first) / (self.last - self.first)
 
 
@@ -120,20 +121,20 @@ class VariancePreserving(Schedule):
     fast: float = 20.0
     cutoff: float = 1e-3
 
+    @override
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         log_a = self._log_signal(t)
         return log_a.exp(), torch.sqrt(-torch.expm1(2 * log_a))
 
+    @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         a, s = self.levels(t)
         own = 1 - (1 - self.cutoff) * t
         rate = 0.5 * (1 - self.cutoff) * (self.slow + own * (self.fast - self.slow))
         return rate * a, -rate * a.square() / s
 
+    @override
     def time(self, angle: Tensor) -> Tensor:
-        """See `Schedule`."""
         log_a = torch.log(torch.sin(angle))
         slope = self.fast - self.slow
         own = (torch.sqrt(self.slow**2 - 4 * slope * log_a) - self.slow) / slope
@@ -151,16 +152,16 @@ class VarianceExploding(Schedule):
     highest: float = 50.0
     lowest: float = 0.01
 
+    @override
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         return torch.ones_like(t), self.highest * torch.exp(self._slope * t)
 
+    @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         return torch.zeros_like(t), self._slope * self.levels(t)[1]
 
+    @override
     def time(self, angle: Tensor) -> Tensor:
-        """See `Schedule`."""
         return -torch.log(torch.tan(angle) * self.highest) / self._slope
 
     @property
@@ -176,17 +177,17 @@ class Karras(Schedule):
     lowest: float = 0.002
     rho: float = 7.0
 
+    @override
     def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         return torch.ones_like(t), self._root(t) ** self.rho
 
+    @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Schedule`."""
         first, last = self._ends
         return torch.zeros_like(t), self.rho * (last - first) * self._root(t) ** (self.rho - 1)
 
+    @override
     def time(self, angle: Tensor) -> Tensor:
-        """See `Schedule`."""
         first, last = self._ends
         return (torch.tan(angle) ** (-1 / self.rho) - first) / (last - first)
 

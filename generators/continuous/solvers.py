@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.errors import ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
@@ -59,14 +60,14 @@ class Solver(Protocol):
 
 
 @dataclass(frozen=True)
-class FixedSteps:
+class FixedSteps(Solver):
     """Equal steps of one kind."""
 
     step: Step
     steps: int
 
+    @override
     def __call__(self, velocity: Velocity, x: Tensor, *, start: float, end: float) -> Tensor:
-        """See `Solver`."""
         h = (end - start) / self.steps
         for i in range(self.steps):
             x = self.step(velocity, x, start + i * h, h)
@@ -74,7 +75,7 @@ class FixedSteps:
 
 
 @dataclass(frozen=True)
-class Adaptive:
+class Adaptive(Solver):
     """Steps chosen by torchdiffeq so that the error per step stays below `tolerance`, absolute and relative.
 
     The error is a mean over the rows that are carried together, so a row depends a little on its company.
@@ -83,8 +84,8 @@ class Adaptive:
     method: str
     tolerance: float
 
+    @override
     def __call__(self, velocity: Velocity, x: Tensor, *, start: float, end: float) -> Tensor:
-        """See `Solver`."""
         if recording():
             raise ExportError(f"solver '{self.method}' chooses its steps by the events, {', '.join(STEPS)} would not")
         if not len(x):

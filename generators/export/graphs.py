@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.errors import ExportError
 from generators.tabular.frame import FeatureDensity, NoiseMap, TabularGenerator, log_mean
@@ -84,8 +85,8 @@ class Sampler(Graph):
         shapes: dict[str, tuple[int, ...]] = {"noise": network.noise_shape}
         super().__init__(generator, shapes | {"choice": ()} if len(generator.networks_) > 1 else shapes)
 
+    @override
     def evaluate(self, inputs: Inputs, context: Tensor, c: Tensor) -> Tensor:
-        """See `Graph`."""
         z = torch.stack([state.transport(inputs["noise"], c).double() for state in self.states])
         if "choice" in inputs:
             last = z.shape[0] - 1
@@ -93,8 +94,8 @@ class Sampler(Graph):
             z = z.gather(0, state[None, :, None].expand(-1, -1, z.shape[2]))
         return self.bijection.inverse(z[0], context)
 
+    @override
     def typical(self, context: Tensor, random: torch.Generator) -> Inputs:
-        """See `Graph`."""
         rows = context.shape[0]
         return {
             "noise": torch.randn(rows, *self.shapes["noise"], generator=random, dtype=torch.float64),
@@ -113,11 +114,11 @@ class LogProb(Graph):
         # Once for all: they are made by writing into a tensor, which a graph can not.
         self.points = generator.noise_points_
 
+    @override
     def evaluate(self, inputs: Inputs, context: Tensor, c: Tensor) -> Tensor:
-        """See `Graph`."""
         return log_mean(self.bijection, self.states, self.points, inputs["x"], context, c)
 
+    @override
     def typical(self, context: Tensor, random: torch.Generator) -> Inputs:
-        """See `Graph`."""
         z = torch.randn(context.shape[0], *self.shapes["x"], generator=random, dtype=torch.float64)
         return {"x": self.bijection.inverse(z, context)}

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 
 class Univariate(Protocol):
@@ -28,7 +29,7 @@ class Univariate(Protocol):
 
 
 @dataclass(frozen=True)
-class Affine:
+class Affine(Univariate):
     """y = scale x + shift with scale = softplus(first parameter + `offset`) + `minimum`, at most `maximum`.
 
     The affine maps of nflows are those with offset 0; with the default, parameters of zero are the identity.
@@ -39,13 +40,13 @@ class Affine:
     offset: float = math.log(math.expm1(1 - 1e-3))
     parameters: int = 2
 
+    @override
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Univariate`."""
         scale = self._scale(parameters)
         return scale * x + parameters[1], scale.log()
 
+    @override
     def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Univariate`."""
         scale = self._scale(parameters)
         return (y - parameters[1]) / scale, -scale.log()
 

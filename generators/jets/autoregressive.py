@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from generators.flows.stacks import require_sizes
 from generators.jets.frame import CloudDensityGenerator
 from generators.jets.ordered_points import OrderedPoints
@@ -39,8 +41,8 @@ class AutoregressiveCloud(CloudDensityGenerator):
         sizes = {name: getattr(self, name) for name in ("width", "layers", "components", "anchors")}
         require_sizes(self.kind, **sizes)
 
+    @override
     def build(self, features: int, context: int) -> OrderedPoints:
-        """See `CloudGenerator`."""
         return OrderedPoints(
             features,
             context,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.continuous.circle import CircleField, mix
 from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
@@ -43,17 +44,19 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
         )
     )
 
+    @override
     def build(self, features: int, context: int) -> CloudConsistencySampler:
-        """See `CloudGenerator`."""
         return CloudConsistencySampler(self.told_teacher().build(features, context), self.stages, self.sampling_steps)
 
+    @override
     def told_teacher(self) -> Any:
-        """See `Distillation`: the size of the clouds, and where their numbers of points are."""
+        """The size of the clouds, and where their numbers of points are."""
         self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
         return self.inner
 
+    @override
     def lesson(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
-        """See `Distillation`; what the teacher knows of the number of points is taken over."""
+        """What the teacher knows of the number of points is taken over."""
         student.network.load_state_dict(teacher.network.state_dict())
         if student.multiplicity is not None:
             student.multiplicity.load_state_dict(teacher.multiplicity.state_dict())
@@ -80,8 +83,9 @@ class CloudConsistencySampler(CloudNetwork):
         """The field given c (N, C) and the present points (N, P)."""
         return CircleField(Masked(self.network, mask), c, self.clock)
 
+    @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`, without a teacher."""
+        """Without a teacher."""
         return self.loss(counts, z, c, lambda noise, data, c, mask: towards(noise, data))
 
     def loss(
@@ -103,8 +107,8 @@ class CloudConsistencySampler(CloudNetwork):
         with weights_once(self.network):
             return by_length(part, counts, z, noise, c, now)
 
+    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`."""
         angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
 
         def part(counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from generators.continuous.circle import by_log_noise
 from generators.continuous.objectives import Levels, LogNormalNoise, UniformNoise
@@ -55,8 +56,8 @@ class CloudDiffusion(CloudDensityGenerator):
                 raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
         density_trace(self.log_density, self.probes)
 
+    @override
     def build(self, features: int, context: int) -> CloudFlow:
-        """See `CloudGenerator`."""
         schedule = SCHEDULES[self.schedule]
         levels: Levels = LogNormalNoise(*EDM_NOISE) if self.schedule == "edm" else UniformNoise(schedule)
         walks = self.sampler in WALKS

@@ -7,8 +7,9 @@ from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from generators.continuous.circle import Along, CircleField, Clock
+from generators.continuous.circle import Along, CircleField, Clock, Network
 from generators.continuous.densities import Trace, log_density
 from generators.continuous.objectives import Levels, matching_loss, stratified
 from generators.continuous.samplers import Sampler
@@ -28,14 +29,14 @@ class Velocity(Protocol):
         ...
 
 
-class Masked:
+class Masked(Network):
     """A network of clouds of known sizes, as the machinery of `generators.continuous` wants it."""
 
     def __init__(self, network: nn.Module, mask: Tensor) -> None:
         self.network, self.mask = cast(Velocity, network), mask
 
+    @override
     def __call__(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        """See `generators.continuous.circle.Network`."""
         return self.network(x, t, c, self.mask)
 
 
@@ -73,8 +74,9 @@ class CloudFlow(CloudDensity):
         """The field given c (N, C) and the present points (N, P)."""
         return CircleField(Masked(self.network, mask), c, self.clock)
 
+    @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`: every point counts the same, whatever the size of its cloud."""
+        """Every point counts the same, whatever the size of its cloud."""
         noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
         mean = counts.to(z.dtype).mean().clamp_min(1)
 
@@ -87,8 +89,8 @@ class CloudFlow(CloudDensity):
         with weights_once(self.network):
             return by_length(part, counts, z, noise, c, stratified(z))
 
+    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`."""
 
         def part(counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:
             return self._carried(noise, prefix_mask(counts, noise.shape[1]), c)
@@ -106,8 +108,8 @@ class CloudFlow(CloudDensity):
         first, last = self.schedule.ends
         return self.walk(Along(field, self.schedule), first * noise, start=0.0, end=1.0) / last
 
+    @override
     def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """See `CloudDensity`."""
         first, last = self.schedule.ends
         # Absent points stay at zero, where the density of the noise counts them all the same.
         absent = 0.5 * math.log(2 * math.pi) - math.log(last / first)

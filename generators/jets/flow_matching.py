@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 from torch import nn
+from typing_extensions import override
 
 from generators.continuous.circle import by_angle
 from generators.continuous.objectives import VelocityMatching
@@ -48,8 +49,8 @@ class CloudFlowMatching(CloudDensityGenerator):
         solver(self.solver, steps=self.sampling_steps, tolerance=self.tolerance)
         density_trace(self.log_density, self.probes)
 
+    @override
     def build(self, features: int, context: int) -> CloudFlow:
-        """See `CloudGenerator`."""
         schedule = PATHS[self.path]()
         return CloudFlow(
             self.velocity(features, context),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from generators.bijections.frame import FittedBijection, uniform
 from generators.conditional_network import ConditionalNetwork, device_of
@@ -57,8 +58,9 @@ class CloudNetwork(ConditionalNetwork):
         """Random numbers for one point."""
         return self.features if self.random_numbers is None else self.random_numbers
 
+    @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """See `ConditionalNetwork`: the loss of the points, and that of their number if that is learned."""
+        """The loss of the points, and that of their number if that is learned."""
         counts, c = c[:, -1].long(), c[:, :-1]
         loss = self.points_loss(counts, z, c)
         return loss if self.multiplicity is None else loss - self.multiplicity.log_prob(counts, c)
@@ -93,12 +95,13 @@ class CloudGenerator(NetworkGenerator[S]):
 
     multiplicity: int | None = None
 
+    @override
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
-        """See `NetworkGenerator`."""
         _check(x, context, weights)
 
+    @override
     def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
-        """See `NetworkGenerator`; the network is told the number of points."""
+        """The network is told the number of points."""
         clouds, counts = _present_first(x)
         self._check_counts(counts, context)
         bijection = self._fitted_bijection(clouds, counts, weights, seed)
@@ -115,16 +118,17 @@ class CloudGenerator(NetworkGenerator[S]):
         """What a network of `build` learns of the number of points, of which there are at most `points_`."""
         return Multiplicity(context, self.points_) if self.multiplicity is None else None
 
+    @override
     def rows_at_once(self, network: S) -> int:
-        """See `NetworkGenerator`."""
         return _CHUNK
 
+    @override
     def one_mapped_back(self, row: Tensor) -> Tensor:
-        """See `NetworkGenerator`: one constituent."""
+        """One constituent."""
         return self.bijection_.inverse(row)
 
+    @override
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
-        """See `NetworkGenerator`."""
         device = device_of(network)
         if self.multiplicity is None:
             assert network.multiplicity is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import nn
+from typing_extensions import override
 
 from generators.jets.flow_matching import CloudFlowMatching
 from generators.networks.cross_attention import CrossAttention
@@ -31,8 +32,8 @@ class MdmaFM(CloudFlowMatching):
         )
     )
 
+    @override
     def velocity(self, features: int, context: int) -> nn.Module:
-        """See `CloudFlowMatching`."""
         return CrossAttention(
             features,
             context,

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from generators.jets.frame import PT, CloudDensity
 from generators.jets.lengths import by_length, prefix_mask
@@ -78,17 +79,19 @@ class OrderedPoints(CloudDensity):
             self.of_pair.bias.zero_()
             self.of_pair.bias[widths] = 3.0
 
+    @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`: every point counts the same, whatever the size of its cloud."""
+        """Every point counts the same, whatever the size of its cloud."""
         loss = -self._in_order(counts, z, c)
         return loss / counts.to(z.dtype).mean().clamp_min(1)
 
+    @override
     def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """See `CloudDensity`: any order of the points is as likely as that by falling pT."""
+        """Any order of the points is as likely as that by falling pT."""
         return self._in_order(counts, z, c) - torch.lgamma(counts.to(z.dtype) + 1)
 
+    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
-        """See `CloudNetwork`."""
         return by_length(self._drawn, counts, noise, c, rows=_DRAWN)
 
     def _in_order(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:

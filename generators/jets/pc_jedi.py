@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch import nn
+from typing_extensions import override
 
 from generators.jets.diffusion import CloudDiffusion
 from generators.networks.transformer import Transformer
@@ -31,8 +32,8 @@ class PCJeDi(CloudDiffusion):
         )
     )
 
+    @override
     def velocity(self, features: int, context: int) -> nn.Module:
-        """See `CloudDiffusion`."""
         return Transformer(
             features,
             context,

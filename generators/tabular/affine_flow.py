@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from typing_extensions import override
+
 from generators.flows.autoregressive import Inverted
 from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
 from generators.flows.univariate import Affine
@@ -42,8 +44,8 @@ class InverseAutoregressiveFlow(_AffineFlow):
 
     kind: ClassVar[str] = "iaf"
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         stack = autoregressive_stack(
             Affine(), features, context, blocks=self.blocks, hidden=self.hidden, layers=self.layers
         )
@@ -61,7 +63,7 @@ class AffineCouplingFlow(_AffineFlow):
 
     kind: ClassVar[str] = "affine_coupling"
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         stack = coupling_stack(Affine(), features, context, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
         return ComposedFlow(features, stack)

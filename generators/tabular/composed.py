@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.conditional_network import WithStatistics
 from generators.flows.epoch_norm import EpochNorm
@@ -38,8 +39,9 @@ class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
         in_double_precision(self)
         return self._log_density(z.double(), c.double())
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`; in double precision."""
+        """In double precision."""
         in_double_precision(self)
         z, context = noise.double(), _context(c.double())
         for transform in reversed(self.transforms):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork
 from generators.continuous.circle import CircleField, mix
@@ -37,16 +38,17 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         )
     )
 
+    @override
     def build(self, features: int, context: int) -> ConsistencySampler:
-        """See `TabularGenerator`."""
         return ConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
 
+    @override
     def told_teacher(self) -> Any:
-        """See `Distillation`; there is nothing that it would not know."""
+        """There is nothing that it would not know."""
         return self.inner
 
+    @override
     def lesson(self, student: ConsistencySampler, teacher: Any) -> nn.Module:
-        """See `Distillation`."""
         student.network.load_state_dict(teacher.network.state_dict())
         return _Distillation(student, teacher, self.teacher_steps)
 
@@ -85,8 +87,8 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
         x, _ = mix(noise, z, now)
         return consistency_loss(self.field(c), advance, x, now, then)
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`."""
         angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
 
         def part(c: Tensor, *noises: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.continuous.circle import by_log_noise
 from generators.continuous.objectives import Levels, LogNormalNoise, UniformNoise, matching_loss, stratified
@@ -78,8 +79,8 @@ class Diffusion(TabularDensity):
                 raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
         density_trace(self.log_density, self.probes)
 
+    @override
     def build(self, features: int, context: int) -> DiffusionDensity:
-        """See `TabularDensity`."""
         return DiffusionDensity(self, features, context)
 
 
@@ -113,8 +114,8 @@ class DiffusionDensity(ContinuousDensity):
         """Loss of every event, (N,)."""
         return matching_loss(self.network, self.levels, torch.randn_like(z), z, c, stratified(z), self.clock)
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`."""
         if self.sampler in WALKS:
             return self.carried(noise, c)
         sampler = SAMPLERS[self.sampler]()

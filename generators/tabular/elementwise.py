@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from torch.nn import functional
+from typing_extensions import override
 
 from generators.flows.bins import check_bins
 from generators.flows.coupling import Coupling
@@ -44,8 +45,8 @@ class ElementwiseFlow(TabularDensity):
         require_sizes(self.kind, hidden=self.hidden, layers=self.layers)
         check_bins(self.bins, self.tail_bound, fewest=2, most=500)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         univariate = RationalQuadratic(self.bins, self.tail_bound)
         network = ParameterMLP(
             0,

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.conditional_network import after_epoch
 from generators.errors import HyperparameterError
@@ -62,8 +63,9 @@ class Ensemble(FeatureDensity):
         self.bijection, self.training = inner.bijection, inner.training
 
     @property
+    @override
     def plain(self) -> bool:
-        """See `FeatureDensity`; its members already are trained at once."""
+        """Its members already are trained at once."""
         return False
 
     def build(self, features: int, context: int) -> ConditionalDensity:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.continuous.circle import by_angle
 from generators.continuous.couplings import COUPLINGS
@@ -76,13 +77,14 @@ class FlowMatching(FeatureDensity):
         solver(self.solver, steps=self.sampling_steps, tolerance=self.tolerance)
         density_trace(self.log_density, self.probes)
 
+    @override
     def build(self, features: int, context: int) -> FlowMatchingDensity:
-        """See `FeatureDensity`."""
         return FlowMatchingDensity(self, features, context)
 
     @property
+    @override
     def plain(self) -> bool:
-        """See `FeatureDensity`; a coupling is no loss of single events."""
+        """A coupling is no loss of single events."""
         return self.coupling == "independent"
 
     def learn(
@@ -121,8 +123,8 @@ class FlowMatchingDensity(ContinuousDensity):
         self.coupling = None if settings.coupling == "independent" else COUPLINGS[settings.coupling]()
         self.levels = VelocityMatching(self.schedule)
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseMap`."""
         return self.carried(noise, c)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:

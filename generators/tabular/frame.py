@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.bijections.frame import FittedBijection, uniform
 from generators.bijections.noise import lattice
@@ -63,8 +64,8 @@ class NoiseMap(ConditionalSampler):
 class NoiseSampler(NoiseMap):
     """A sampler whose draws are what becomes of any noise."""
 
+    @override
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """See `ConditionalSampler`."""
         noise = torch.randn((c.shape[0], *self.noise_shape), generator=generator, dtype=torch.float64)
         return self.transport(noise.to(c.device), c)
 
@@ -88,29 +89,29 @@ class TabularGenerator(NetworkGenerator[S]):
     ``{"kind": "chain", "bijections": ["logit", "standardise"]}``. Sampling shares the rows among all kept states.
     """
 
+    @override
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
-        """See `NetworkGenerator`."""
         check_features(x, context, weights)
 
+    @override
     def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
-        """See `NetworkGenerator`."""
         # A seed of its own, or the noise would know which rows are held out for validation.
         noise = uniform(x, seed=seed ^ NOISE)
         bijection = self.unfitted_bijection().fit(x, weights, context, noise)
         z, _ = bijection.forward(x, context, noise)
         return Prepared(z, x.new_zeros(len(x), 0), {"bijection_": bijection})
 
+    @override
     def one_mapped_back(self, row: Tensor) -> Tensor:
-        """See `NetworkGenerator`."""
         return self.bijection_.inverse(row, row.new_zeros(1, len(self.context_map_.shift)))
 
+    @override
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
-        """See `NetworkGenerator`."""
         z = network.draw(c.to(device_of(network)), generator).cpu()
         return self.bijection_.inverse(z.double(), raw)
 
+    @override
     def rows_at_once(self, network: S) -> int:
-        """See `NetworkGenerator`."""
         return max(1, CHUNK * self.features_ // math.prod(network.noise_shape))
 
     @property

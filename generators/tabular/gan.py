@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.adversarial.distances import directions_of, sliced_wasserstein
 from generators.adversarial.losses import adversarial_loss
@@ -80,8 +81,8 @@ class GenerativeAdversarialNetwork(TabularGenerator["Maker"]):
             clip=self.training.clip,
         )
 
+    @override
     def build(self, features: int, context: int) -> Maker:
-        """See `TabularGenerator`."""
         latent = features if self.latent is None else self.latent
         return Maker(features, context, latent, hidden=self.hidden, layers=self.layers)
 
@@ -130,13 +131,13 @@ class Maker(NoiseSampler):
         self.features, self.random_numbers = features, (latent,)
         self.network = Perceptron(latent, context, features, hidden=hidden, layers=layers, activation=nn.SiLU)
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseMap`."""
         out: Tensor = self.network(noise.to(c.dtype), c)
         return out
 
     def made_like(self, x: Tensor, c: Tensor) -> Tensor:
-        """See `generators.adversarial.phases.Maker`."""
+        """Generated events at c (N, C), as many as x (N, *event); the noise is that of torch."""
         return self.transport(torch.randn(x.shape[0], *self.noise_shape, dtype=c.dtype, device=c.device), c)
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import ContextMLP
@@ -43,8 +44,8 @@ class GaussianMixture(TabularDensity):
     def __post_init__(self) -> None:
         require_sizes(self.kind, components=self.components, hidden=self.hidden, layers=self.layers)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         return MixtureDensity(features, context, components=self.components, hidden=self.hidden, layers=self.layers)
 
 
@@ -71,13 +72,14 @@ class MixtureDensity(NoiseSampler, ConditionalDensity):
         in_double_precision(self)
         return self.mixture.log_prob(z.double(), *self.parameters_at(c.double()))
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseSampler`; in double precision."""
+        """In double precision."""
         in_double_precision(self)
         noise = noise.double()
         at = torch.special.ndtr(noise[:, :1])
         return self.mixture.draw(at, noise[:, 1:], *self.parameters_at(c.double()))
 
     def parameters_at(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See `NormalMixture.split`."""
+        """What `NormalMixture.split` gives at c (N, C)."""
         return self.mixture.split(self.network(c if c.shape[1] else None, c.shape[0]))

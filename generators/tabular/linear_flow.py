@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from typing_extensions import override
+
 from generators.flows.lu_linear import LULinear
 from generators.flows.stacks import require_sizes
 from generators.registry import register
@@ -36,6 +38,6 @@ class LinearFlow(TabularDensity):
     def __post_init__(self) -> None:
         require_sizes(self.kind, hidden=self.hidden, layers=self.layers)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         return ComposedFlow(features, [LULinear(features, context, hidden=self.hidden, layers=self.layers)])

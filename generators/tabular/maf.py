@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import nn
+from typing_extensions import override
 
 from generators.flows.autoregressive import Autoregressive
 from generators.flows.epoch_norm import EpochNorm
@@ -55,8 +56,8 @@ class MaskedAutoregressiveFlow(TabularDensity):
     def __post_init__(self) -> None:
         require_sizes(self.kind, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         steps = [
             step
             for block in range(self.blocks)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from typing_extensions import override
+
 from generators.flows.radial import Radial
 from generators.flows.stacks import require_sizes
 from generators.registry import register
@@ -36,7 +38,7 @@ class RadialFlow(TabularDensity):
     def __post_init__(self) -> None:
         require_sizes(self.kind, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         blocks = (Radial(features, context, hidden=self.hidden, layers=self.layers) for _ in range(self.blocks))
         return ComposedFlow(features, blocks)

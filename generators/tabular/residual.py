@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from typing_extensions import override
+
 from generators.errors import HyperparameterError
 from generators.flows.residual import ResidualBlocks
 from generators.flows.stacks import require_sizes
@@ -45,8 +47,8 @@ class ResidualFlow(TabularDensity):
         if self.exact_features < 0:
             raise HyperparameterError(f"exact_features = {self.exact_features} of {self.kind} must not be negative.")
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         blocks = ResidualBlocks(
             features,
             context,

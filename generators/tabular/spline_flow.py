@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nflows.transforms.base import Transform
+from typing_extensions import override
 
 from generators.errors import HyperparameterError
 from generators.flows.cubic_spline import CubicSpline
@@ -60,8 +61,8 @@ class _SplineFlow(TabularDensity):
     def _stack(self, univariate: Univariate, features: int, context: int, **sizes: Any) -> list[Transform]:
         """The transforms of all blocks."""
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         univariate = SPLINES[self.spline](self.bins, self.tail_bound)
         sizes = {"blocks": self.blocks, "hidden": self.hidden, "layers": self.layers}
         return ComposedFlow(features, self._stack(univariate, features, context, **sizes))

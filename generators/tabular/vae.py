@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, ShapeError
@@ -54,8 +55,8 @@ class VariationalAutoencoder(OnePhase["Autoencoder"], TabularGenerator["Autoenco
         if not 0 < self.beta < math.inf:
             raise HyperparameterError(f"beta = {self.beta} of {self.kind} must be positive.")
 
+    @override
     def build(self, features: int, context: int) -> Autoencoder:
-        """See `TabularGenerator`."""
         latent = features if self.latent is None else self.latent
         return Autoencoder(features, context, latent, hidden=self.hidden, layers=self.layers, beta=self.beta)
 
@@ -127,8 +128,8 @@ class Autoencoder(NoiseSampler, ConditionalNetwork):
         ratio = 0.5 * (noise.square() - u.square()) + log_scale
         return ratio.sum(dim=1) + self._log_likelihood(z, u, c)
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseMap`."""
         own = noise.to(c.dtype)
         mean, log_scale = _mean_and_width(self.decoder(own[:, : self.latent], c))
         return mean + own[:, self.latent :] * log_scale.exp()

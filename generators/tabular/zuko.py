@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
@@ -63,8 +64,8 @@ class ZukoFlow(TabularDensity):
         if util.find_spec("zuko") is not None:
             _flow_class(self.flow)
 
+    @override
     def build(self, features: int, context: int) -> ConditionalDensity:
-        """See `TabularDensity`."""
         try:
             flow = _flow_class(self.flow)(features, context, **_with_modules(self.arguments))
         except (TypeError, ValueError, AssertionError) as error:
@@ -123,8 +124,9 @@ class _Distribution(_Zuko):
 class _Flow(_Zuko, NoiseMap):
     """A flow of zuko with a standard normal base."""
 
+    @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """See `NoiseMap`; in double precision."""
+        """In double precision."""
         if recording() and self.within_ten:
             raise ExportError(f"{type(self.flow).__name__} has no image of some noise, which has to be drawn again")
         in_double_precision(self)
