@@ -1,4 +1,4 @@
-"""HTTP as both downloads and remote reading need it: faults that pass are tried again, redirects judged before."""
+"""HTTP as both downloads and remote reading need it: faults that pass are tried again, redirects checked before."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def retried(place: str, action: Callable[[], T], *, attempts: int = ATTEMPTS) ->
 def answer(
     session: Any, url: str, headers: Mapping[str, str], *, allowed: Callable[[str], None] | None = None
 ) -> Iterator[Any]:
-    """The answer of a server to GET, of which only the head was read; redirects are judged, then followed.
+    """The answer of a server to GET, of which only the head was read; redirects are checked, then followed.
 
     `allowed` may raise for an address that a redirect leads to, before anything is asked there.
 
@@ -116,13 +116,13 @@ def answer(
             target = response.headers["Location"]
             if allowed is not None:
                 allowed(urljoin(address, target))
-            address = judged(address, target, first=url)
+            address = redirected(address, target, first=url)
         finally:
             response.close()
     raise InputFileError(f"'{url}': more than {_MOST_REDIRECTS} redirects, the last to {address}.")
 
 
-def judged(origin: str, location: str, *, first: str) -> str:
+def redirected(origin: str, location: str, *, first: str) -> str:
     """The address that a redirect of `origin` leads to, if it may.
 
     It must be a web address, encrypted if the one before was, and not on a private network or this machine unless the

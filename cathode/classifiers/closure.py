@@ -36,10 +36,10 @@ def closure_in_folds(
     seed: int,
     progress: Callable[[float], None] | None = None,
 ) -> Measured:
-    """AUC of data against weighted template inside of each fold: one half of it trains, the other is judged.
+    """AUC of data against weighted template inside of each fold: one half of it trains, the other is scored.
 
     Weights of a fold were made without it. Trained on several folds, a classifier would see weights that were made with
-    the events it judges, which pushes them below 1/2: by 0.04 for trees and two folds of 5,000 equal events.
+    the events it scores, which pushes them below 1/2: by 0.04 for trees and two folds of 5,000 equal events.
     """
     found = []
     folds = int(data.fold.max()) + 1

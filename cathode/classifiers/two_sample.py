@@ -77,7 +77,7 @@ def classifier_test(
     varies = (pooled != np.median(pooled, axis=0)).mean(axis=0) > _CONSTANT
     observables = [x[:, varies] for x in observables]
 
-    def judged(name: str, classifier: WeakClassifier, samples: list[NDArray[np.float32]]) -> Measured:
+    def measured(name: str, classifier: WeakClassifier, samples: list[NDArray[np.float32]]) -> Measured:
         data, template = (
             Sample(x, np.ones(len(x)), random_folds(len(x), folds, seed=seeds(f"folds of {kind}")))
             for kind, x in zip(("truth", "generated"), samples, strict=True)
@@ -86,8 +86,8 @@ def classifier_test(
         return two_sample_auc(fit.data, fit.template, data.weights)
 
     return ClassifierTest(
-        judged("trees", trees or BoostedTrees(members=10), observables),
-        judged("transformer", transformer or Transformer(epochs=10), events),
+        measured("trees", trees or BoostedTrees(members=10), observables),
+        measured("transformer", transformer or Transformer(epochs=10), events),
         len(drawn),
         len(true),
         invalid.total,

@@ -41,8 +41,8 @@ class Reweighted:
     """Draws from p(x | m) ∝ q(x | m) w(x, m), where q is a generator and w the density ratio of a fitted reweighting.
 
     Rejection at a fixed mass: an event of the generator is kept with probability w/`clip`, else another one is drawn at
-    the same mass. Each draw is judged by the classifier of one fold, which is drawn too: it is kept as often as if it
-    were judged by the mean of all folds, for the price of one. So events have no weights, and the mass spectrum stays
+    the same mass. Each draw is weighed by the classifier of one fold, which is drawn too: it is kept as often as if it
+    were weighed by the mean of all folds, for the price of one. So events have no weights, and the mass spectrum stays
     the one that was asked for. An event costs about `clip` draws of the generator. One that is not kept in ten times as
     many stays what was drawn last; `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind,
     over all calls.

@@ -25,7 +25,7 @@ from generators.usable_rows import check_rows
 #: Place of pT among the features of a constituent; a constituent without any is absent.
 PT = 2
 
-#: Clouds that are drawn or judged at once; bounds the memory whatever is asked for.
+#: Clouds that are drawn or evaluated at once; bounds the memory whatever is asked for.
 _CHUNK = 1 << 13
 
 #: Constituents that are enough to fit the preprocessing.

@@ -1,4 +1,4 @@
-"""Passing faults of a server are tried again and are no corruption; redirects are judged before they are followed."""
+"""Passing faults of a server are tried again and are no corruption; redirects are checked before they are followed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analysis.datasets.fetch import fetch_file
 from analysis.datasets.registry import DatasetFile
 from analysis.errors import DownloadError, InputFileError, NtupleReadError
 from analysis.io import http, remote
-from analysis.io.http import is_passing, is_private, judged
+from analysis.io.http import is_passing, is_private, redirected
 
 Fault = Callable[["Handler", bytes], None]
 
@@ -240,12 +240,12 @@ def test_a_damaged_file_is_still_called_damaged(server: Server) -> None:
 )
 def test_a_redirect_to_where_it_may_not_lead(first: str, location: str, why: str) -> None:
     with pytest.raises(InputFileError, match=why):
-        judged(first, location, first=first)
+        redirected(first, location, first=first)
 
 
 def test_a_redirect_that_stays_encrypted_after_one_that_was() -> None:
     with pytest.raises(InputFileError, match="not encrypted"):
-        judged("http://a.example/x", "http://8.8.8.8/x", first="https://a.example/x")
+        redirected("http://a.example/x", "http://8.8.8.8/x", first="https://a.example/x")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_redirect_that_stays_encrypted_after_one_that_was() -> None:
     ],
 )
 def test_a_redirect_that_is_followed(first: str, location: str, target: str) -> None:
-    assert judged(first, location, first=first) == target
+    assert redirected(first, location, first=first) == target
     assert not is_private("8.8.8.8")
 
 
