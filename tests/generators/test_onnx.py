@@ -91,6 +91,24 @@ BIJECTIONS: tuple[Any, ...] = (
         "kind": "chain",
         "bijections": [{"kind": "atoms", "values": [3.0]}, "standardise", {"kind": "whiten", "order": 3}],
     },
+    {"kind": "columns", "maps": {"2": [{"kind": "threshold", "threshold": 0.5}, "logarithm", "standardise"]}},
+    {
+        "kind": "chain",
+        "bijections": [
+            {"kind": "affine", "shift": -10.0},
+            {"kind": "layer_ratios", "scale": 10.0, "order": [2, 0, 1]},
+            "standardise",
+        ],
+    },
+    {
+        "kind": "chain",
+        "bijections": [
+            {"kind": "affine", "shift": -10.0},
+            {"kind": "stick_breaking", "sizes": [1, 2]},
+            {"kind": "columns", "maps": {"2": "unit_logit"}},
+            "standardise",
+        ],
+    },
 )
 
 
