@@ -29,7 +29,7 @@ class SourceFile:
     of its bytes if it was asked for. `identifiers` are the expressions that number its events, ("entry",) if that is
     the position in the file, and none where nobody knows. `verified` says whether all that was read of it agreed with
     a checksum, and `verified_by` which: the listed "SHA-256" of the file, or "checksums of its pages". `error` says why
-    the file was left out; "" if it was not.
+    the file was left out; "" if it was not. `layout` is the one that was declared for it.
     """
 
     path: str
@@ -43,6 +43,7 @@ class SourceFile:
     verified: bool = False
     error: str = ""
     verified_by: str = ""
+    layout: str = "auto"
 
     def __post_init__(self) -> None:
         # What comes back from JSON is a list.

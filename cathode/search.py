@@ -10,9 +10,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from analysis.events import BoolArray, Events
 from analysis.processes import cores
@@ -28,7 +28,7 @@ from cathode.runtime.processes import in_parallel, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder, versions
 from cathode.runtime.seeds import Seeds
-from cathode.runtime.specification import specification
+from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.stages import Stages
 from cathode.scoring import Scorer, Scores, score
 from cathode.template.mass_models import DijetFitMass, MassModel
@@ -75,6 +75,8 @@ class Search:
     closure_repeats : templates, with classifiers of their own, over which that test is averaged.
     seed : of everything random.
     workers : processes and threads to use; None for all cores. The result does not depend on it.
+
+    `generator`, `reweighting`, `classifier` and `oversampling` are arguments that replace those of the method.
     """
 
     region: Region
@@ -89,8 +91,22 @@ class Search:
     closure_repeats: int = 1
     seed: int = 1
     workers: int | None = None
+    generator: InitVar[Any] = None
+    reweighting: InitVar[Any] = None
+    classifier: InitVar[Any] = None
+    oversampling: InitVar[float | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, generator: Any, reweighting: Any, classifier: Any, oversampling: float | None) -> None:
+        of_method = {
+            "generator": generator,
+            "reweighting": reweighting,
+            "classifier": classifier,
+            "oversampling": oversampling,
+        }
+        given = {name: value for name, value in of_method.items() if value is not None}
+        if given:
+            refuse_unknown(type(self.method), given, f"method '{self.method.kind}'")
+            object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **given))
         if self.folds < 2:
             raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
         if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):

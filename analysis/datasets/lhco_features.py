@@ -41,7 +41,7 @@ class LhcoFeatures:
         self.path = path
         self._frame = open_frame(path, key)
         self._frame.read([_flat(field, jet) for jet in (1, 2) for field in _FIELDS], 0, 0)
-        self.tree = key or ""
+        self.tree = self._frame.name
         self.entries = self._frame.rows
         flat = {_flat(field, jet) for jet in (1, 2) for field in _FIELDS}
         self._others = [name for name in self._frame.columns if name not in flat]

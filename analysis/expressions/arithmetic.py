@@ -187,7 +187,7 @@ def shift_right(a: Values, bits: Values) -> Values:
 def total(values: Values, starts: NDArray[np.int64]) -> Values:
     """Sums of the runs that begin at `starts`."""
     values = _number(values)
-    longest = int(np.diff(starts, append=len(values)).max())
+    longest = int(np.diff(starts, append=len(values)).max(initial=0))
     if values.dtype == object or (values.dtype.kind == "i" and not _fits(_sum_bounds, values, constant(longest))):
         return _reduced(_or_float(operator.add, np.add), values, starts)
     return np.asarray(np.add.reduceat(values, starts))

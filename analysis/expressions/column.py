@@ -86,7 +86,8 @@ class Column:
         if self.offsets is None:
             raise ExpressionError("A reduction over the elements of an event needs a list, not one value.")
         filled = self.counts > 0
-        reduced = function(self.values, starts := self.offsets[:-1][filled]) if filled.any() else self.values[:0]
+        # Also of nothing at all: of what kind the result is never depends on the events of a chunk.
+        reduced = function(self.values, starts := self.offsets[:-1][filled])
         values = np.full(len(self), 0 if empty is None else empty, dtype=reduced.dtype)
         values[filled] = reduced
         missing = ~filled if empty is None else np.zeros(len(self), dtype=bool)

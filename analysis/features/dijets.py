@@ -99,7 +99,9 @@ def _tau_function(numerator: str, denominator: str, *, light: bool) -> DijetFunc
         first_is_light = first["mass"] <= second["mass"]
         take_first = first_is_light if light else ~first_is_light
         chosen = (np.where(take_first, first[name], second[name]) for name in (numerator, denominator))
-        return tau_ratio(*chosen)
+        # Which jet is the lighter one is known of two numbers only.
+        known = ~(np.isnan(first["mass"]) | np.isnan(second["mass"]))
+        return np.where(known, tau_ratio(*chosen), np.nan)
 
     return DijetFunction(("mass", numerator, denominator), compute)
 

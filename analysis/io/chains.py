@@ -73,11 +73,11 @@ def _fill(
 
 def _read(source: SourceFile) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Numbers of the range of entries in chunks, each with its first row in the range."""
-    table = open_table(source.path, source.tree, cache_bytes=_CACHE)
+    table = open_table(source.path, source.tree, cache_bytes=_CACHE, layout=source.layout)
     try:
         if table.uuid != source.uuid or table.entries < source.start + source.entries:
             raise NtupleReadError("it is another file now", file=source.path)
-        numbers = EventNumbers(table, source.identifiers, "auto", checksum=source.sha256)
+        numbers = EventNumbers(table, source.identifiers, source.layout, checksum=source.sha256)
         for start in range(0, source.entries, _CHUNK):
             first, stop = source.start + start, source.start + min(start + _CHUNK, source.entries)
             columns = table.read(numbers.branches, first, stop) if numbers.branches else {}

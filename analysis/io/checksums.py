@@ -8,14 +8,23 @@ import re
 from collections.abc import Mapping
 
 from analysis.errors import InputFileError
+from analysis.io.decoding import decoding
 from analysis.io.paths import is_remote
 
 Checksums = bool | Mapping[str, str]
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the bytes of a local file, in hexadecimal."""
-    with open(path, "rb") as file:
+    """SHA-256 of the bytes of a local file, in hexadecimal.
+
+    Raises
+    ------
+    InputFileError
+        If there is no such file, or the system does not let it be read.
+    """
+    if not os.path.isfile(path):
+        raise InputFileError(f"There is no file '{os.fspath(path)}'.")
+    with decoding(os.fspath(path)), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

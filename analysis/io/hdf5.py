@@ -168,6 +168,8 @@ def _chosen(file: Any, path: str, tree: str | None) -> tuple[str, Any]:
     import h5py
 
     if tree is not None:
+        # One name of a place, however it is written: positions are numbered by it.
+        tree = "/".join(part for part in tree.split("/") if part not in ("", ".")) or "/"
         try:
             node = open_node(file, tree)
         except KeyError:

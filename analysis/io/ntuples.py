@@ -18,7 +18,7 @@ from analysis.io.duplicates import refuse_copies, refuse_duplicates
 from analysis.io.failures import SKIPPED, Failures, left_out
 from analysis.io.manifests import read_manifest
 from analysis.io.opening import open_table
-from analysis.io.paths import Files, expand, refuse_hard_links
+from analysis.io.paths import Files, expand, expand_listed, refuse_hard_links
 from analysis.io.reader import FileReader, Request
 from analysis.io.sanity import BEAM_ENERGY
 from analysis.io.tables import Table
@@ -176,7 +176,8 @@ def iterate_events(
         checksums=read_manifest(checksums) if isinstance(checksums, str | os.PathLike) else checksums,
     )
     failures = Failures(on_error, max_failed_fraction)
-    return _iterate(expand(files), request, failures, progress)
+    paths = expand_listed(files) if failures.skip else expand(files)
+    return _iterate(paths, request, failures, progress)
 
 
 def joined(parts: Iterable[Events]) -> Events:

@@ -39,12 +39,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Frame:
-    """A stored data frame: path of the file, number of rows, blocks of columns, and columns of the index."""
+    """A stored data frame: path of the file, number of rows, blocks of columns, columns of the index, and its name."""
 
     path: str
     rows: int
     blocks: tuple[Block, ...]
     index: tuple[tuple[str, Member], ...] = ()
+    name: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:

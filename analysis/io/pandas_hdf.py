@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,13 @@ def open_frame(path: str | os.PathLike[str], key: str | None = None) -> Frame:
             raise InputFileError(
                 f"{path} holds {len(keys)} pandas data frames ({', '.join(keys)}); name the one to read."
             )
-        key = key or keys[0]
+        key = (key or keys[0]).strip("/")
         if key not in keys:
             raise InputFileError(f"{path}: no pandas data frame '{key}'. {nearest(key, keys)}")
         frame = frame_of(open_node(file, key), path)
         if not frame.blocks:
             raise InputFileError(f"{path}: the data frame '{key}' is empty.")
-        return frame
+        return replace(frame, name=key)
 
 
 def is_frame(node: Any) -> bool:

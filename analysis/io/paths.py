@@ -31,12 +31,15 @@ def expand(files: Files) -> tuple[str, ...]:
         If a path does not exist, a pattern matches nothing, or a file is listed twice, be it in two spellings or
         by a symbolic link; the message names the nearest, or both.
     """
-    listed = [files] if isinstance(files, str | os.PathLike) else list(files)
-    if not listed:
-        raise InputFileError("The list of input files is empty.")
-    paths = [path for item in listed for path in _expand_one(os.fspath(item))]
-    _refuse_twice(paths, _spelled)
-    return tuple(paths)
+    return _expanded(files, _expand_one)
+
+
+def expand_listed(files: Files) -> tuple[str, ...]:
+    """As `expand`, but a file that is listed and not there keeps its place: opening it says so.
+
+    A pattern that matches nothing is an error still.
+    """
+    return _expanded(files, _expand_listed)
 
 
 def refuse_hard_links(paths: Iterable[str]) -> None:
@@ -60,6 +63,15 @@ def natural_key(text: str) -> tuple[list[tuple[int, int | str]], str]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in parts], text
 
 
+def _expanded(files: Files, expand_one: Callable[[str], list[str]]) -> tuple[str, ...]:
+    listed = [files] if isinstance(files, str | os.PathLike) else list(files)
+    if not listed:
+        raise InputFileError("The list of input files is empty.")
+    paths = [path for item in listed for path in expand_one(os.fspath(item))]
+    _refuse_twice(paths, _spelled)
+    return tuple(paths)
+
+
 def _refuse_twice(paths: Iterable[str], place: Callable[[str], object]) -> None:
     seen: dict[object, str] = {}
     for path in paths:
@@ -81,7 +93,10 @@ def _spelled(path: str) -> object:
 
 def _stored(path: str) -> object:
     """Device and number of the file. Some network file systems number none."""
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:  # left out, or gone since it was read
+        return path
     return (status.st_dev, status.st_ino) if status.st_ino else path
 
 
@@ -102,6 +117,12 @@ def _expand_one(item: str) -> list[str]:
         what = "No file matches" if glob.has_magic(item) else "There is no file"
         raise InputFileError(f"{what} '{item}'. {_neighbours(Path(item))}")
     return found
+
+
+def _expand_listed(item: str) -> list[str]:
+    path = os.path.expanduser(item)
+    absent = not is_remote(path) and not glob.has_magic(path) and not os.path.exists(path)
+    return [path] if absent else _expand_one(item)
 
 
 def _neighbours(path: Path) -> str:

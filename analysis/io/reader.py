@@ -159,6 +159,7 @@ class FileReader:
             identifiers=() if self._table.entries == 0 else self._numbers.identifiers,
             verified=self._verified_by() != "",
             verified_by=self._verified_by(),
+            layout=self._request.layout,
         )
 
     def _verified_by(self) -> str:

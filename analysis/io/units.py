@@ -21,6 +21,8 @@ NONE = "none"
 DEFAULT = "default"
 # Divisors and factors are exact in single precision; 1e-3 is not.
 _TO_GEV: dict[str, tuple[float, float]] = {"GeV": (1.0, 1.0), "MeV": (1.0, 1000.0), "TeV": (1000.0, 1.0)}
+# Between an energy and any other power of it there is a factor of 30 and more, of single events whatever.
+_ROUNDED = 5.0
 
 Declaration = str | Mapping[str, str]
 
@@ -107,7 +109,8 @@ class Conversion:
     Raises
     ------
     UnitsError
-        If the unit of a measured branch is not clear from its name, or the mass mixes units that are not declared.
+        If the unit of a measured branch is not clear from its name, or the mass mixes units that are not declared;
+        when it is evaluated, if the mass is another power of the energies in it.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Conversion:
         if len(kinds) == len(in_mass) and all(kind is Kind.PURE for kind in kinds.values()):
             vague = list(in_mass)
         self._whole = bool(vague) and factor(units.default) != 1.0
+        self._by_default = [n for n, kind in kinds.items() if kind is Kind.ENERGY]
         if units.converts:
             self._refuse_mixed_mass(in_mass, vague)
             self._refuse_unclear(list(dict.fromkeys(measured)), vague)
@@ -152,9 +156,33 @@ class Conversion:
         self, raw: Mapping[str, Column], converted: Chunk, passing: NDArray[np.bool_] | None
     ) -> NDArray[np.float64]:
         """The mass in GeV: of converted branches, or in the unit of the file and then converted as a whole."""
-        chunk = Chunk(raw, converted.entries) if self._whole else converted
-        values = np.asarray(self._mass.values(chunk, passing, name="mass"), dtype=np.float64)
-        return values * factor(self._units.default) if self._whole else values
+        if self._whole:
+            return self._converted_whole(raw, converted.entries, passing)
+        values = np.asarray(self._mass.values(converted, passing, name="mass"), dtype=np.float64)
+        if self._by_default and factor(self._units.default) != 1.0:
+            self._refuse_other_powers(values, self._converted_whole(raw, converted.entries, passing))
+        return values
+
+    def _converted_whole(
+        self, raw: Mapping[str, Column], entries: int, passing: NDArray[np.bool_] | None
+    ) -> NDArray[np.float64]:
+        values = np.asarray(self._mass.values(Chunk(raw, entries), passing, name="mass"), dtype=np.float64)
+        return values * factor(self._units.default)
+
+    def _refuse_other_powers(self, values: NDArray[np.float64], whole: NDArray[np.float64]) -> None:
+        """Refuse what is no energy to the first power, as √m2 of a squared mass whose name is that of a mass."""
+        with np.errstate(all="ignore"):
+            ratio = np.abs(values / whole)
+        ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+        if len(ratio) and not 1 / _ROUNDED < (median := float(np.median(ratio))) < _ROUNDED:
+            first = self._by_default[0]
+            raise UnitsError(
+                f"'{self._path}': with its branches converted from {self._units.default} the mass "
+                f"'{self._mass.text}' is {median:.4g} times what it is if converted as a whole: it is no energy, or "
+                f"{', '.join(self._by_default)} are not. Declare them: units: {{default: {self._units.default}, "
+                f"{first}: none}}, with the factor in the expression; or {first}: {self._units.default} if they are "
+                "energies and numbers in the expression are in GeV."
+            )
 
     def _declared(self, name: str) -> str | None:
         return self._units.declared(identifier(self._branches[name]), self._branches[name])

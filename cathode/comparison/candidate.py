@@ -20,7 +20,7 @@ from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import two_sample_auc
 from cathode.comparison.result import Candidate, Distance
-from cathode.errors import RunFolderError
+from cathode.errors import ConfigError, RunFolderError
 from cathode.methods.cathode import Cathode
 from cathode.methods.protocol import Learned, Reference
 from cathode.observables import Observables
@@ -45,6 +45,23 @@ if TYPE_CHECKING:
 
 #: Events whose likelihood is computed at most: continuous flows need milliseconds for each.
 _LIKELIHOOD = 10_000
+
+
+def refuse_states_of_none(candidates: Sequence[ConditionalGenerator], best_states: Sequence[int]) -> None:
+    """Check that each number of best states is tried of at least one candidate, one that keeps more.
+
+    Raises
+    ------
+    ConfigError
+        Naming the number, and how many states are kept.
+    """
+    kept = [int(getattr(getattr(each, "training", None), "best_states", 1)) for each in candidates]
+    for count in best_states:
+        if kept and count >= max(kept):
+            raise ConfigError(
+                f"best_states: {count}: no candidate keeps more than {max(kept)}, so nothing would be tried. Lower it, "
+                "or raise training.best_states of a generator."
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,12 @@ import numpy as np
 from analysis.events import Events
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.comparison.candidate import CandidateEvaluator, Evaluation, with_likelihood_differences
+from cathode.comparison.candidate import (
+    CandidateEvaluator,
+    Evaluation,
+    refuse_states_of_none,
+    with_likelihood_differences,
+)
 from cathode.comparison.result import GeneratorComparison, ranked
 from cathode.errors import TemplateError
 from cathode.observables import AsRead, Observables
@@ -67,7 +72,10 @@ def compare_generators(
         If the validation regions do not lie in the sidebands, or the events do not suffice; before anything is trained.
     RunFolderError
         If `output` belongs to something else.
+    ConfigError
+        If one of `best_states` is more than what any candidate keeps.
     """
+    refuse_states_of_none(candidates, best_states)
     # From here on nothing knows of an event in the signal region.
     sideband = events[region.sideband(events.mass)].in_order()
     evaluator = CandidateEvaluator(

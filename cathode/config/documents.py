@@ -108,6 +108,14 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
             problems.append(f"{places(path)}: {path}: {error}")
         else:
             _put(document, path, {"kind": component.kind, **values})
+    if not problems and config.comparison.best_states:
+        from cathode.comparison.candidate import refuse_states_of_none
+
+        try:
+            candidates = [candidate.build() for candidate in config.comparison.generators]
+            refuse_states_of_none(candidates, config.comparison.best_states)
+        except ConfigError as error:
+            problems.append(f"{places('comparison.best_states')}: comparison.{error}")
     if problems:
         raise ConfigError("\n".join(problems))
     return AnalysisConfig.model_validate(document)

@@ -328,6 +328,12 @@ class ValidationConfig(Section):
         default=None, description="files of independent true background: the bound of any template"
     )
 
+    @model_validator(mode="after")
+    def _of_a_test_that_is_done(self) -> Self:
+        if self.repeats > 1 and not self.closure:
+            raise ValueError(f"repeats: {self.repeats} has no effect with closure: false. Remove one of them")
+        return self
+
 
 class ComparisonConfig(Section):
     """What `cathode compare` compares in the sidebands; no other verb looks at it."""

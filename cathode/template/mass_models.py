@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import SpectrumError, nearest
-from analysis.statistics.dijet_fit import FUNCTIONS, SpectrumFit
+from analysis.statistics.dijet_fit import FUNCTIONS, SpectrumFit, n_parameters
 from analysis.statistics.local_density import LocalDensity, local_density
 from analysis.statistics.spectrum import fit_spectrum
 from analysis.weights import standardised
@@ -27,6 +27,12 @@ from cathode.registry import MASS_MODELS
 FloatArray = NDArray[np.floating[Any]]
 
 _GRID = 4097
+
+#: Widths of the window that events of both sides have to reach to meet in its middle.
+_SHORTEST = 0.5
+
+#: Order of a polynomial beyond which the sidebands do not determine it.
+_HIGHEST = 8
 
 #: Masses in the window at which a density that was read must be one.
 _CHECKED = 33
@@ -169,6 +175,21 @@ class DijetFitMass(_FromSidebands):
     low: float | None = None
     sqrt_s: float = 13_000.0
 
+    def __post_init__(self) -> None:
+        try:
+            sizes = [n_parameters(name) for name in self.functions]
+        except SpectrumError as error:
+            raise MassModelError(f"functions: {error}") from error
+        if not sizes or sizes != sorted(set(sizes)):
+            raise MassModelError(
+                f"functions = {list(self.functions)} must be at least one of {', '.join(FUNCTIONS)}, in this order."
+            )
+        for name, value in (("sqrt_s", self.sqrt_s), ("low", self.low)):
+            if value is not None and not 0 < value < np.inf:
+                raise MassModelError(f"{name} = {value:g} GeV must be positive.")
+        if self.low is not None and self.low >= self.sqrt_s:
+            raise MassModelError(f"low = {self.low:g} GeV must be below sqrt_s = {self.sqrt_s:g} GeV.")
+
     def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
         """Fit sideband masses (N,) in GeV; the result is `density_`, a `SpectrumFit`.
 
@@ -224,6 +245,14 @@ class KdeMass(_FromSidebands):
     _density: ClassVar[type[SpectrumFit | LocalDensity]] = LocalDensity
     reach: float = 1.5
     degree: int = 3
+
+    def __post_init__(self) -> None:
+        if not _SHORTEST < self.reach < np.inf:
+            raise MassModelError(
+                f"reach = {self.reach:g} must be more than {_SHORTEST}, so that both sides reach the middle."
+            )
+        if not 0 <= self.degree <= _HIGHEST:
+            raise MassModelError(f"degree = {self.degree} must be from 0 to {_HIGHEST}.")
 
     def fit(self, mass: FloatArray, region: Region, *, weights: FloatArray | None = None) -> Self:
         """Learn from sideband masses (N,) in GeV; the result is `density_`, a `LocalDensity`.

@@ -31,6 +31,9 @@ _OUTSIDE = 1e3
 
 _ATTEMPTS = 20
 
+#: Arguments that fit one number of features only, so that they can not be tried with another.
+_OF_THE_FEATURES = {"order", "adjacency", "passes"}
+
 
 @register
 @dataclass(kw_only=True, eq=False)
@@ -63,6 +66,9 @@ class ZukoFlow(TabularDensity):
         # As early as it can be known; without zuko a specification can still be read and written.
         if util.find_spec("zuko") is not None:
             _flow_class(self.flow)
+            if self.arguments and not _OF_THE_FEATURES & set(self.arguments):
+                with torch.random.fork_rng(devices=[]):
+                    self.build(2, 1)
 
     @override
     def build(self, features: int, context: int) -> ConditionalDensity:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import uproot
 
@@ -132,3 +133,30 @@ def test_an_empty_chain_gives_an_empty_tree(chain: Path, write_ntuple: Write) ->
     assert len(scores) == 0
     assert set(scores.columns) == {"score", "passes"}
     assert scores.of(events)["score"].shape == (0,)
+
+
+def test_events_of_the_olympics_that_were_not_selected_have_their_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    fields = ("px", "py", "pz", "m", "tau1", "tau2", "tau3")
+    frame = pd.DataFrame({f"{name}j{jet}": rng.normal(1000, 50, 8) for jet in (1, 2) for name in fields})
+    frame["label"] = np.arange(8) % 2.0
+    frame.to_hdf(tmp_path / "features.h5", key="df", mode="w")
+    numbers = {}
+    for identifiers in (None, "entry"):
+        for tree in (None, "df", "/df"):
+            events = read_events(
+                tmp_path / "features.h5",
+                layout="lhco",
+                mass="mjj(FatJet)",
+                features={"x": "mj_light(FatJet)"},
+                selection="label == 1",
+                identifiers=identifiers,
+                tree=tree,
+            )
+            assert len(events) == 4
+            write_scores(tmp_path / "scores.root", events, {"score": events.mass})
+            stored = read_scores(tmp_path / "scores.root")
+            assert stored.sources == events.sources
+            assert stored.ids[:, 2].tolist() == list(range(8) if identifiers else range(1, 9))
+            numbers[identifiers, tree] = stored.ids.tolist()
+        assert numbers[identifiers, None] == numbers[identifiers, "df"] == numbers[identifiers, "/df"]

@@ -171,3 +171,23 @@ def test_chunks_of_a_reading_that_skips_are_those_of_whole_files(tmp_path: Path)
         )
     )
     assert {float(v) for part in parts for v in part.x[:, 0]} == {1}
+
+
+def test_a_listed_file_that_is_not_there_is_left_out_too(tmp_path: Path) -> None:
+    write(tmp_path / "f_1.root", 1)
+    write(tmp_path / "f_3.root", 3)
+    (tmp_path / "f_4.root").symlink_to(tmp_path / "gone.root")
+    files = [str(tmp_path / f"f_{i}.root") for i in (1, 2, 3, 4)]
+    with pytest.raises(InputFileError, match=r"no file '.*f_2\.root'"):
+        read(tmp_path, files)
+    for checksums in (False, True):
+        events = read(tmp_path, files, on_error="skip", max_failed_fraction=0.5, checksums=checksums)
+        assert [s.entries for s in events.sources] == [N, 0, N, 0]
+        assert ["no file" in s.error for s in events.sources] == [False, True, False, True]
+    with pytest.raises(TooManyFailuresError, match="2 of 4 files"):
+        read(tmp_path, files, on_error="skip", max_failed_fraction=0.3)
+    # A pattern says nothing of how many files are missing.
+    with pytest.raises(InputFileError, match="No file matches"):
+        read(tmp_path, [*files, str(tmp_path / "g_*.root")], on_error="skip", max_failed_fraction=1)
+    with pytest.raises(InputFileError, match="listed twice"):
+        read(tmp_path, [files[0], files[1], files[1]], on_error="skip", max_failed_fraction=1)

@@ -159,3 +159,12 @@ def test_mismatched_collections_are_refused() -> None:
 
 def test_the_four_features_are_those_of_cathode_in_its_order() -> None:
     assert list(DIJET_FEATURES) == ["mj_light", "delta_mj", "tau21_light", "tau21_heavy"]
+
+
+@pytest.mark.parametrize("name", ["tau21_light", "tau21_heavy", "tau32_light", "tau32_heavy"])
+def test_of_a_mass_that_is_no_number_nobody_knows_which_jet_is_lighter(name: str) -> None:
+    nan = float("nan")
+    taus = {"tau1": np.ones(4), "tau2": np.full(4, 0.5), "tau3": np.full(4, 0.1)}
+    first = {"mass": np.array([1.0, nan, 1.0, nan]), **taus}
+    second = {"mass": np.array([2.0, 2.0, nan, nan]), **taus}
+    assert np.isnan(DIJET_FUNCTIONS[name].compute(first, second)).tolist() == [False, True, True, True]

@@ -159,3 +159,12 @@ def test_numbers_stay_exact_or_are_refused(tmp_path: Path, write_ntuple: Write) 
     assert len(read(path, identifiers="high", selection=f"high == {int(high[3])}")) == 1
     with pytest.raises(IdentifierError, match=r"'rounded' has values such as 16777252.*float32 rounds"):
         read(path, identifiers="rounded")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".root"])
+def test_a_tree_is_the_same_however_its_name_is_written(tmp_path: Path, write_ntuple: Write, suffix: str) -> None:
+    path = write_ntuple(tmp_path / f"a{suffix}", table(10, 1))
+    ids = read(path).ids
+    for name in ("Events", "/Events", *(["Events/", "//Events/"] if suffix == ".h5" else ["Events;1"])):
+        np.testing.assert_array_equal(read(path, tree=name).ids, ids)
+        assert read(path, tree=name).sources[0].tree == "Events"

@@ -231,3 +231,15 @@ def test_selections_take_the_events_that_pass(tmp_path: Path) -> None:
             assert read.entry.tolist() == passing, text
             checked += 1
     assert checked > 40
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [("sum(x > 1)", [0, 0]), ("sum(x > 1) & 1", [0, 0]), ("~sum(x > 1)", [-1, -1]), ("-sum(x > 1) - 1", [-1, -1])],
+)
+def test_a_chunk_of_empty_lists_has_numbers_of_the_same_kind(text: str, right: list[int]) -> None:
+    empty, full = (ak.values_astype(ak.Array(lists), float) for lists in ([[], []], [[0.5, 2.0], []]))
+    assert compile_expression(text).evaluate({"x": empty}).values.tolist() == right
+    value = compile_expression(text).evaluate({"x": full}).values
+    assert value.dtype == compile_expression(text).evaluate({"x": empty}).values.dtype == np.int64
+    assert value[1] == right[1]

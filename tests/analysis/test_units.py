@@ -137,6 +137,23 @@ def test_a_mass_of_mixed_units_has_to_be_declared(path: Path) -> None:
         read(path, "MET_mpx", mass="x * m", units={"default": "MeV", "m": "TeV"}, beam_energy=None)
 
 
+@pytest.mark.parametrize(("mass", "times"), [("sqrt(m2)", "31.62"), ("m * m / 3500", "0.001"), ("1e5 / m", r"1e\+06")])
+def test_a_mass_of_another_power_of_an_energy_is_refused(
+    tmp_path: Path, write_ntuple: Write, mass: str, times: str
+) -> None:
+    values = np.linspace(200, 400, N) * 1e3
+    path = write_ntuple(tmp_path / "a.root", {"m": values, "m2": values**2, "z": np.full(N, 0.5)})
+    with pytest.raises(UnitsError, match=rf"is {times} times what .*, or m2? are not\. Declare"):
+        read(path, "z", mass=mass)
+    found = read(path, "z", mass="sqrt(m2) / 1000", units={"default": "MeV", "m2": "none"}).mass
+    np.testing.assert_allclose(found, values / 1000, rtol=1e-12)
+    found = read(path, "z", mass="m * m / 350", units={"default": "MeV", "m": "MeV"}).mass
+    np.testing.assert_allclose(found, (values / 1000) ** 2 / 350, rtol=1e-12)
+    # Numbers in an expression are in GeV.
+    np.testing.assert_allclose(read(path, "z", mass="m + 10").mass, values / 1000 + 10, rtol=1e-12)
+    np.testing.assert_allclose(read(path, "z", mass="where(m > 300, m, 250)").mass.min(), 250, rtol=1e-12)
+
+
 # What the sanity check looks at
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -315,3 +316,17 @@ def test_progress_names_the_stages_in_order_and_ends_each(with_signal: Events) -
 def test_json_is_for_any_reader(found: SearchResult) -> None:
     plain = json.loads(found.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert plain["cuts"][0]["observed"] == found.primary.observed
+
+
+def test_parts_of_the_method_may_be_named_beside_it() -> None:
+    trees = BoostedTrees(members=3)
+    search = Search(region=REGION, classifier=trees, oversampling=2)
+    assert search.settings() == Search.of(region=REGION, classifier=trees, oversampling=2).settings()
+    assert dataclasses.replace(search, seed=9).method is search.method
+    assert Search(region=REGION, method=Search.of("cwola", region=REGION).method, classifier=trees).settings() == (
+        Search.of("cwola", region=REGION, classifier=trees).settings()
+    )
+    with pytest.raises(ConfigError, match="method 'cwola' has no hyperparameter 'oversampling'"):
+        Search(region=REGION, method=Search.of("cwola", region=REGION).method, oversampling=2)
+    with pytest.raises(ConfigError, match=r"oversampling = -1"):
+        Search(region=REGION, oversampling=-1)

@@ -195,3 +195,27 @@ def test_errors_of_a_histogram_have_the_unit_of_its_contents(factor: float) -> N
 @pytest.mark.parametrize("factor", UNITS)
 def test_effective_sample_size_has_no_unit(factor: float) -> None:
     assert effective_sample_size(np.array([1.0, 3.0]) * factor) == pytest.approx(1.6)
+
+
+def test_weights_of_two_select_the_events_that_weights_of_one_do() -> None:
+    """With bins that saw data of weight two beside a template of weight one, 114 passed instead of 101."""
+    rng = np.random.default_rng(1)
+    mass = 2200 + rng.exponential(700, 9_000)
+    x = np.stack([rng.normal(size=9_000), rng.gamma(2, 1, 9_000)], axis=1)
+    events = Events(x=x, mass=mass, columns=("a", "b"))
+    generator = create({"kind": "gaussian_mixture", "training": {"steps": 20}})
+    search = Search.of(
+        region=REGION,
+        generator=generator,
+        classifier=BoostedTrees(members=1, jobs=1),
+        folds=2,
+        oversampling=2,
+        background_efficiencies=(0.1,),
+        closure=False,
+        workers=1,
+    )
+    found = [search.run(in_unit(events, factor)).primary for factor in (1.0, 2.0)]
+    assert 60 < found[0].observed < 140
+    assert found[1].observed == 2 * found[0].observed
+    assert found[1].expected == pytest.approx(2 * found[0].expected, rel=1e-12)
+    assert found[1].thresholds == found[0].thresholds

@@ -219,3 +219,13 @@ class TestErrors:
         assert unfitted.hyperparameters()["flow"] == "NSF"
         with pytest.raises(MissingExtraError, match=r"pip install 'cathode-hep\[flows\]'"):
             unfitted.fit(*gaussian_events(200, seed=1), seed=1)
+
+
+@pytest.mark.parametrize("arguments", [{"binz": 8}, {"transforms": "three"}, {"hidden_features": "64"}])
+def test_arguments_that_the_flow_does_not_take_are_refused_at_once(arguments: dict[str, Any]) -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    with pytest.raises(HyperparameterError, match="do not suit the flow NSF"):
+        create({"kind": "zuko", "flow": "NSF", "arguments": arguments})
+    create({"kind": "zuko", "flow": "NSF", "arguments": {"bins": 4, "transforms": 1, "hidden_features": [8]}})
+    assert torch.equal(torch.get_rng_state(), state)

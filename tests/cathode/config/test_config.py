@@ -351,3 +351,39 @@ def test_the_settings_of_a_run_are_read_under_the_names_that_they_had(tmp_path: 
     assert read.validation.region_fraction == 0.25
     with pytest.raises(ConfigError, match="is called"):
         load_config(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ({"validation": {"closure": False, "repeats": 2}}, "repeats: 2 has no effect with closure: false"),
+        ({"mass_model": {"kind": "dijet_fit", "functions": ["f3", "g3"]}}, "No dijet function 'g3'"),
+        ({"mass_model": {"kind": "dijet_fit", "functions": []}}, "must be at least one of"),
+        ({"mass_model": {"kind": "dijet_fit", "functions": ["f3", "f2"]}}, "in this order"),
+        ({"mass_model": {"kind": "dijet_fit", "functions": ["f2", "f2"]}}, "in this order"),
+        ({"mass_model": {"kind": "dijet_fit", "sqrt_s": 0}}, "sqrt_s = 0 GeV must be positive"),
+        ({"mass_model": {"kind": "dijet_fit", "low": -1}}, "low = -1 GeV must be positive"),
+        ({"mass_model": {"kind": "dijet_fit", "low": 2e4}}, "low = 20000 GeV must be below sqrt_s"),
+        ({"mass_model": {"kind": "kde", "reach": 0.5}}, "reach = 0.5 must be more than 0.5"),
+        ({"mass_model": {"kind": "kde", "degree": -1}}, "degree = -1 must be from 0 to 8"),
+        (
+            {"comparison": {"generators": ["maf"], "best_states": [10]}},
+            "best_states: 10: no candidate keeps more than",
+        ),
+        (
+            {"comparison": {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [3, 4]}},
+            "best_states: 4: no candidate keeps more than 4",
+        ),
+    ],
+)
+def test_a_setting_that_would_do_nothing_or_fail_later_is_refused_at_once(
+    override: dict[str, object], words: str
+) -> None:
+    assert words in problem(MINIMAL, overrides=override)
+
+
+def test_settings_of_the_closure_test_are_those_of_its_default_where_it_is_off() -> None:
+    config = parse_config(MINIMAL + "validation: {closure: false}")
+    assert parse_config(config.to_yaml()) == config
+    chosen = {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [1, 3]}
+    assert parse_config(MINIMAL, overrides={"comparison": chosen}).comparison.best_states == (1, 3)
