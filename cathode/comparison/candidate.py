@@ -48,7 +48,7 @@ _LIKELIHOOD = 10_000
 
 
 def refuse_states_of_none(candidates: Sequence[ConditionalGenerator], best_states: Sequence[int]) -> None:
-    """Check that each number of best states is tried of at least one candidate, one that keeps more.
+    """Check that at least one candidate keeps each number of best states.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def refuse_states_of_none(candidates: Sequence[ConditionalGenerator], best_state
     """
     kept = [int(getattr(getattr(each, "training", None), "best_states", 1)) for each in candidates]
     for count in best_states:
-        if kept and count >= max(kept):
+        if kept and count > max(kept):
             raise ConfigError(
                 f"best_states: {count}: no candidate keeps more than {max(kept)}, so nothing would be tried. Lower it, "
                 "or raise training.best_states of a generator."

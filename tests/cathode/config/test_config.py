@@ -371,8 +371,8 @@ def test_the_settings_of_a_run_are_read_under_the_names_that_they_had(tmp_path: 
             "best_states: 10: no candidate keeps more than",
         ),
         (
-            {"comparison": {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [3, 4]}},
-            "best_states: 4: no candidate keeps more than 4",
+            {"comparison": {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [4, 5]}},
+            "best_states: 5: no candidate keeps more than 4",
         ),
     ],
 )
@@ -385,5 +385,5 @@ def test_a_setting_that_would_do_nothing_or_fail_later_is_refused_at_once(
 def test_settings_of_the_closure_test_are_those_of_its_default_where_it_is_off() -> None:
     config = parse_config(MINIMAL + "validation: {closure: false}")
     assert parse_config(config.to_yaml()) == config
-    chosen = {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [1, 3]}
-    assert parse_config(MINIMAL, overrides={"comparison": chosen}).comparison.best_states == (1, 3)
+    chosen = {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [1, 4]}
+    assert parse_config(MINIMAL, overrides={"comparison": chosen}).comparison.best_states == (1, 4)
