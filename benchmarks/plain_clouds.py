@@ -21,16 +21,16 @@ class PlainFlow(nn.Module):
 
     def __init__(self, network: nn.Module, ours: Any) -> None:
         super().__init__()
-        self.network, self.clock, self.levels = network, ours.clock, ours.levels
+        self.network, self.time_embedding, self.time_sampling = network, ours.time_embedding, ours.time_sampling
         self.schedule = ours.schedule
 
     def loss(self, z: Tensor, mask: Tensor, c: Tensor) -> Tensor:
         """Of flow matching: the sum of masked squares over the number of points."""
         m = mask[..., None].to(z.dtype)
         noise = torch.randn_like(z) * m
-        angle, weight = self.levels(torch.rand(len(z), device=z.device).clamp(1e-6, 1 - 1e-6))
+        angle, weight = self.time_sampling(torch.rand(len(z), device=z.device).clamp(1e-6, 1 - 1e-6))
         sin, cos = torch.sin(angle)[:, None, None], torch.cos(angle)[:, None, None]
-        out = self.network(sin * z + cos * noise, self.clock(angle), c, mask)
+        out = self.network(sin * z + cos * noise, self.time_embedding(angle), c, mask)
         squares = (out - (cos * z - sin * noise)).square() * m
         return (weight[:, None, None] * squares).sum() / (z.shape[2] * m.sum())
 
@@ -42,7 +42,7 @@ class PlainFlow(nn.Module):
             time = torch.tensor(i * h, dtype=torch.float64)
             stretch, turn = (float(rate) for rate in self.schedule.turns(time))
             scale, angle = float(self.schedule.scale(time)), self.schedule.angle(time).float()
-            t = self.clock(angle).to(x.device).expand(len(x))
+            t = self.time_embedding(angle).to(x.device).expand(len(x))
             x = x + h * (stretch * x + scale * turn * self.network(x / scale, t, c, mask))
         return x / last
 

@@ -82,7 +82,7 @@ def throughput(kind: str, points: int, mean: float, batch: int, turns: int, devi
     for parameter in ours.network.parameters():
         # Away from zeros that some layers start with, where everything would be the same function.
         parameter.data += 0.02 * torch.randn_like(parameter)
-    ours.walk, ours.sampler = FixedSteps(STEPS["euler"], DRAWN_STEPS), None
+    ours.sampling_solver, ours.sampler = FixedSteps(STEPS["euler"], DRAWN_STEPS), None
     counts = (mean * (1 + SPREAD * torch.randn(batch))).round().clamp(1, points).long().to(device)
     mask = prefix_mask(counts, points)
     z = torch.randn(batch, points, 3, device=device) * mask[..., None]

@@ -30,7 +30,7 @@ class Distillation(NetworkGenerator[S]):
 
     `teacher` is the specification of a flow in time, which is trained first and then not needed any more; its bijection
     is used. The student has its network and starts from its weights. It learns to reach one end from two points of one
-    way of the teacher, which are one of `stages` parts of the quarter circle apart; the teacher walks that in
+    way of the teacher, which are one of `stages` parts of the quarter turn apart; the teacher solves that in
     `teacher_steps`. What the student knows of the end has to travel back from stage to stage, so few long ones are
     learned much faster than many short ones. Sampling takes `sampling_steps`: after the first, noise is put back and
     the rest of the way taken again.
@@ -64,7 +64,7 @@ class Distillation(NetworkGenerator[S]):
         self.bijection = inner.bijection
 
     @abstractmethod
-    def lesson(self, student: S, teacher: Any) -> nn.Module:
+    def distillation_loss(self, student: S, teacher: Any) -> nn.Module:
         """The objective of a student, made from the trained network of the teacher: losses (N,) of x and context."""
 
     @abstractmethod
@@ -86,10 +86,10 @@ class Distillation(NetworkGenerator[S]):
 
         teacher, student = inner.untrained(data, seed=seed), self.untrained(data, seed=seed)
         teacher.load_state_dict(sequence.run(_stage("teacher", taught), later=second).states[0])
-        lesson = self.lesson(student, teacher)
+        loss = self.distillation_loss(student, teacher)
 
         def distilled(monitor: Monitor | None, checkpoint: Path | None) -> Trained:
-            phase = Phase(self.kind, lesson, trainable(student))
+            phase = Phase(self.kind, loss, trainable(student))
             return self.trained(student, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
         return sequence.run(_stage("student", distilled), later=0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEADING_JET_ETA = 2.5
 EVENTS_PER_CHUNK = 500
-HOPELESS_AFTER = 5_000
+ACCEPTANCE_AFTER = 5_000
 FORM, BUFFERS = "form.json", "buffers.npz"
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def simulate_chunk(
         kept, tried = kept + len(selected), tried + n
         if kept >= events:
             break
-        if tried >= HOPELESS_AFTER and kept < 1e-3 * tried:
+        if tried >= ACCEPTANCE_AFTER and kept < 1e-3 * tried:
             raise SimulationError(
                 f"{kept} of {tried} '{chosen.name}' events have a leading jet above {LEADING_JET_PT:g} GeV; "
                 "choose a heavier resonance or lighter daughters."

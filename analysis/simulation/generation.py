@@ -17,9 +17,9 @@ from analysis.simulation.processes import LEADING_JET_PT, Process
 EVENTS_PER_BATCH = 100
 MAXIMUM_SEED = 900_000_000
 
-# Most QCD events have jets far below the selection. An event is hopeless if its hardest parton-level jet is softer than
-# the cut on the measured jet by these margins, GeV. The shower is interrupted at EARLY_SCALE, GeV, to look, and the
-# event is looked at again before hadronisation.
+# Most QCD events have jets far below the selection. An event is below acceptance if its hardest parton-level jet is
+# softer than the cut on the measured jet by these margins, GeV. The shower is interrupted at EARLY_SCALE, GeV, to look,
+# and the event is looked at again before hadronisation.
 EARLY_SCALE = 40.0
 EARLY_MARGIN = 140.0
 PARTON_MARGIN = 130.0
@@ -70,7 +70,7 @@ def _parton_filter(library: ModuleType) -> Any:
     clustering = fastjet()
     definition = clustering.JetDefinition(clustering.antikt_algorithm, 1.0)
 
-    def hopeless(event: Any, minimum_pt: float) -> bool:
+    def below_acceptance(event: Any, minimum_pt: float) -> bool:
         partons = [particle for particle in event if particle.isFinal()]
         # Momentum balance: no jet has more than half of the scalar sum. This spares most events the clustering.
         if sum(parton.pT() for parton in partons) < 2 * minimum_pt:
@@ -87,12 +87,12 @@ def _parton_filter(library: ModuleType) -> Any:
             return EARLY_SCALE
 
         def doVetoPT(self, position: int, event: Any) -> bool:  # noqa: N802
-            return hopeless(event, LEADING_JET_PT - EARLY_MARGIN)
+            return below_acceptance(event, LEADING_JET_PT - EARLY_MARGIN)
 
         def canVetoPartonLevel(self) -> bool:  # noqa: N802
             return True
 
         def doVetoPartonLevel(self, event: Any) -> bool:  # noqa: N802
-            return hopeless(event, LEADING_JET_PT - PARTON_MARGIN)
+            return below_acceptance(event, LEADING_JET_PT - PARTON_MARGIN)
 
     return PartonFilter()

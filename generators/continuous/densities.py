@@ -18,7 +18,7 @@ from generators.recording import recording
 
 
 class VectorField(Protocol):
-    """A velocity that can be asked for the quadratic forms of its Jacobian; `Along` is one."""
+    """A velocity that can be asked for the quadratic forms of its Jacobian; `ScheduleVelocity` is one."""
 
     schedule: Schedule
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.continuous.circle import Clock, Network, mix
 from generators.continuous.schedules import Schedule
+from generators.continuous.velocities import Network, TimeEmbedding, mix
 
 
-class Levels(Protocol):
-    """Training angles on the circle and their weights."""
+class TimeSampling(Protocol):
+    """Training angles and their weights."""
 
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Angle and weight (N,) of levels that are uniform in probability, u (N,) in (0, 1)."""
@@ -22,10 +22,10 @@ class Levels(Protocol):
 
 
 @dataclass(frozen=True)
-class VelocityMatching(Levels):
+class VelocityMatching(TimeSampling):
     """The square loss of the velocity at times uniform along a schedule (Lipman et al., 2210.02747).
 
-    At a given point, an error of the field on the circle is an error of the velocity of r dφ/dt times its size.
+    At a given point, an error of the angular velocity is an error of the velocity of r dφ/dt times its size.
     """
 
     schedule: Schedule
@@ -37,20 +37,20 @@ class VelocityMatching(Levels):
 
 
 @dataclass(frozen=True)
-class LogitNormal(Levels):
-    """`levels` at times whose logit is normal, which prefers the middle of the way (Esser et al., 2403.03206)."""
+class LogitNormal(TimeSampling):
+    """`base` at times whose logit is normal, which prefers the middle of the way (Esser et al., 2403.03206)."""
 
-    levels: Levels
+    base: TimeSampling
     mean: float = 0.0
     width: float = 1.0
 
     @override
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        return self.levels(torch.sigmoid(self.mean + self.width * torch.special.ndtri(u)))
+        return self.base(torch.sigmoid(self.mean + self.width * torch.special.ndtri(u)))
 
 
 @dataclass(frozen=True)
-class UniformNoise(Levels):
+class UniformNoise(TimeSampling):
     """Noise levels uniform in the time of a schedule, each with the unit weight of EDM."""
 
     schedule: Schedule
@@ -61,7 +61,7 @@ class UniformNoise(Levels):
 
 
 @dataclass(frozen=True)
-class LogNormalNoise(Levels):
+class LogNormalNoise(TimeSampling):
     """ln σ is normal (EDM: Karras et al., 2206.00364), each level with unit weight."""
 
     mean: float
@@ -85,10 +85,16 @@ def stratified(like: Tensor) -> Tensor:
 
 
 def matching_loss(
-    network: Network, levels: Levels, noise: Tensor, data: Tensor, c: Tensor, u: Tensor, clock: Clock
+    network: Network,
+    time_sampling: TimeSampling,
+    noise: Tensor,
+    data: Tensor,
+    c: Tensor,
+    u: Tensor,
+    time_embedding: TimeEmbedding,
 ) -> Tensor:
-    """Weighted mean square error of the field on the circle, (N,), for noise and data (N, *event) and levels u (N,)."""
-    angle, weight = levels(u)
+    """Weighted mean square error of the angular velocity, (N,), for noise and data (N, *event) and levels u (N,)."""
+    angle, weight = time_sampling(u)
     point, rate = mix(noise, data, angle)
-    missed = network(point, clock(angle), c) - rate
+    missed = network(point, time_embedding(angle), c) - rate
     return weight * missed.square().flatten(1).mean(dim=1)

@@ -24,7 +24,7 @@ Denoiser = Callable[[Tensor, float], Tensor]
 
 def noise_levels(schedule: Schedule, steps: int) -> list[float]:
     """σ/α at `steps` equal distances of the schedule's time, and 0: the levels of so many steps."""
-    signal, noise = schedule.levels(torch.linspace(0, 1, steps, dtype=torch.float64))
+    signal, noise = schedule.alpha_sigma(torch.linspace(0, 1, steps, dtype=torch.float64))
     return [*(noise / signal).tolist(), 0.0]
 
 

@@ -15,14 +15,14 @@ class Schedule(ABC):
     """The Gaussian path x_t = α(t) data + σ(t) noise; nearly or exactly noise at t = 0 and data at t = 1.
 
     Times are tensors of any shape; α, σ and their rates have the same. In polar coordinates, α = r sin φ and
-    σ = r cos φ with the angle φ from 0 (noise) to π/2 (data), all schedules are walks along one quarter circle, seen
-    through a lens of magnification r; see `generators.continuous.circle`.
+    σ = r cos φ with the angle φ from 0 (noise) to π/2 (data), all schedules are one trigonometric path, at a
+    pace and on a scale r of their own; see `generators.continuous.velocities`.
 
-    A new schedule fills `levels`, `rates` and `time`.
+    A new schedule implements `alpha_sigma`, `rates` and `time`.
     """
 
     @abstractmethod
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """α(t) and σ(t)."""
 
     @abstractmethod
@@ -35,15 +35,15 @@ class Schedule(ABC):
 
     def scale(self, t: Tensor) -> Tensor:
         """r(t) = √(α² + σ²): the standard deviation of x_t for data of unit variance."""
-        return torch.hypot(*self.levels(t))
+        return torch.hypot(*self.alpha_sigma(t))
 
     def angle(self, t: Tensor) -> Tensor:
         """φ(t) = arctan(α / σ)."""
-        return torch.atan2(*self.levels(t))
+        return torch.atan2(*self.alpha_sigma(t))
 
     def turns(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """The rates d ln r/dt and dφ/dt."""
-        (a, s), (da, ds) = self.levels(t), self.rates(t)
+        (a, s), (da, ds) = self.alpha_sigma(t), self.rates(t)
         square = a.square() + s.square()
         return (a * da + s * ds) / square, (da * s - a * ds) / square
 
@@ -51,11 +51,13 @@ class Schedule(ABC):
     def ends(self) -> tuple[float, float]:
         """What makes a start of unit noise, and an end of data: r at t = 0 and α at t = 1."""
         t = torch.tensor([0.0, 1.0], dtype=torch.float64)
-        return float(self.scale(t)[0]), float(self.levels(t)[0][1])
+        return float(self.scale(t)[0]), float(self.alpha_sigma(t)[0][1])
 
     def point(self, noise: Tensor, data: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """x_t and dx_t/dt for noise and data (N, *event) at times t (N,) or ()."""
-        (a, s), (da, ds) = (tuple(rowwise(part, data) for part in pair) for pair in (self.levels(t), self.rates(t)))
+        (a, s), (da, ds) = (
+            tuple(rowwise(part, data) for part in pair) for pair in (self.alpha_sigma(t), self.rates(t))
+        )
         return a * data + s * noise, da * data + ds * noise
 
 
@@ -68,7 +70,7 @@ class Straight(Schedule):
     """x_t = t data + (1 − t) noise (Lipman et al., 2210.02747; Liu et al., 2209.03003)."""
 
     @override
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return t, 1 - t
 
     @override
@@ -83,11 +85,11 @@ class Straight(Schedule):
 
 @dataclass(frozen=True)
 class Trigonometric(Schedule):
-    """x_t = sin(πt/2) data + cos(πt/2) noise (Albergo & Vanden-Eijnden, 2209.15571): the circle itself.
+    """x_t = sin(πt/2) data + cos(πt/2) noise (Albergo & Vanden-Eijnden, 2209.15571): the trigonometric path itself.
 
     The variance stays one all along the way when data have unit variance, and for normal, independent features the
     optimal velocity is zero everywhere. Behind a quantile-to-normal bijection a network therefore learns the
-    correlations and nothing else, and few solver steps are enough. Less than the quarter circle is the arc between the
+    correlations and nothing else, and few solver steps are enough. Less than all of it is the arc between the
     angles `first` and `last`.
     """
 
@@ -95,13 +97,13 @@ class Trigonometric(Schedule):
     last: float = math.pi / 2
 
     @override
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         angle = self.first + (self.last - self.first) * t
         return torch.sin(angle), torch.cos(angle)
 
     @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        a, s = self.levels(t)
+        a, s = self.alpha_sigma(t)
         return (self.last - self.first) * s, -(self.last - self.first) * a
 
     @override
@@ -122,13 +124,13 @@ class VariancePreserving(Schedule):
     cutoff: float = 1e-3
 
     @override
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         log_a = self._log_signal(t)
         return log_a.exp(), torch.sqrt(-torch.expm1(2 * log_a))
 
     @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        a, s = self.levels(t)
+        a, s = self.alpha_sigma(t)
         own = 1 - (1 - self.cutoff) * t
         rate = 0.5 * (1 - self.cutoff) * (self.slow + own * (self.fast - self.slow))
         return rate * a, -rate * a.square() / s
@@ -153,12 +155,12 @@ class VarianceExploding(Schedule):
     lowest: float = 0.01
 
     @override
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), self.highest * torch.exp(self._slope * t)
 
     @override
     def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.zeros_like(t), self._slope * self.levels(t)[1]
+        return torch.zeros_like(t), self._slope * self.alpha_sigma(t)[1]
 
     @override
     def time(self, angle: Tensor) -> Tensor:
@@ -178,7 +180,7 @@ class Karras(Schedule):
     rho: float = 7.0
 
     @override
-    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return torch.ones_like(t), self._root(t) ** self.rho
 
     @override

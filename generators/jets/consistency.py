@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.continuous.circle import CircleField, mix
 from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
 from generators.continuous.objectives import stratified
+from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
 from generators.jets.diffusion import CloudDiffusion
 from generators.jets.flow import CloudFlow, Masked
@@ -55,7 +55,7 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
         return self.inner
 
     @override
-    def lesson(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
+    def distillation_loss(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
         """What the teacher knows of the number of points is taken over."""
         student.network.load_state_dict(teacher.network.state_dict())
         if student.multiplicity is not None:
@@ -72,16 +72,16 @@ class CloudConsistencySampler(CloudNetwork):
     def __init__(self, inner: CloudFlow, stages: int, steps: int) -> None:
         super().__init__()
         self.network, self.multiplicity = inner.network, inner.multiplicity
-        self.clock, self.features = inner.clock, inner.features
+        self.time_embedding, self.features = inner.time_embedding, inner.features
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
         # Fresh noise for every step.
         self.random_numbers = steps * inner.features
 
-    def field(self, c: Tensor, mask: Tensor) -> CircleField:
+    def field(self, c: Tensor, mask: Tensor) -> AngularVelocity:
         """The field given c (N, C) and the present points (N, P)."""
-        return CircleField(Masked(self.network, mask), c, self.clock)
+        return AngularVelocity(Masked(self.network, mask), c, self.time_embedding)
 
     @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:

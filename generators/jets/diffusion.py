@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from generators.continuous.circle import by_log_noise
-from generators.continuous.objectives import Levels, LogNormalNoise, UniformNoise
+from generators.continuous.objectives import LogNormalNoise, TimeSampling, UniformNoise
 from generators.continuous.samplers import SAMPLERS, noise_levels
 from generators.continuous.schedules import Trigonometric
 from generators.continuous.solvers import STEPS, FixedSteps
+from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
 from generators.jets.flow import CloudFlow
 from generators.jets.frame import CloudDensityGenerator
 from generators.tabular.continuous import density_trace
-from generators.tabular.diffusion import EDM_NOISE, SCHEDULES, WALKS
+from generators.tabular.diffusion import EDM_NOISE, ODE_SAMPLERS, SCHEDULES
 
 #: The samplers that need no noise on their way, so that a cloud is a function of its start.
 _SAMPLERS = tuple(name for name, sampler in SAMPLERS.items() if not sampler.noisy)
@@ -47,7 +47,7 @@ class CloudDiffusion(CloudDensityGenerator):
     def __post_init__(self) -> None:
         for name, value, known in (
             ("schedule", self.schedule, tuple(SCHEDULES)),
-            ("sampler", self.sampler, (*WALKS, *_SAMPLERS)),
+            ("sampler", self.sampler, (*ODE_SAMPLERS, *_SAMPLERS)),
         ):
             if value not in known:
                 raise HyperparameterError(f"{name} '{value}' is not one of {', '.join(known)}.")
@@ -59,18 +59,18 @@ class CloudDiffusion(CloudDensityGenerator):
     @override
     def build(self, features: int, context: int) -> CloudFlow:
         schedule = SCHEDULES[self.schedule]
-        levels: Levels = LogNormalNoise(*EDM_NOISE) if self.schedule == "edm" else UniformNoise(schedule)
-        walks = self.sampler in WALKS
+        time_sampling: TimeSampling = LogNormalNoise(*EDM_NOISE) if self.schedule == "edm" else UniformNoise(schedule)
+        by_ode = self.sampler in ODE_SAMPLERS
         return CloudFlow(
             self.velocity(features, context),
             features,
             self.counting(context),
-            # Between the same ends, the fewest steps are needed along the circle.
+            # Between the same ends, the fewest steps are needed in equal angles.
             schedule=Trigonometric(*schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()),
-            levels=levels,
-            clock=by_log_noise,
-            walk=FixedSteps(STEPS[self.sampler], self.sampling_steps) if walks else None,
-            sampler=None if walks else SAMPLERS[self.sampler](),
+            time_sampling=time_sampling,
+            time_embedding=by_log_noise,
+            sampling_solver=FixedSteps(STEPS[self.sampler], self.sampling_steps) if by_ode else None,
+            sampler=None if by_ode else SAMPLERS[self.sampler](),
             noise_levels=tuple(noise_levels(schedule, self.sampling_steps)),
             trace=density_trace(self.log_density, self.probes),
             solver=FixedSteps(STEPS["rk4"], self.density_steps),

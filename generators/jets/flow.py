@@ -1,4 +1,4 @@
-"""What flow matching and diffusion of clouds share: a field on the circle, and the density of the flow."""
+"""What flow matching and diffusion of clouds share: an angular velocity, and the density of the flow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.continuous.circle import Along, CircleField, Clock, Network
 from generators.continuous.densities import Trace, log_density
-from generators.continuous.objectives import Levels, matching_loss, stratified
+from generators.continuous.objectives import TimeSampling, matching_loss, stratified
 from generators.continuous.samplers import Sampler
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
+from generators.continuous.velocities import AngularVelocity, Network, ScheduleVelocity, TimeEmbedding
 from generators.jets.frame import CloudDensity
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
@@ -41,10 +41,11 @@ class Masked(Network):
 
 
 class CloudFlow(CloudDensity):
-    """A density of clouds by a field on the circle.
+    """A density of clouds by an angular velocity.
 
-    `levels` are those of the training. `walk` carries noise along the schedule to points; with a `sampler` of diffusion
-    it goes down `noise_levels` instead. `solver` carries points back for the density with its `trace`.
+    `time_sampling` says which times are trained. `sampling_solver` carries noise along the schedule to points; with a
+    `sampler` of diffusion it goes down `noise_levels` instead. `solver` carries points back for the density with its
+    `trace`.
     """
 
     tolerates_bfloat16 = True
@@ -56,9 +57,9 @@ class CloudFlow(CloudDensity):
         multiplicity: Multiplicity | None,
         *,
         schedule: Schedule,
-        levels: Levels,
-        clock: Clock,
-        walk: Solver | None = None,
+        time_sampling: TimeSampling,
+        time_embedding: TimeEmbedding,
+        sampling_solver: Solver | None = None,
         sampler: Sampler | None = None,
         noise_levels: tuple[float, ...] = (),
         trace: Trace,
@@ -66,13 +67,13 @@ class CloudFlow(CloudDensity):
     ) -> None:
         super().__init__()
         self.network, self.features, self.multiplicity = network, features, multiplicity
-        self.schedule, self.levels, self.clock = schedule, levels, clock
-        self.walk, self.sampler, self.noise_levels = walk, sampler, noise_levels
+        self.schedule, self.time_sampling, self.time_embedding = schedule, time_sampling, time_embedding
+        self.sampling_solver, self.sampler, self.noise_levels = sampling_solver, sampler, noise_levels
         self.trace, self.solver = trace, solver
 
-    def field(self, c: Tensor, mask: Tensor) -> CircleField:
+    def field(self, c: Tensor, mask: Tensor) -> AngularVelocity:
         """The field given c (N, C) and the present points (N, P)."""
-        return CircleField(Masked(self.network, mask), c, self.clock)
+        return AngularVelocity(Masked(self.network, mask), c, self.time_embedding)
 
     @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class CloudFlow(CloudDensity):
 
         def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, u: Tensor) -> Tensor:
             network = Masked(self.network, prefix_mask(counts, z.shape[1]))
-            loss = matching_loss(network, self.levels, noise[:, : z.shape[1]], z, c, u, self.clock)
+            loss = matching_loss(network, self.time_sampling, noise[:, : z.shape[1]], z, c, u, self.time_embedding)
             # The mean over all places becomes the sum over the present ones.
             return loss * (z.shape[1] / mean)
 
@@ -104,9 +105,9 @@ class CloudFlow(CloudDensity):
             # Noisy data of unit variance have this width, with hardly any trace of the data.
             width = math.hypot(1.0, self.noise_levels[0])
             return self.sampler(field.denoised, width * noise, self.noise_levels, iter(()))
-        assert self.walk is not None
+        assert self.sampling_solver is not None
         first, last = self.schedule.ends
-        return self.walk(Along(field, self.schedule), first * noise, start=0.0, end=1.0) / last
+        return self.sampling_solver(ScheduleVelocity(field, self.schedule), first * noise, start=0.0, end=1.0) / last
 
     @override
     def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
@@ -119,8 +120,8 @@ class CloudFlow(CloudDensity):
         def part(counts: Tensor, z: Tensor, c: Tensor, index: Tensor) -> Tensor:
             mask = prefix_mask(counts, z.shape[1])
             own = self.trace.directions(z) if not of_rows else signs[:, index, : z.shape[1]]
-            along = Along(self.field(c, mask), self.schedule)
-            whole = log_density(along, z, directions=own * mask[..., None], trace=self.trace, solver=self.solver)
+            velocity = ScheduleVelocity(self.field(c, mask), self.schedule)
+            whole = log_density(velocity, z, directions=own * mask[..., None], trace=self.trace, solver=self.solver)
             return whole + absent * z.shape[2] * (z.shape[1] - counts)
 
         with weights_once(self.network):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import nn
 from typing_extensions import override
 
-from generators.continuous.circle import by_angle
 from generators.continuous.objectives import VelocityMatching
 from generators.continuous.solvers import solver
+from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
 from generators.jets.flow import CloudFlow
 from generators.jets.frame import CloudDensityGenerator
@@ -57,9 +57,9 @@ class CloudFlowMatching(CloudDensityGenerator):
             features,
             self.counting(context),
             schedule=schedule,
-            levels=VelocityMatching(schedule),
-            clock=by_angle,
-            walk=solver(self.solver, steps=self.sampling_steps, tolerance=self.tolerance),
+            time_sampling=VelocityMatching(schedule),
+            time_embedding=by_angle,
+            sampling_solver=solver(self.solver, steps=self.sampling_steps, tolerance=self.tolerance),
             trace=density_trace(self.log_density, self.probes),
             solver=density_solver(self.solver, steps=self.density_steps, tolerance=self.tolerance),
         )

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork
-from generators.continuous.circle import CircleField, mix
 from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
 from generators.continuous.objectives import stratified
+from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
 from generators.registry import register
 from generators.tabular.continuous import ContinuousDensity, by_rows
@@ -48,7 +48,7 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         return self.inner
 
     @override
-    def lesson(self, student: ConsistencySampler, teacher: Any) -> nn.Module:
+    def distillation_loss(self, student: ConsistencySampler, teacher: Any) -> nn.Module:
         student.network.load_state_dict(teacher.network.state_dict())
         return _Distillation(student, teacher, self.teacher_steps)
 
@@ -61,7 +61,7 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
     def __init__(self, inner: ContinuousDensity, stages: int, steps: int) -> None:
         super().__init__()
         self.network: nn.Module = inner.network
-        self.clock, self.features = inner.clock, inner.features
+        self.time_embedding, self.features = inner.time_embedding, inner.features
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
@@ -69,10 +69,10 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
             # Fresh noise for every step.
             self.random_numbers = (steps, inner.features)
 
-    def field(self, c: Tensor) -> CircleField:
+    def field(self, c: Tensor) -> AngularVelocity:
         """The field given c (N, C)."""
         network: Any = self.network
-        return CircleField(network, c, self.clock)
+        return AngularVelocity(network, c, self.time_embedding)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,), without a teacher."""

@@ -1,4 +1,4 @@
-"""What flow matching and diffusion share: a field on the circle, and the density of the flow along a schedule."""
+"""What flow matching and diffusion share: an angular velocity, and the density of the flow along a schedule."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generators.continuous.circle import Along, CircleField, Clock
 from generators.continuous.densities import Exact, Hutchinson, Trace, log_density
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, Solver
+from generators.continuous.velocities import AngularVelocity, ScheduleVelocity, TimeEmbedding
 from generators.errors import HyperparameterError
 from generators.recording import recording
 from generators.tabular.frame import ConditionalDensity, NoiseSampler
@@ -21,9 +21,9 @@ _ROWS = 1024
 
 
 class ContinuousDensity(NoiseSampler, ConditionalDensity):
-    """A density by a field on the circle; a model adds the loss.
+    """A density by an angular velocity; a model adds the loss.
 
-    `walk` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
+    `sampling_solver` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
     """
 
     tolerates_bfloat16 = True
@@ -34,27 +34,28 @@ class ContinuousDensity(NoiseSampler, ConditionalDensity):
         features: int,
         *,
         schedule: Schedule,
-        clock: Clock,
-        walk: Solver,
+        time_embedding: TimeEmbedding,
+        sampling_solver: Solver,
         trace: Trace,
         solver: Solver,
     ) -> None:
         super().__init__()
         self.network, self.features = network, features
-        self.schedule, self.clock, self.walk = schedule, clock, walk
+        self.schedule, self.time_embedding, self.sampling_solver = schedule, time_embedding, sampling_solver
         self.trace, self.solver = trace, solver
 
-    def field(self, c: Tensor) -> CircleField:
+    def field(self, c: Tensor) -> AngularVelocity:
         """The field given c (N, C)."""
         network: Any = self.network
-        return CircleField(network, c, self.clock)
+        return AngularVelocity(network, c, self.time_embedding)
 
     def carried(self, noise: Tensor, c: Tensor) -> Tensor:
         """What the flow along the schedule makes of noise (N, D)."""
         first, last = self.schedule.ends
 
         def part(noise: Tensor, c: Tensor) -> Tensor:
-            return self.walk(Along(self.field(c), self.schedule), first * noise, start=0.0, end=1.0) / last
+            velocity = ScheduleVelocity(self.field(c), self.schedule)
+            return self.sampling_solver(velocity, first * noise, start=0.0, end=1.0) / last
 
         return by_rows(part, noise.to(c.dtype), c)
 
@@ -64,9 +65,9 @@ class ContinuousDensity(NoiseSampler, ConditionalDensity):
         rows = max(256, _ROWS // max(1, len(directions)))
 
         def part(z: Tensor, c: Tensor, index: Tensor) -> Tensor:
-            along = Along(self.field(c), self.schedule)
+            velocity = ScheduleVelocity(self.field(c), self.schedule)
             own = directions[:, index] if directions.shape[1] == len(directions[0]) > 1 else directions
-            return log_density(along, z, directions=own, trace=self.trace, solver=self.solver)
+            return log_density(velocity, z, directions=own, trace=self.trace, solver=self.solver)
 
         return by_rows(part, z, c, torch.arange(z.shape[0], device=z.device), rows=rows)
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.continuous.circle import by_log_noise
-from generators.continuous.objectives import Levels, LogNormalNoise, UniformNoise, matching_loss, stratified
+from generators.continuous.objectives import LogNormalNoise, TimeSampling, UniformNoise, matching_loss, stratified
 from generators.continuous.samplers import SAMPLERS, noise_levels
 from generators.continuous.schedules import Karras, Schedule, Trigonometric, VarianceExploding, VariancePreserving
 from generators.continuous.solvers import STEPS, FixedSteps
+from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import register
@@ -28,8 +28,8 @@ SCHEDULES: dict[str, Schedule] = {
     "ve": VarianceExploding(),
 }
 
-#: Samplers that walk along the circle; those of `SAMPLERS` step in the level of noise.
-WALKS = ("midpoint", "rk4")
+#: Samplers that solve the ODE in equal angles; those of `SAMPLERS` step in the level of noise.
+ODE_SAMPLERS = ("midpoint", "rk4")
 
 #: Mean and width of ln σ in training under EDM, from Karras et al. for data of half the width of ours.
 EDM_NOISE = (-0.5, 1.2)
@@ -70,7 +70,7 @@ class Diffusion(TabularDensity):
     def __post_init__(self) -> None:
         for name, value, known in (
             ("schedule", self.schedule, SCHEDULES),
-            ("sampler", self.sampler, (*WALKS, *SAMPLERS)),
+            ("sampler", self.sampler, (*ODE_SAMPLERS, *SAMPLERS)),
         ):
             if value not in known:
                 raise HyperparameterError(f"{name} '{value}' is not one of {', '.join(known)}.")
@@ -94,16 +94,18 @@ class DiffusionDensity(ContinuousDensity):
                 features, context, hidden=settings.hidden, layers=settings.layers, frequencies=settings.frequencies
             ),
             features,
-            # Between the same ends, the density needs the fewest steps along the circle.
+            # Between the same ends, the density needs the fewest steps in equal angles.
             schedule=Trigonometric(*schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()),
-            clock=by_log_noise,
-            walk=FixedSteps(
-                STEPS[settings.sampler if settings.sampler in WALKS else "midpoint"], settings.sampling_steps
+            time_embedding=by_log_noise,
+            sampling_solver=FixedSteps(
+                STEPS[settings.sampler if settings.sampler in ODE_SAMPLERS else "midpoint"], settings.sampling_steps
             ),
             trace=density_trace(settings.log_density, settings.probes),
             solver=FixedSteps(STEPS["rk4"], settings.density_steps),
         )
-        self.levels: Levels = LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
+        self.time_sampling: TimeSampling = (
+            LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
+        )
         self.sampler = settings.sampler
         self.noise_levels = noise_levels(schedule, settings.sampling_steps)
         if self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy:
@@ -112,11 +114,13 @@ class DiffusionDensity(ContinuousDensity):
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
-        return matching_loss(self.network, self.levels, torch.randn_like(z), z, c, stratified(z), self.clock)
+        return matching_loss(
+            self.network, self.time_sampling, torch.randn_like(z), z, c, stratified(z), self.time_embedding
+        )
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        if self.sampler in WALKS:
+        if self.sampler in ODE_SAMPLERS:
             return self.carried(noise, c)
         sampler = SAMPLERS[self.sampler]()
         # Noisy data of unit variance have this width, with hardly any trace of the data.

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.continuous.circle import by_angle
 from generators.continuous.couplings import COUPLINGS
 from generators.continuous.objectives import VelocityMatching, matching_loss, stratified
 from generators.continuous.schedules import Schedule, Straight, Trigonometric, VariancePreserving
 from generators.continuous.solvers import solver
+from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.one_phase import one_phase
@@ -40,8 +40,8 @@ class FlowMatching(FeatureDensity):
     """Continuous normalizing flow trained by conditional flow matching (Lipman et al., 2210.02747).
 
     `path` is "trigonometric", "straight" or "variance_preserving"; `coupling` of noise and data is "independent" or
-    "optimal_transport" (see `OptimalTransport`; no negative weights). The network predicts the velocity on the circle,
-    see `generators.continuous.circle`.
+    "optimal_transport" (see `OptimalTransport`; no negative weights). The network predicts the angular velocity,
+    see `generators.continuous.velocities`.
 
     Sampling takes `sampling_steps` of `solver` ("euler", "midpoint", "heun", "rk4"), or as many of "dopri5" as its
     `tolerance` needs. `log_prob` integrates with `density_steps` of "rk4", or with "dopri5" if that is the solver, and
@@ -115,13 +115,13 @@ class FlowMatchingDensity(ContinuousDensity):
             ),
             features,
             schedule=PATHS[settings.path](),
-            clock=by_angle,
-            walk=solver(settings.solver, steps=settings.sampling_steps, tolerance=settings.tolerance),
+            time_embedding=by_angle,
+            sampling_solver=solver(settings.solver, steps=settings.sampling_steps, tolerance=settings.tolerance),
             trace=density_trace(settings.log_density, settings.probes),
             solver=density_solver(settings.solver, steps=settings.density_steps, tolerance=settings.tolerance),
         )
         self.coupling = None if settings.coupling == "independent" else COUPLINGS[settings.coupling]()
-        self.levels = VelocityMatching(self.schedule)
+        self.time_sampling = VelocityMatching(self.schedule)
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
@@ -135,11 +135,11 @@ class FlowMatchingDensity(ContinuousDensity):
         """Loss of every event, (N,), to be weighted by `weights` (N,), which are equal if there are none."""
         noise, u = torch.randn_like(z), stratified(z)
         if self.coupling is None:
-            return matching_loss(self.network, self.levels, noise, z, c, u, self.clock)
+            return matching_loss(self.network, self.time_sampling, noise, z, c, u, self.time_embedding)
         w = torch.ones_like(z[:, 0]) if weights is None else weights
         rows = self.coupling(noise, z, c, w)
         # The times go with the events: the coupling may order its pairs by context.
-        pairs = matching_loss(self.network, self.levels, noise, z[rows], c[rows], u[rows], self.clock)
+        pairs = matching_loss(self.network, self.time_sampling, noise, z[rows], c[rows], u[rows], self.time_embedding)
         # Rows have been taken in proportion to their weights, which the loop applies once more.
         return torch.zeros_like(pairs).index_add(0, rows, pairs) * (w.mean() / w)
 

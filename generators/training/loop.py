@@ -142,7 +142,7 @@ class _Training:
 
     def over(self) -> bool:
         """Whether the budget or the patience is at its end."""
-        return self.epoch >= len(self.plan) or all(one.exhausted(self.epoch) for one in self.best)
+        return self.epoch >= len(self.plan) or all(one.out_of_patience(self.epoch) for one in self.best)
 
     def learn(self) -> None:
         """One epoch of steps; what they lose is noted."""

@@ -30,7 +30,7 @@ class BestStates:
             self.kept.sort(key=lambda entry: entry[:2])
             del self.kept[self.count :]
 
-    def exhausted(self, epoch: int) -> bool:
+    def out_of_patience(self, epoch: int) -> bool:
         """No better score in the last `patience` of so many epochs."""
         return self.patience is not None and epoch - self.best_epoch >= self.patience
 

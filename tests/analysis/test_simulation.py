@@ -357,7 +357,7 @@ def test_selection_that_nothing_passes_ends(monkeypatch, tmp_path):
     for library in ("pythia8mc", "fastjet"):
         pytest.importorskip(library)
     monkeypatch.setattr(dijets, "LEADING_JET_PT", 5000.0)
-    monkeypatch.setattr(dijets, "HOPELESS_AFTER", 100)
+    monkeypatch.setattr(dijets, "ACCEPTANCE_AFTER", 100)
     with pytest.raises(SimulationError, match="0 of 100 'wprime' events"):
         dijets.simulate_dijets(5, signal="wprime", seed=1, output=tmp_path / "a.root")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from generators.continuous.circle import RIGHT
+from generators.continuous.velocities import RIGHT
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -59,7 +59,7 @@ class Gaussians:
 
 
 class BestField(nn.Module):
-    """The field that a perfect training would find, in the place of a network on the clock of angles.
+    """The field that a perfect training would find, in the place of a network with times by angle.
 
     With the score s of x = sin φ data + cos φ noise, the expected noise is −cos φ s and the expected data
     (x + cos²φ s) / sin φ, so the rate of change with the angle is (cos φ x + cos φ s) / sin φ.

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators.continuous.circle import RIGHT, CircleField, by_angle, mix
 from generators.continuous.consistency import along_teacher, consistency_loss, jump, towards
+from generators.continuous.velocities import RIGHT, AngularVelocity, by_angle, mix
 from generators.errors import HyperparameterError
 from generators.protocols import DensityGenerator, Progress
 from generators.registry import create
@@ -80,7 +80,7 @@ class TestLoss:
         return seeded(n, 2, seed=1), one_gaussian(2).draw(n, seed=2), now, now + 0.05
 
     def test_step_leaves_data_where_they_are(self) -> None:
-        field = CircleField(lambda x, t, c: seeded(*x.shape, seed=9), torch.empty(5, 0))
+        field = AngularVelocity(lambda x, t, c: seeded(*x.shape, seed=9), torch.empty(5, 0))
         x = seeded(5, 2, 3)
         assert torch.allclose(jump(field, x, torch.full((5,), RIGHT).double()), x, atol=1e-12)
 
@@ -88,18 +88,18 @@ class TestLoss:
         noise, data, now, then = self.ways()
         x, _ = mix(noise, data, now)
         c = torch.empty(len(x), 0)
-        advance = along_teacher(CircleField(BestField(one_gaussian(2)).forward_rows, c, by_angle), 1)
-        perfect = consistency_loss(CircleField(Consistent(), c), advance, x, now, then)
+        advance = along_teacher(AngularVelocity(BestField(one_gaussian(2)).forward_rows, c, by_angle), 1)
+        perfect = consistency_loss(AngularVelocity(Consistent(), c), advance, x, now, then)
         assert perfect.shape == (len(x),)
         assert float(perfect.mean()) < 1e-5
-        teacher = CircleField(BestField(one_gaussian(2)).forward_rows, c, by_angle)
+        teacher = AngularVelocity(BestField(one_gaussian(2)).forward_rows, c, by_angle)
         assert float(consistency_loss(teacher, advance, x, now, then).mean()) > 100 * float(perfect.mean())
 
     def test_no_gradient_goes_through_the_target(self) -> None:
         noise, data, now, then = self.ways(50)
         shift = torch.zeros(2, dtype=torch.float64, requires_grad=True)
         c = torch.empty(50, 0)
-        student = CircleField(lambda x, t, c: x + shift, c)
+        student = AngularVelocity(lambda x, t, c: x + shift, c)
         consistency_loss(student, towards(noise, data), mix(noise, data, now)[0], now, then).sum().backward()
         expected = torch.zeros(2, dtype=torch.float64)
         x, ahead = mix(noise, data, now)[0], mix(noise, data, then)[0]
@@ -111,7 +111,7 @@ class TestLoss:
     def test_teacher_is_followed_to_second_order(self) -> None:
         n = 20
         start = seeded(n, 2)
-        advance = along_teacher(CircleField(BestField(one_gaussian(2)).forward_rows, torch.empty(n, 0)), 1)
+        advance = along_teacher(AngularVelocity(BestField(one_gaussian(2)).forward_rows, torch.empty(n, 0)), 1)
 
         def after(steps: int) -> Tensor:
             x, angles = start, torch.linspace(0.1, 1.3, steps + 1, dtype=torch.float64)

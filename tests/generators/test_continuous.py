@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from generators.continuous.circle import RIGHT, Along, CircleField, by_angle, by_log_noise, forms_by_autograd, mix
 from generators.continuous.couplings import Independent, OptimalTransport
 from generators.continuous.densities import Exact, Hutchinson, log_density
 from generators.continuous.objectives import LogitNormal, LogNormalNoise, UniformNoise, VelocityMatching, stratified
@@ -24,6 +23,15 @@ from generators.continuous.schedules import (
     VariancePreserving,
 )
 from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, solver
+from generators.continuous.velocities import (
+    RIGHT,
+    AngularVelocity,
+    ScheduleVelocity,
+    by_angle,
+    by_log_noise,
+    forms_by_autograd,
+    mix,
+)
 from generators.errors import HyperparameterError, MissingExtraError
 from generators.networks.velocity_mlp import VelocityMLP
 
@@ -136,12 +144,12 @@ class TestSolvers:
 class TestSchedules:
     def test_rates_are_the_derivatives_of_the_levels(self, schedule: Schedule) -> None:
         for part in (0, 1):
-            expected = slope(lambda t, part=part: schedule.levels(t)[part] + 0 * t, TIMES)
+            expected = slope(lambda t, part=part: schedule.alpha_sigma(t)[part] + 0 * t, TIMES)
             assert torch.allclose(schedule.rates(TIMES)[part], expected, rtol=1e-9, atol=1e-9)
 
     def test_polar_coordinates_are_those_of_the_levels(self, schedule: Schedule) -> None:
         scale, angle = schedule.scale(TIMES), schedule.angle(TIMES)
-        signal, noise = schedule.levels(TIMES)
+        signal, noise = schedule.alpha_sigma(TIMES)
         assert torch.allclose(scale * torch.sin(angle), signal)
         assert torch.allclose(scale * torch.cos(angle), noise)
         stretch, turn = schedule.turns(TIMES)
@@ -183,13 +191,13 @@ class TestSchedules:
     def test_exact_field_reproduces_normal_data(self, schedule: Schedule) -> None:
         """The flow of the best field takes noise to the data and knows their density."""
         truth = one_gaussian(3)
-        along = Along(CircleField(BestField(truth), torch.empty(5_000, 0)), schedule)
+        velocity = ScheduleVelocity(AngularVelocity(BestField(truth), torch.empty(5_000, 0)), schedule)
         first, last = schedule.ends
         start = first * seeded(5_000, 3, seed=5)
-        drawn = FixedSteps(STEPS["rk4"], 30)(along, start, start=0.0, end=1.0) / last
+        drawn = FixedSteps(STEPS["rk4"], 30)(velocity, start, start=0.0, end=1.0) / last
         # What noise is left at the end belongs to the distribution.
         end = torch.ones((), dtype=torch.float64)
-        left = (schedule.levels(end)[1] / schedule.levels(end)[0]).square()
+        left = (schedule.alpha_sigma(end)[1] / schedule.alpha_sigma(end)[0]).square()
         covariance = truth.covariances[0] + left * torch.eye(3, dtype=torch.float64)
         error = float(covariance.diagonal().max() / 5_000) ** 0.5
         # A start that is not yet pure noise leaves the mean short by its share of the data.
@@ -198,9 +206,9 @@ class TestSchedules:
         assert torch.allclose(torch.cov(drawn.T), covariance, rtol=0.08, atol=0.08 * float(covariance.max()))
 
         rows = truth.draw(20, seed=6)
-        along = Along(CircleField(BestField(truth), torch.empty(20, 0)), schedule)
+        velocity = ScheduleVelocity(AngularVelocity(BestField(truth), torch.empty(20, 0)), schedule)
         found = log_density(
-            along, rows, directions=Exact().directions(rows), trace=Exact(), solver=FixedSteps(STEPS["rk4"], 100)
+            velocity, rows, directions=Exact().directions(rows), trace=Exact(), solver=FixedSteps(STEPS["rk4"], 100)
         )
         expected = torch.distributions.MultivariateNormal(truth.means[0], covariance).log_prob(rows)
         assert torch.allclose(found, expected, atol=2e-3 + 10 * short)
@@ -208,18 +216,18 @@ class TestSchedules:
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=schedule_name)
 def test_denoiser_does_not_depend_on_the_schedule(schedule: Schedule) -> None:
-    """The expected data, worked out from the velocity along any schedule, is that of the circle."""
+    """The expected data, worked out from the velocity along any schedule, is that of the angular velocity."""
     torch.manual_seed(4)
     network = VelocityMLP(3, 1, hidden=16, layers=2, frequencies=2).double()
     nn.init.normal_(network.head.weight)
     network.requires_grad_(False)
     c = seeded(10, 1, seed=3)
-    field = CircleField(network, c, by_log_noise)
+    field = AngularVelocity(network, c, by_log_noise)
     for at in (0.2, 0.5, 0.9):
         t = torch.tensor(at, dtype=torch.float64)
-        (a, s), (da, ds) = schedule.levels(t), schedule.rates(t)
+        (a, s), (da, ds) = schedule.alpha_sigma(t), schedule.rates(t)
         y = seeded(10, 3, seed=8)
-        velocity = Along(field, schedule)(a * y, at)
+        velocity = ScheduleVelocity(field, schedule)(a * y, at)
         expected = (s * velocity - ds * a * y) / (da * s - ds * a)
         assert torch.allclose(field.denoised(y, float(s / a)), expected, atol=1e-9)
 
@@ -233,7 +241,7 @@ def test_trigonometric_path_of_independent_normal_features_needs_no_velocity() -
         assert float((point * speed).mean()) == pytest.approx(0, abs=0.015)
 
 
-def test_clocks_run_from_noise_to_data() -> None:
+def test_time_embeddings_run_from_noise_to_data() -> None:
     angles = torch.linspace(0, RIGHT, 200, dtype=torch.float64)
     assert torch.equal(by_angle(angles)[[0, -1]], torch.tensor([0.0, 1.0], dtype=torch.float64))
     inside = by_log_noise(torch.atan2(torch.ones(1), torch.tensor([80.0, 1.0, 0.002])))
@@ -246,14 +254,14 @@ def test_clocks_run_from_noise_to_data() -> None:
 
 class TestObjectives:
     def test_weight_of_a_path_is_that_of_its_velocity(self) -> None:
-        """An error of the field on the circle, seen along the path, has the square of the weight."""
+        """An error of the angular velocity, seen along the path, has the square of the weight."""
         u = torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
         for schedule in (Straight(), Trigonometric(), VariancePreserving()):
             angle, weight = VelocityMatching(schedule)(u)
             for i, t in enumerate(u.tolist()):
                 c = torch.empty(1, 0)
-                at_rest = Along(CircleField(lambda x, t, c: 0 * x, c), schedule)
-                off = Along(CircleField(lambda x, t, c: 0 * x + 1, c), schedule)
+                at_rest = ScheduleVelocity(AngularVelocity(lambda x, t, c: 0 * x, c), schedule)
+                off = ScheduleVelocity(AngularVelocity(lambda x, t, c: 0 * x + 1, c), schedule)
                 x = seeded(1, 1)
                 assert torch.allclose((off(x, t) - at_rest(x, t)).square()[0, 0], weight[i])
             assert torch.allclose(angle, schedule.angle(u))
@@ -299,7 +307,7 @@ class TestDensity:
     def test_directions_may_differ_from_row_to_row(self) -> None:
         network, c = self.fields(3, 4)
         x, t, u = seeded(4, 3), torch.tensor(0.3).double(), seeded(2, 4, 3, seed=9)
-        own = CircleField(network, c).forms(x, t, u)[1]
+        own = AngularVelocity(network, c).forms(x, t, u)[1]
         by_rows = forms_by_autograd(lambda rows: network(rows, t / RIGHT, c), x, u)[1]
         assert torch.allclose(own, by_rows, atol=1e-12)
 
@@ -311,14 +319,18 @@ class TestDensity:
             network.pushforward = None  # type: ignore[assignment, method-assign]
         z, carry = seeded(3, 2, seed=4), FixedSteps(STEPS["rk4"], 20)
         found = log_density(
-            Along(CircleField(network, c), schedule), z, directions=Exact().directions(z), trace=Exact(), solver=carry
+            ScheduleVelocity(AngularVelocity(network, c), schedule),
+            z,
+            directions=Exact().directions(z),
+            trace=Exact(),
+            solver=carry,
         )
         first, last = schedule.ends
         for row in range(3):
 
             def noise(r: Tensor, row: int = row) -> Tensor:
-                along = Along(CircleField(network, c[row : row + 1]), schedule)
-                return (carry(along, last * r[None], start=1.0, end=0.0) / first)[0]
+                velocity = ScheduleVelocity(AngularVelocity(network, c[row : row + 1]), schedule)
+                return (carry(velocity, last * r[None], start=1.0, end=0.0) / first)[0]
 
             jacobian = torch.autograd.functional.jacobian(noise, z[row])
             expected = torch.linalg.slogdet(jacobian).logabsdet + normal_log_prob(noise(z[row])[None])[0]
@@ -329,7 +341,7 @@ class TestDensity:
         network, c = self.fields(6, 5)
         flat, carry = seeded(5, 6, seed=1), FixedSteps(STEPS["rk4"], 4)
         expected = log_density(
-            Along(CircleField(network, c), Straight()),
+            ScheduleVelocity(AngularVelocity(network, c), Straight()),
             flat,
             directions=Exact().directions(flat),
             trace=Exact(),
@@ -342,20 +354,20 @@ class TestDensity:
         cloud = flat.reshape(5, 2, 3)
         directions = Exact().directions(cloud)
         assert directions.shape == (6, 1, 2, 3)
-        along = Along(CircleField(of_clouds, c), Straight())
-        found = log_density(along, cloud, directions=directions, trace=Exact(), solver=carry)
+        velocity = ScheduleVelocity(AngularVelocity(of_clouds, c), Straight())
+        found = log_density(velocity, cloud, directions=directions, trace=Exact(), solver=carry)
         assert torch.allclose(found, expected, atol=1e-10)
 
     def test_random_traces_are_unbiased_and_better_with_more_probes(self) -> None:
         """A field that mostly inflates, so that a wrong factor would show beside the scatter."""
         network, c = self.fields(5, 400)
         z, carry = seeded(400, 5, seed=4), FixedSteps(STEPS["rk4"], 4)
-        along = Along(CircleField(lambda x, t, c: x + network(x, t, c), c), Trigonometric())
-        exact = log_density(along, z, directions=Exact().directions(z), trace=Exact(), solver=carry)
+        velocity = ScheduleVelocity(AngularVelocity(lambda x, t, c: x + network(x, t, c), c), Trigonometric())
+        exact = log_density(velocity, z, directions=Exact().directions(z), trace=Exact(), solver=carry)
 
         def errors(probes: int, seed: int = 0) -> Tensor:
             trace = Hutchinson(probes, seed)
-            return log_density(along, z, directions=trace.directions(z), trace=trace, solver=carry) - exact
+            return log_density(velocity, z, directions=trace.directions(z), trace=trace, solver=carry) - exact
 
         few, many = errors(4), errors(64)
         for error in (few, many):
@@ -371,8 +383,8 @@ class TestDensity:
         z = torch.empty(0, 2, dtype=torch.float64)
         for trace in (Exact(), Hutchinson(2)):
             carry = FixedSteps(STEPS["rk4"], 2)
-            along = Along(CircleField(network, c), Straight())
-            assert log_density(along, z, directions=trace.directions(z), trace=trace, solver=carry).shape == (0,)
+            velocity = ScheduleVelocity(AngularVelocity(network, c), Straight())
+            assert log_density(velocity, z, directions=trace.directions(z), trace=trace, solver=carry).shape == (0,)
 
 
 class TestCouplings:

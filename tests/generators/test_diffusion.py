@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators.continuous.circle import CircleField, by_angle
 from generators.continuous.samplers import SAMPLERS, Ancestral, Euler, Heun, Sampler, StochasticHeun, noise_levels
+from generators.continuous.velocities import AngularVelocity, by_angle
 from generators.errors import HyperparameterError
 from generators.registry import create
 from generators.tabular.diffusion import SCHEDULES, Diffusion
@@ -62,7 +62,7 @@ class TestContract(DensityContract):
 
 
 def angle_of_log_noise(t: Tensor) -> Tensor:
-    """The inverse of the clock of diffusion."""
+    """The inverse of the time embedding of diffusion."""
     return torch.atan2(torch.ones_like(t), torch.exp(14 * (0.5 - t)))
 
 
@@ -76,7 +76,7 @@ class TestSamplers:
         """Shares, places and widths of two separate peaks, from a denoiser that knows them."""
         truth, n = two_gaussians(), 4_000
         levels = noise_levels(SCHEDULES[schedule], STEPS[name])
-        field = CircleField(BestField(truth), torch.empty(n, 0), by_angle)
+        field = AngularVelocity(BestField(truth), torch.empty(n, 0), by_angle)
         start = math.hypot(1.0, levels[0]) * seeded(n, 2, seed=1)
         drawn = SAMPLERS[name]()(field.denoised, start, levels, iter(seeded(len(levels), n, 2, seed=2)))
         first = (drawn - truth.means[0]).norm(dim=1) < (drawn - truth.means[1]).norm(dim=1)
@@ -112,7 +112,7 @@ class TestSamplers:
         assert torch.allclose(end, point.expand_as(end), atol=1e-10)
 
     def test_without_churn_the_stochastic_sampler_is_heun(self) -> None:
-        field = CircleField(BestField(one_gaussian(2)), torch.empty(10, 0))
+        field = AngularVelocity(BestField(one_gaussian(2)), torch.empty(10, 0))
         levels = noise_levels(SCHEDULES["edm"], 8)
         start = levels[0] * seeded(10, 2)
         samplers: tuple[Sampler, ...] = (StochasticHeun(churn=0.0), Heun())

@@ -393,7 +393,7 @@ class TestStopping:
         again.restore(read_checkpoint(tmp_path / "best"))
         assert (again.epochs, again.best_epoch, again.best_loss) == (best.epochs, 2, 1.0)
         assert all(torch.equal(a["w"], b["w"]) for a, b in zip(again.states, best.states, strict=True))
-        assert [again.exhausted(e) for e in (3, 4, 5)] == [False, False, True]
+        assert [again.out_of_patience(e) for e in (3, 4, 5)] == [False, False, True]
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
     @pytest.mark.parametrize("at", [0, 2])

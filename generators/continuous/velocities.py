@@ -1,4 +1,4 @@
-"""The one field that a network learns, and the coordinates in which it is used.
+"""The one velocity that a network learns, of the trigonometric parametrisation, and that of every schedule from it.
 
 A Gaussian path in polar coordinates (see `Schedule`) is x_t = r(t) (sin φ data + cos φ noise). What is in the brackets
 has unit variance for data of unit variance, and so has its rate of change with the angle, cos φ data − sin φ noise.
@@ -30,7 +30,7 @@ class Network(Protocol):
         ...
 
 
-Clock = Callable[[Tensor], Tensor]
+TimeEmbedding = Callable[[Tensor], Tensor]
 
 
 def by_angle(angle: Tensor) -> Tensor:
@@ -44,22 +44,22 @@ def by_log_noise(angle: Tensor) -> Tensor:
     return 0.5 - torch.log(cos.clamp_min(1e-4) / sin.clamp_min(1e-4)) / 14
 
 
-class CircleField:
+class AngularVelocity:
     """F(x, φ) of a network at fixed context c, with φ (N,) or ()."""
 
-    def __init__(self, network: Network, c: Tensor, clock: Clock = by_angle) -> None:
-        self.network, self.c, self.clock = network, c, clock
+    def __init__(self, network: Network, c: Tensor, time_embedding: TimeEmbedding = by_angle) -> None:
+        self.network, self.c, self.time_embedding = network, c, time_embedding
 
     def __call__(self, x: Tensor, angle: Tensor) -> Tensor:
         """dx/dφ, (N, *event)."""
-        return self.network(x, self.clock(angle).to(x.dtype), self.c)
+        return self.network(x, self.time_embedding(angle).to(x.dtype), self.c)
 
     def forms(self, x: Tensor, angle: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """F (N, *event) and uᵀ(∂F/∂x)u (K, N) for K directions u (K, N or 1, *event).
 
         A network with a `pushforward` of its own is asked for it; others are differentiated backwards.
         """
-        t = self.clock(angle).to(x.dtype)
+        t = self.time_embedding(angle).to(x.dtype)
         own = getattr(self.network, "pushforward", None)
         if own is not None:
             out, pushed = own(x, t, self.c, directions)
@@ -75,10 +75,10 @@ class CircleField:
         return torch.add(sin * x, self(x, angle), alpha=cos)
 
 
-class Along:
-    """The velocity dx/dt of a field on the circle when it is walked along a schedule."""
+class ScheduleVelocity:
+    """The velocity dx/dt along a schedule, from an angular velocity."""
 
-    def __init__(self, field: CircleField, schedule: Schedule) -> None:
+    def __init__(self, field: AngularVelocity, schedule: Schedule) -> None:
         self.field, self.schedule = field, schedule
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
@@ -87,7 +87,7 @@ class Along:
         return torch.add(stretch * x, self.field(x / scale, angle), alpha=scale * turn)
 
     def forms(self, x: Tensor, t: float, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Velocity and uᵀ(∂v/∂x)u, see `CircleField.forms`."""
+        """Velocity and uᵀ(∂v/∂x)u, see `AngularVelocity.forms`."""
         scale, stretch, turn, angle = self._at(t, x)
         out, forms = self.field.forms(x / scale, angle, directions)
         lengths = directions.flatten(2).square().sum(dim=2)
@@ -102,7 +102,7 @@ class Along:
 
 
 def mix(noise: Tensor, data: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """The point on the circle at angles φ (N,) or () and its rate of change with the angle, both (N, *event)."""
+    """The point of the path at angles φ (N,) or () and its rate of change with the angle, both (N, *event)."""
     sin, cos = rowwise(torch.sin(angle), data), rowwise(torch.cos(angle), data)
     return sin * data + cos * noise, cos * data - sin * noise
 
