@@ -16,7 +16,7 @@ from analysis.events import Events
 from cathode.comparison import candidate as evaluation
 from cathode.comparison.comparison import compare_generators
 from cathode.comparison.result import Candidate, GeneratorComparison
-from cathode.errors import EmptyRegionError, RegionError, ResultError, RunFolderError, TooFewEventsError
+from cathode.errors import ConfigError, EmptyRegionError, RegionError, ResultError, RunFolderError, TooFewEventsError
 from cathode.runtime.specification import label
 from generators import create
 from generators.errors import DivergedError
@@ -243,11 +243,13 @@ class TestFolder:
 
     def test_fewer_states_need_no_training(self, events: Events, fits: Counter[str], tmp_path: Path) -> None:
         generator = small_maf(epochs=3, best_states=3)
-        found = compare(events[::8], generator, best_states=(1, 2, 3, 7), folds=2, output=tmp_path)
+        found = compare(events[::8], generator, best_states=(1, 2, 3), folds=2, output=tmp_path)
         assert fits == {"generators": 1, "classifiers": 6}
         names = {j.name.rpartition(", ")[2]: j for j in found.candidates}
         assert {name for name in names if name.startswith("best")} == {"best 1", "best 2"}
         assert names["best 1"].generator["training"]["best_states"] == 1
+        with pytest.raises(ConfigError, match="best_states: 7: no candidate keeps more than 3"):
+            compare(events[::8], generator, best_states=(1, 7), folds=2)
         fits.clear()
         single = compare(events[::8], small_maf(epochs=3, best_states=1), folds=2)
         assert fits["generators"] == 1

@@ -367,8 +367,8 @@ def test_the_settings_of_a_run_are_read_under_the_names_that_they_had(tmp_path: 
         ({"mass_model": {"kind": "kde", "reach": 0.5}}, "reach = 0.5 must be more than 0.5"),
         ({"mass_model": {"kind": "kde", "degree": -1}}, "degree = -1 must be from 0 to 8"),
         (
-            {"comparison": {"generators": ["maf"], "best_states": [10]}},
-            "best_states: 10: no candidate keeps more than",
+            {"comparison": {"generators": ["maf"], "best_states": [11]}},
+            "best_states: 11: no candidate keeps more than",
         ),
         (
             {"comparison": {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [4, 5]}},
