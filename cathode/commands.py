@@ -45,17 +45,18 @@ def run_analysis(
 
     Raises
     ------
-    RunFolderError, OutputError
-        As `check_run_folder`, before anything is read; or if `output` belongs to another search.
+    RunFolderError, OutputError, StoreError
+        As `check_run_folder` and `Store.at`, before anything is read; or if `output` belongs to another search.
     """
     folder = Path(output)
     _check(config, folder)
+    store = config.store_of(folder)
     with _threads(config.threads):
         events = config.read_events(progress)
         reference = config.read_reference(progress)
     with alone_in(folder):
         with _threads(config.threads):
-            found = config.search().run(events, output=folder, reference=reference, progress=progress)
+            found = config.search().run(events, output=folder, reference=reference, store=store, progress=progress)
         write_text(folder / CONFIG, config.to_yaml())
         result = replace(found, config=config.resolved())
         result.write(folder / RESULT)
@@ -73,10 +74,12 @@ def validate_analysis(
 
     With `output`, the models stay there, and a search that is run into the same folder takes them over.
     """
+    store = None
     if output is not None:
         _check(config, Path(output))
+        store = config.store_of(Path(output))
     with _threads(config.threads):
-        return config.search().validate(config.read_events(progress), output=output, progress=progress)
+        return config.search().validate(config.read_events(progress), output=output, store=store, progress=progress)
 
 
 def compare_analysis(
@@ -143,12 +146,16 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     """
     folder = Path(output)
     _check(config, folder)
+    store = config.store_of(folder)
     search = config.search()
     with _threads(config.threads):
         events = config.read_events(progress)
         search.region.check(events.mass)
         sideband = events[search.region.sideband(events.mass)].in_order()
-    with search.claimed(events, folder, inputs=config.inputs()) as run_folder, _threads(config.threads):
+    with (
+        search.claimed(events, folder, inputs=config.inputs(), store=store) as run_folder,
+        _threads(config.threads),
+    ):
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())

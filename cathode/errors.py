@@ -69,3 +69,7 @@ class NotFittedError(CathodeError):
 
 class FpndError(CathodeError):
     """Weights, moments or jets that the Fréchet ParticleNet distance is not defined for."""
+
+
+class StoreError(CathodeError):
+    """A folder is no store of products, or can not become one."""

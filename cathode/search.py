@@ -30,6 +30,7 @@ from cathode.runtime.run_folder import RESULT, RunFolder, versions
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.stages import Stages
+from cathode.runtime.store import Store
 from cathode.scoring import Scorer, Scores, score
 from cathode.template.mass_models import DijetFitMass, MassModel
 from cathode.validation.caveats import (
@@ -131,13 +132,15 @@ class Search:
         output: Path | str | None = None,
         reference: Events | None = None,
         auxiliary: Mapping[str, Events] | None = None,
+        store: Store | Path | str | None = None,
         progress: Progress | None = None,
     ) -> SearchResult:
         """Search `events` and return what was found.
 
         With `output`, everything is written there and an interrupted search is continued by the same call. `reference`
         are independent true background events, for studies: the idealised detector is evaluated beside the search.
-        `auxiliary` are samples that the method needs, by name.
+        `auxiliary` are samples that the method needs, by name. `store` is a folder of what other runs have trained:
+        what is equal is taken from there, and what is new is put there.
 
         Raises
         ------
@@ -145,8 +148,8 @@ class Search:
             If the events do not allow the search; before anything is trained.
         RunFolderError
             If `output` belongs to another search, or another process writes there.
-        OutputError
-            If `output` holds files that no search made, or one of those that were read.
+        OutputError, StoreError
+            If `output` holds files that no search made, or one of those that were read, or `store` no products.
         """
         events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
@@ -154,7 +157,7 @@ class Search:
         with timer("observables"):
             observed = self._observed(events)
             ideal = None if reference is None else self._ideal(reference)
-        with self.claimed(events, output) as folder:
+        with self.claimed(events, output, store=store) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             return self._run(events, observed, others, ideal, stages, timer)
 
@@ -189,7 +192,9 @@ class Search:
             scores = scorer.score_observed(observed)
             shape = sculpting(observed.events, scores, cuts, self.region)
             seeds = stages.many("idealised", self.folds)
-            ranking = evaluate(signal.observables, scores.score[inside], method.classifier, reference, seeds, cuts)
+            ranking = evaluate(
+                signal.observables, scores.score[inside], method.classifier, reference, seeds, cuts, stages.store
+            )
             stages.progress("evaluation", 1, 1)
         result = SearchResult(
             region=RegionSummary(**asdict(self.region)),
@@ -227,6 +232,7 @@ class Search:
         *,
         output: Path | str | None = None,
         auxiliary: Mapping[str, Events] | None = None,
+        store: Store | Path | str | None = None,
         progress: Progress | None = None,
     ) -> ClosureTest:
         """Test the background in the validation regions alone, without a look at the signal region.
@@ -237,7 +243,7 @@ class Search:
         require(events, self, others)
         observed = self._observed(events)
         sideband = events[self.region.sideband(events.mass)]
-        with self.claimed(events, output) as folder:
+        with self.claimed(events, output, store=store) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             beside = self._beside(sideband, int(self.region.signal(events.mass).sum()), others, stages)
             method = self.method.prepared(self._unlabelled(observed), stages)
@@ -277,7 +283,12 @@ class Search:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def claimed(
-        self, events: Events, output: Path | str | None, *, inputs: Iterable[str | os.PathLike[str]] = ()
+        self,
+        events: Events,
+        output: Path | str | None,
+        *,
+        inputs: Iterable[str | os.PathLike[str]] = (),
+        store: Store | Path | str | None = None,
     ) -> RunFolder:
         """Take a folder for this search of these events, or continue in it; a context that holds its lock.
 
@@ -287,7 +298,8 @@ class Search:
             As `RunFolder.claim`.
         """
         read = [*inputs, *(source.path for source in events.sources)]
-        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read)
+        shared = store if store is None or isinstance(store, Store) else Store.at(store)
+        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read, store=shared)
 
     def _observed(self, events: Events) -> Observed:
         """The events of window and sidebands, with what the classifier sees of them."""

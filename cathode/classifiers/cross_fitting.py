@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import FloatArray
-from cathode.classifiers import WeakClassifier, load_classifier
+from cathode.classifiers import Pretrainable, WeakClassifier, load_classifier
 from cathode.errors import TooFewEventsError
+from cathode.runtime.keys import product_key
 from cathode.runtime.progress import counted
+from cathode.runtime.store import Shelf, Store
 
 #: Data or template events that one training needs at least.
 MINIMUM = 50
@@ -49,19 +51,20 @@ def cross_fit(
     *,
     seeds: tuple[int, ...],
     folder: Path | None = None,
+    store: Store | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> CrossFit:
     """Train one copy of `classifier` per fold, data against template, and score everything held out.
 
-    There are as many folds as `seeds`. With a `folder`, finished folds are saved and not trained again. `progress` is
-    told the finished fraction.
+    There are as many folds as `seeds`. With a `folder`, finished folds are saved and not trained again; a `store`
+    may have them from another run. `progress` is told the finished fraction.
 
     Raises
     ------
     TooFewEventsError
         If a training would have fewer than 50 events of a kind.
     """
-    classifiers = train_folds(classifier, data, template, seeds=seeds, folder=folder, progress=progress)
+    classifiers = train_folds(classifier, data, template, seeds=seeds, folder=folder, store=store, progress=progress)
     return CrossFit(
         classifiers,
         held_out_scores(classifiers, data.x, data.fold),
@@ -76,22 +79,60 @@ def train_folds(
     *,
     seeds: tuple[int, ...],
     folder: Path | None = None,
+    store: Store | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[WeakClassifier, ...]:
     """One copy of `classifier` per fold, trained on all other folds; the arguments are those of `cross_fit`."""
     fitted = []
     for fold, seed in enumerate(seeds):
+        told = _of_fold(progress, fold, len(seeds))
         place = None if folder is None else folder / f"fold_{fold}"
-        if place is not None and place.exists():
-            fitted.append(load_classifier(place))
-        else:
-            told = _of_fold(progress, fold, len(seeds))
-            fitted.append(train_without(fold, classifier, data, template, seed=seed, progress=told))
-            if place is not None:
-                fitted[-1].save(place)
+        fitted.append(_trained_or_loaded(fold, classifier, data, template, seed, place, store, told))
         if progress is not None:
             progress((fold + 1) / len(seeds))
     return tuple(fitted)
+
+
+def _trained_or_loaded(
+    fold: int,
+    classifier: WeakClassifier,
+    data: Sample,
+    template: Sample,
+    seed: int,
+    folder: Path | None,
+    store: Store | None,
+    progress: Callable[[float], None] | None,
+) -> WeakClassifier:
+    """As `train_without`, unless it lies in the folder or in the store."""
+
+    def key() -> str | None:
+        return product_key("classifier", classifier, *rows_without(fold, data, template), seed=seed)
+
+    with Shelf.of(folder, store, "classifier", classifier, key).place() as place:
+        if place is not None and place.exists():
+            found: WeakClassifier = load_classifier(place)
+            return found
+        fitted = train_without(fold, classifier, data, template, seed=seed, progress=progress)
+        if place is not None:
+            fitted.save(place)
+        return fitted
+
+
+def pretrained(
+    classifier: Pretrainable,
+    x: FloatArray,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    store: Store | None = None,
+    monitor: Callable[[int, int], None] | None = None,
+) -> Pretrainable:
+    """`classifier.pretrained` with a `store`, which may have what is to be learned from another run."""
+    shelf = Shelf.of(
+        folder, store, "pretraining", classifier, lambda: product_key("pretraining", classifier, x, seed=seed)
+    )
+    with shelf.place() as place:
+        return classifier.pretrained(x, seed=seed, folder=place, monitor=monitor)
 
 
 def held_out_scores(
@@ -122,6 +163,19 @@ def train_without(
     TooFewEventsError
         If there are fewer than 50 events of a kind.
     """
+    x, y, weights = rows_without(fold, data, template)
+    fresh: Any = copy.deepcopy(classifier)
+    return fresh.fit(x, y, weights=weights, seed=seed, monitor=counted(progress))  # type: ignore[no-any-return]
+
+
+def rows_without(fold: int, data: Sample, template: Sample) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What the classifier of a fold is trained on: features, 1 for data and 0 for template, and weights.
+
+    Raises
+    ------
+    TooFewEventsError
+        If there are fewer than 50 events of a kind.
+    """
     used, generated = data.fold != fold, template.fold != fold
     for name, mask in (("data", used), ("template", generated)):
         if mask.sum() < MINIMUM:
@@ -131,9 +185,7 @@ def train_without(
             )
     x = np.concatenate([data.x[used], template.x[generated]])
     y = np.concatenate([np.ones(int(used.sum())), np.zeros(int(generated.sum()))])
-    weights = np.concatenate([data.weights[used], template.weights[generated]])
-    fresh: Any = copy.deepcopy(classifier)
-    return fresh.fit(x, y, weights=weights, seed=seed, monitor=counted(progress))  # type: ignore[no-any-return]
+    return x, y, np.concatenate([data.weights[used], template.weights[generated]])
 
 
 def _of_fold(progress: Callable[[float], None] | None, fold: int, folds: int) -> Callable[[float], None] | None:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
+from cathode.cli.options import (
+    AnalysisFile,
+    Json,
+    Output,
+    Overrides,
+    Plugins,
+    Quiet,
+    SharedStore,
+    load_plugins,
+    with_store,
+)
 from cathode.cli.terminal import Terminal, echo
 
 
@@ -15,6 +25,7 @@ def train(
     analysis: AnalysisFile,
     output: Output = None,
     overrides: Overrides = None,
+    store: SharedStore = None,
     plugins: Plugins = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -25,7 +36,7 @@ def train(
     from cathode.runtime.run_folder import TEMPLATE
 
     load_plugins(plugins)
-    config = load_config(analysis, overrides or ())
+    config = load_config(analysis, with_store(overrides, store))
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         folder = train_template(config, output or Path("runs") / f"{analysis.stem}_template", progress=progress)

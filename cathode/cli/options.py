@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -25,12 +26,22 @@ Plugins = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
+SharedStore = Annotated[
+    Path | None,
+    typer.Option("--store", help="Where runs share what they have trained; `--set store=null` shares nothing."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Draw no figures and write no page; `cathode report` can later.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Leave with status 3 if a validation test failed.")]
+
+
+def with_store(overrides: list[str] | None, store: Path | None) -> list[str]:
+    """Overrides of the analysis file, with those of `--store`, which starts from where the user is."""
+    given = overrides or []
+    return given if store is None else [*given, f"store={json.dumps(str(store.expanduser().absolute()))}"]
 
 
 def load_plugins(modules: list[str] | None) -> None:

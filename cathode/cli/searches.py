@@ -17,8 +17,10 @@ from cathode.cli.options import (
     Plugins,
     Quiet,
     RunFolder,
+    SharedStore,
     Strict,
     load_plugins,
+    with_store,
 )
 from cathode.cli.terminal import Terminal, echo
 
@@ -48,6 +50,7 @@ def run(
     analysis: AnalysisFile,
     output: Output = None,
     overrides: Overrides = None,
+    store: SharedStore = None,
     plugins: Plugins = None,
     no_report: NoReport = False,
     strict: Strict = False,
@@ -58,7 +61,7 @@ def run(
     from cathode.config import load_config
 
     load_plugins(plugins)
-    config = load_config(analysis, overrides or ())
+    config = load_config(analysis, with_store(overrides, store))
     folder = output or Path(config.output or Path("runs") / analysis.stem)
     _search(config, folder, report=not no_report, strict=strict, terminal=Terminal(json, quiet))
 
@@ -92,6 +95,7 @@ def validate(
     analysis: AnalysisFile,
     output: Output = None,
     overrides: Overrides = None,
+    store: SharedStore = None,
     plugins: Plugins = None,
     strict: Strict = False,
     json: Json = False,
@@ -102,7 +106,7 @@ def validate(
     from cathode.config import load_config
 
     load_plugins(plugins)
-    config = load_config(analysis, overrides or ())
+    config = load_config(analysis, with_store(overrides, store))
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         test = validate_analysis(config, output, progress=progress)

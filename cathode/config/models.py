@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cathode.methods.protocol import Method
     from cathode.region import Region
     from cathode.runtime.progress import Progress
+    from cathode.runtime.store import Store
     from cathode.search import Search
     from cathode.template.reweighting import Reweighting
 
@@ -366,6 +367,11 @@ class AnalysisConfig(Section):
     comparison: ComparisonConfig = Field(default_factory=lambda: ComparisonConfig())
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
+    store: str | None = Field(
+        default=".cathode-store",
+        min_length=1,
+        description="what runs share of what they train, relative to the folder of the run folder; null for none",
+    )
     threads: int | None = Field(default=None, ge=1, description="processes and threads to use; null uses all cores")
 
     _source: Path | None = PrivateAttr(default=None)
@@ -380,6 +386,18 @@ class AnalysisConfig(Section):
         found = self.model_copy()
         found._source = source
         return found
+
+    def store_of(self, run: Path) -> Store | None:
+        """The store of a run in this folder, if there is to be one.
+
+        Raises
+        ------
+        StoreError
+            If its place holds something else, or lies in the run folder.
+        """
+        from cathode.runtime.store import Store
+
+        return None if self.store is None else Store.beside(run, self.store)
 
     def data_files(self) -> list[str]:
         """Files, patterns and URLs that are read."""

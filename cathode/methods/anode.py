@@ -89,6 +89,7 @@ class Anode:
                 events[fold != index],
                 seed=seed,
                 folder=None if place is None else place / f"fold_{index}",
+                store=stages.store,
                 monitor=stages.epochs(f"density fold {index}"),
             )
             for index, seed in enumerate(stages.many("classifier", task.folds))

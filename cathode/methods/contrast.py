@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.events import FloatArray
 from analysis.folds import fold_of
 from cathode.classifiers import Pretrainable, WeakClassifier, load_classifier
-from cathode.classifiers.cross_fitting import Sample, held_out_scores, train_folds
+from cathode.classifiers.cross_fitting import Sample, held_out_scores, pretrained, train_folds
 from cathode.classifiers.ensembles import with_members
 from cathode.methods.protocol import Reference, Task
 from cathode.observables import Observed
@@ -69,6 +69,7 @@ def contrast(
         Sample(x, weights, fold),
         seeds=stages.many("classifier", task.folds),
         folder=stages.at(CLASSIFIERS),
+        store=stages.store,
         progress=stages.fraction("classifier"),
     )
     scores = held_out_scores(classifiers, x, fold)
@@ -80,10 +81,12 @@ def with_pretraining(method: _M, unlabelled: Observed, stages: Stages) -> _M:
     classifier = method.classifier  # type: ignore[attr-defined]
     if not isinstance(classifier, Pretrainable):
         return method
-    learned = classifier.pretrained(
+    learned = pretrained(
+        classifier,
         unlabelled.observables.x,
         seed=stages.seed(PRETRAINING),
         folder=stages.at(PRETRAINING),
+        store=stages.store,
         monitor=stages.counted(PRETRAINING),
     )
     return dataclasses.replace(method, classifier=learned)  # type: ignore[type-var]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from analysis.atomic import is_abandoned, write_text, writer_of
 from analysis.outputs import check_output_folder, refuse_links_out
 from cathode.errors import RunFolderError
 from cathode.runtime.lock import FolderLock, refuse_busy
+from cathode.runtime.store import Store
 
 IDENTITY = "search.json"
 MASS_MODEL = "mass_model.json"
@@ -25,7 +27,13 @@ CLASSIFIERS = "classifiers"
 RESULT = "result.json"
 SCORES = "scores.root"
 
+#: What a run folder has only when somebody may want to keep it, and how a product in it is known.
+_FINISHED = (RESULT, "comparison.json", "config.yaml")
+_PRODUCTS = ("card.json", "closure_*.json")
+
 _PACKAGES = ("cathode-hep", "torch", "nflows", "scikit-learn", "numpy", "scipy", "uproot", "awkward", "iminuit")
+
+logger = logging.getLogger(__name__)
 
 
 def step(name: str, number: int, by: str = "_") -> str:
@@ -44,6 +52,7 @@ class RunFolder:
     path: Path | None
     fingerprint: str = ""
     lock: FolderLock | None = None
+    store: Store | None = None
 
     @classmethod
     def claim(
@@ -53,8 +62,11 @@ class RunFolder:
         settings: dict[str, Any],
         *,
         inputs: Iterable[str | os.PathLike[str]] = (),
+        store: Store | None = None,
     ) -> RunFolder:
         """Take `path` for the search with this fingerprint, or continue in it; `inputs` are the files that it reads.
+
+        With a `store`, an unfinished run of other settings is taken over if all that it has trained is there too.
 
         Raises
         ------
@@ -64,13 +76,13 @@ class RunFolder:
             As `check_run_folder`.
         """
         if path is None:
-            return cls(None, fingerprint)
+            return cls(None, fingerprint, store=store)
         folder = Path(path)
         check_run_folder(folder, inputs=inputs)
         lock = FolderLock.take(folder)
         try:
             if (folder / IDENTITY).exists():
-                _refuse_other(folder, fingerprint, settings)
+                _refuse_other(folder, fingerprint, settings, store)
             write_text(
                 folder / IDENTITY, json.dumps({"fingerprint": fingerprint, "settings": settings}, indent=2, default=str)
             )
@@ -78,7 +90,7 @@ class RunFolder:
         except BaseException:
             lock.release()
             raise
-        return cls(folder, fingerprint, lock)
+        return cls(folder, fingerprint, lock, store)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -151,14 +163,39 @@ def _identity(folder: Path) -> tuple[str, dict[str, Any]]:
     return known, settings
 
 
-def _refuse_other(folder: Path, fingerprint: str, settings: dict[str, Any]) -> None:
+def _refuse_other(folder: Path, fingerprint: str, settings: dict[str, Any], store: Store | None) -> None:
+    """Refuse the folder of another search, unless it can be taken over."""
     known, its_settings = _identity(folder)
-    if known != fingerprint:
-        changed = _differences(its_settings, settings)
-        raise RunFolderError(
-            f"{folder} holds another search ({changed or 'other events or another version'}). "
-            "Choose another output folder, or delete this one."
+    if known == fingerprint:
+        return
+    changed = _differences(its_settings, settings) or "other events or another version"
+    finished = next((name for name in _FINISHED if (folder / name).exists()), None)
+    if store is not None and finished is None and _emptied(folder, store):
+        logger.warning(
+            "%s held an unfinished search of other settings (%s); it is taken over, what that had trained stays in %s.",
+            folder,
+            changed,
+            store.root,
         )
+        return
+    raise RunFolderError(
+        f"{folder} holds another search ({changed}). Choose another output folder, or delete this one."
+    )
+
+
+def _emptied(folder: Path, store: Store) -> bool:
+    """Remove the products of a run if the store has all of them; whether it has."""
+    found = [path for name in _PRODUCTS for path in folder.rglob(name)]
+    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    products = [path if path.parent == folder or path.name.startswith("closure_") else path.parent for path in shown]
+    if not all(store.holds(product) for product in products):
+        return False
+    for product in products:
+        if product.is_dir():
+            shutil.rmtree(product)
+        else:
+            product.unlink()
+    return True
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RunFolder
 from cathode.runtime.seeds import Seeds
+from cathode.runtime.store import Store
 
 if TYPE_CHECKING:
     from generators.protocols import Monitor
@@ -44,6 +45,11 @@ class Stages:
     def many(self, purpose: str, count: int) -> tuple[int, ...]:
         """Several seeds for one purpose."""
         return tuple(self.seed(f"{purpose}/{index}") for index in range(count))
+
+    @property
+    def store(self) -> Store | None:
+        """What other runs have trained, if there is a store."""
+        return self.folder.store
 
     def at(self, product: str) -> Path | None:
         """Where a product lies, or None without a folder."""

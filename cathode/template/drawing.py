@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,13 +12,17 @@ import numpy as np
 
 from analysis.events import Events, FloatArray
 from cathode.errors import TemplateError
+from cathode.runtime.keys import product_key
 from cathode.runtime.processes import one_thread
 from cathode.runtime.run_folder import TEMPLATE
+from cathode.runtime.store import Shelf, Store
 from cathode.template.mass_models import MassModel
 
 if TYPE_CHECKING:
     from cathode.runtime.stages import Stages
     from generators.protocols import ConditionalGenerator, Monitor
+
+logger = logging.getLogger(__name__)
 
 
 class Sampler(Protocol):
@@ -50,31 +55,72 @@ def train_generator(
     *,
     seed: int,
     folder: Path | None = None,
+    store: Store | None = None,
     monitor: Monitor | None = None,
 ) -> ConditionalGenerator:
     """A copy of `generator`, fitted to p(x | m) of the sideband; `generator` itself stays as it was.
 
     With a `folder` the fitted generator is saved there, training states go beside it, a finished one is loaded instead
-    of trained again, and an interrupted training continues.
+    of trained again, and an interrupted training continues. A `store` may have it from another run.
     """
     from generators.artifact import load, save
 
+    learned = (sideband.x, sideband.context, sideband.weights)
+    shelf = Shelf.of(
+        folder,
+        store,
+        "generator",
+        generator,
+        lambda: product_key("generator", generator, *learned, seed=seed, also=list(sideband.columns)),
+    )
     checkpoint = None if folder is None else folder.with_suffix(".checkpoint")
-    if folder is not None and checkpoint is not None and folder.exists():
+    with shelf.place() as place:
+        if place is not None and place.exists():
+            found = load(place)
+        else:
+            found = _fitted(generator, sideband, seed, monitor, checkpoint, forgiving=store is not None)
+            if place is not None and hasattr(found, "hyperparameters"):
+                save(found, place)
+    if checkpoint is not None:
         # A kill between the two leaves both.
         checkpoint.unlink(missing_ok=True)
-        return load(folder)  # type: ignore[no-any-return]
-    fresh: Any = copy.deepcopy(generator)
-    with one_thread():
-        fresh.fit(
-            sideband.x, sideband.context, weights=sideband.weights, seed=seed, monitor=monitor, checkpoint=checkpoint
-        )
-    fresh.columns_ = sideband.columns
-    if folder is not None and hasattr(fresh, "hyperparameters"):
-        save(fresh, folder)
-    if checkpoint is not None:
+    return found  # type: ignore[no-any-return]
+
+
+def _fitted(
+    generator: ConditionalGenerator,
+    sideband: Events,
+    seed: int,
+    monitor: Monitor | None,
+    checkpoint: Path | None,
+    *,
+    forgiving: bool,
+) -> Any:
+    """A trained copy. `forgiving` of the state of another training: a folder that was taken over may have one."""
+    from generators.errors import CheckpointError
+
+    def train() -> Any:
+        fresh: Any = copy.deepcopy(generator)
+        with one_thread():
+            fresh.fit(
+                sideband.x,
+                sideband.context,
+                weights=sideband.weights,
+                seed=seed,
+                monitor=monitor,
+                checkpoint=checkpoint,
+            )
+        fresh.columns_ = sideband.columns
+        return fresh
+
+    try:
+        return train()
+    except CheckpointError as error:
+        if not forgiving or checkpoint is None:
+            raise
+        logger.warning("%s The training begins anew.", error)
         checkpoint.unlink(missing_ok=True)
-    return fresh  # type: ignore[no-any-return]
+        return train()
 
 
 def train_stage(generator: ConditionalGenerator, sideband: Events, stages: Stages) -> ConditionalGenerator:
@@ -84,6 +130,7 @@ def train_stage(generator: ConditionalGenerator, sideband: Events, stages: Stage
         sideband,
         seed=stages.seed("generator"),
         folder=stages.at(TEMPLATE),
+        store=stages.store,
         monitor=stages.epochs("generator"),
     )
 

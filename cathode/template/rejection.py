@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from analysis.weights import standardised
+from cathode.classifiers.cross_fitting import pretrained
 from cathode.classifiers.protocol import Pretrainable
 from cathode.errors import TemplateError
 from cathode.observables import Observables
 from cathode.runtime.progress import counted, part
 from cathode.runtime.run_folder import PRETRAINING, REWEIGHTING, step
 from cathode.runtime.seeds import spawned
+from cathode.runtime.store import Store
 from cathode.template.drawing import Sampler, Template, draw_at
 from cathode.template.reweighting import Reweighting
 
@@ -145,12 +147,13 @@ def fit_reweighted(
     *,
     seeds: tuple[int, int],
     folder: Path | None = None,
+    store: Store | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Reweighted:
     """Learn a copy of `reweighting` for a trained `generator` from the sideband data that this was trained on.
 
     `observables` are those of the search, for a reweighting that has none of its own. One seed is for the template that
-    is drawn at the masses of the data, one for the fit; `folder` and `progress` are those of `Reweighting.fit`.
+    is drawn at the masses of the data, one for the fit; the others are those of `Reweighting.fit`.
 
     A classifier that can learn from unlabelled events (`Pretrainable`) is given a template drawn for nothing else: had
     it seen the data, or the template, that it is to tell apart, it could do so by what it remembers.
@@ -166,16 +169,18 @@ def fit_reweighted(
     fresh = copy.deepcopy(reweighting)
     if isinstance(fresh.classifier, Pretrainable):
         drawing, learning = (seed >> 1 for seed in spawned(seeds[0], 2))
-        fresh.classifier = fresh.classifier.pretrained(
+        fresh.classifier = pretrained(
+            fresh.classifier,
             fresh.asked(observables.of_template(draw_at(generator, masses, seed=drawing))),
             seed=learning,
             folder=None if folder is None else folder / PRETRAINING,
+            store=store,
             monitor=counted(part(progress, 0.0, _LESSON)),
         )
         progress = part(progress, _LESSON, 1 - _LESSON)
     drawn = observables.of_template(draw_at(generator, masses, seed=seeds[0]))
     seen = observables.of_events(sideband)
-    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, progress=progress)
+    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, store=store, progress=progress)
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
     chance = math.prod(each.reweighting.diagnostics_.weights.mean for each in steps(found)) / found.bound
@@ -197,6 +202,7 @@ def reweighted(
             sideband,
             seeds=(drawing, fitting),
             folder=stages.at(step(REWEIGHTING, number)),
+            store=stages.store,
             progress=stages.fraction(step(REWEIGHTING, number, " ")),
         )
     return sampler

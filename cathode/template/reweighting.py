@@ -24,9 +24,11 @@ from cathode.classifiers.closure import closure_in_folds, two_sample_auc
 from cathode.classifiers.cross_fitting import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
 from cathode.observables import Observables
+from cathode.runtime.keys import product_key
 from cathode.runtime.progress import part
 from cathode.runtime.seeds import spawned
 from cathode.runtime.specification import specification
+from cathode.runtime.store import Shelf, Store
 from cathode.template.drawing import Template
 
 #: A closure or a difference of mass spectra that is so many errors off is no fluctuation.
@@ -108,12 +110,13 @@ class Reweighting:
         *,
         seed: int,
         folder: Path | None = None,
+        store: Store | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Self:
         """Learn from data and template, both in the sidebands; data weights count, negative ones too.
 
         With a `folder`, the classifiers of the weights and the closures are saved there, and not made again if they are
-        there. `progress` is told the finished fraction.
+        there; a `store` may have them from another run. `progress` is told the finished fraction.
 
         Raises
         ------
@@ -139,6 +142,7 @@ class Reweighting:
             of_template,
             seeds=spawned(streams[1], self.folds),
             folder=folder,
+            store=store,
             progress=part(progress, 0.0, 0.7),
         )
         weights, of_weights = self._weights(_odds(found.template))
@@ -149,6 +153,7 @@ class Reweighting:
                 _halves(data),
                 seed=streams[2],
                 stored=None if folder is None else folder / f"closure_{name}.json",
+                store=store,
                 progress=part(progress, start, 0.15),
             )
             for name, w, start in (("before", of_template.weights, 0.7), ("after", weights, 0.85))
@@ -234,19 +239,26 @@ class Reweighting:
         *,
         seed: int,
         stored: Path | None,
+        store: Store | None,
         progress: Callable[[float], None] | None,
     ) -> Measured:
         """As `closure_in_folds`, or what is stored of it from before."""
-        if stored is not None and stored.exists():
-            if progress is not None:
-                progress(1.0)
-            return _read_closure(stored)
-        found = closure_in_folds(
-            self.classifier, data, template, half_of_data=half_of_data, seed=seed, progress=progress
-        )
-        if stored is not None:
-            write_text(stored, json.dumps(dataclasses.asdict(found)))
-        return found
+
+        def key() -> str | None:
+            asked = [a for each in (data, template) for a in (each.x, each.weights, each.fold)]
+            return product_key("closure", self.classifier, *asked, half_of_data, seed=seed)
+
+        with Shelf.of(stored, store, "closure", self.classifier, key).place() as place:
+            if place is not None and place.exists():
+                if progress is not None:
+                    progress(1.0)
+                return _read_closure(place)
+            found = closure_in_folds(
+                self.classifier, data, template, half_of_data=half_of_data, seed=seed, progress=progress
+            )
+            if place is not None:
+                write_text(place, json.dumps(dataclasses.asdict(found)))
+            return found
 
     def _require_fit(self) -> None:
         if not hasattr(self, "cross_fit_"):

@@ -16,6 +16,7 @@ from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.cut_and_count import Cut
 from cathode.diagnostics import RankingCurve
 from cathode.result import TruthEvaluation
+from cathode.runtime.store import Store
 
 #: Points of a stored curve; more would be invisible in a figure.
 _POINTS = 400
@@ -37,12 +38,13 @@ def evaluate(
     reference: Events | None,
     seeds: Sequence[int],
     cuts: Sequence[Cut],
+    store: Store | None = None,
 ) -> Ranking:
     """Rank true signal against true background in the signal region by the held-out scores (N,).
 
     With a `reference`, independent true background of the signal region, the same classifier is trained on data against
-    that: the idealised detector, which bounds what any template can give. There are as many folds as `seeds`. A method
-    without a classifier has no such bound.
+    that: the idealised detector, which bounds what any template can give. There are as many folds as `seeds`; a
+    `store` may have its classifiers from another run. A method without a classifier has no such bound.
     """
     truth = signal.truth
     if truth is None or not truth.any() or truth.all():
@@ -56,7 +58,7 @@ def evaluate(
         return Ranking(summary, _points(curve))
     data = Sample(signal.x, signal.weights, fold_of(signal.ids, len(seeds)))
     template = Sample(reference.x, reference.weights, fold_of(reference.ids, len(seeds)))
-    ideal = cross_fit(classifier, data, template, seeds=tuple(seeds)).data
+    ideal = cross_fit(classifier, data, template, seeds=tuple(seeds), store=store).data
     ideal_curve = _sic(ideal, truth, signal.weights)
     if ideal_curve is None:  # pragma: no cover - the same events passed the floor a moment ago
         return Ranking(summary, _points(curve))
