@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_text
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cathode.cli.options import Json, Plugins, Quiet, load_plugins
-from cathode.cli.terminal import Terminal
+from cathode.cli.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from analysis.tasks import Finished, Status
@@ -52,7 +51,7 @@ def run(
         failure = None if outcome.failure is None else outcome.failure.to_dict()
         terminal.result({"key": outcome.key, "failure": failure})
         if failure is not None:
-            typer.echo(f"cathode: task {outcome.key}: {failure['message']}", err=True)
+            echo(f"cathode: task {outcome.key}: {failure['message']}", err=True)
             raise typer.Exit(TASKS_FAILED)
         return
     tasks = TaskFolder(folder)
@@ -104,7 +103,7 @@ def collect(
     tasks = TaskFolder(folder)
     found = tasks.finished() if partial else tasks.collect()
     rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": _plain(done.result)} for done in found]
-    typer.echo(json_text.dumps(rows, indent=2, ensure_ascii=False))
+    Terminal(json=True).result(rows)
 
 
 def _counting(progress: Any, before: Status, *, again: bool = False) -> Finished:
