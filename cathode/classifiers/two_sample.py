@@ -78,12 +78,7 @@ def classifier_test(
     observables = [x[:, varies] for x in observables]
 
     def measured(name: str, classifier: WeakClassifier, samples: list[NDArray[np.float32]]) -> Measured:
-        data, template = (
-            Sample(x, np.ones(len(x)), random_folds(len(x), folds, seed=seeds(f"folds of {kind}")))
-            for kind, x in zip(("truth", "generated"), samples, strict=True)
-        )
-        fit = cross_fit(classifier, data, template, seeds=seeds.many(name, folds))
-        return two_sample_auc(fit.data, fit.template, data.weights)
+        return held_out_auc(classifier, *samples, name=name, folds=folds, seeds=seeds)
 
     return ClassifierTest(
         measured("trees", trees or BoostedTrees(members=10), observables),
@@ -92,3 +87,29 @@ def classifier_test(
         len(true),
         invalid.total,
     )
+
+
+def held_out_auc(
+    classifier: WeakClassifier,
+    truth: FloatArray,
+    generated: FloatArray,
+    *,
+    name: str,
+    folds: int,
+    seeds: Seeds,
+) -> Measured:
+    """AUC of true events (N, …) against generated ones (M, …), each scored by a copy that has not seen its fold.
+
+    Folds are the same for every classifier, its seeds are those of its `name`.
+
+    Raises
+    ------
+    TooFewEventsError
+        If a training would have fewer than 50 events of a kind.
+    """
+    data, template = (
+        Sample(x, np.ones(len(x)), random_folds(len(x), folds, seed=seeds(f"folds of {kind}")))
+        for kind, x in (("truth", truth), ("generated", generated))
+    )
+    fit = cross_fit(classifier, data, template, seeds=seeds.many(name, folds))
+    return two_sample_auc(fit.data, fit.template, data.weights)
