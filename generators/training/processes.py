@@ -28,6 +28,8 @@ def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
     chosen: Any = precision
     if devices == 1:
         return Fabric(accelerator=device.type, devices=1, precision=chosen)
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     world = _number("WORLD_SIZE", "SLURM_NTASKS")
     if world != devices:
         raise ProcessesError(
@@ -42,7 +44,9 @@ def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
         raise ProcessesError(
             f"{here} processes share the {torch.cuda.device_count()} GPUs of this machine. Start fewer."
         )
-    fabric = Fabric(accelerator=device.type, devices=here, num_nodes=nodes, strategy="ddp", precision=chosen)
+    # A network may have layers that nothing calls.
+    strategy = DDPStrategy(find_unused_parameters=True)
+    fabric = Fabric(accelerator=device.type, devices=here, num_nodes=nodes, strategy=strategy, precision=chosen)
     fabric.launch()
     return fabric
 

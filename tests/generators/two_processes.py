@@ -31,6 +31,8 @@ class Pair(nn.Module):
         super().__init__()
         torch.manual_seed(2)
         self.maker, self.critic = nn.Linear(1, 2), nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 1))
+        # Nothing calls it.
+        self.maker.forgotten = nn.Linear(3, 3)
 
 
 class Loss(nn.Module):
