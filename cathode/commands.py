@@ -10,26 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
-from analysis.outputs import check_output_file, refuse_links_out
+from analysis.outputs import check_output_file
 from cathode.config import AnalysisConfig, load_run_config
 from cathode.errors import ConfigError, RunFolderError
-from cathode.result import SearchResult
+from cathode.result import CalibratedCut, SearchResult
 from cathode.runtime.lock import alone_in
 from cathode.runtime.progress import Progress
 from cathode.runtime.run_folder import (
     IDENTITY,
     MASS_MODEL,
     RESULT,
-    REWEIGHTING,
-    TEMPLATE,
     check_run_folder,
-    settings_in,
-    step,
 )
 
 if TYPE_CHECKING:
+    from cathode.calibration.result import Calibration
     from cathode.comparison.result import GeneratorComparison
-    from cathode.template.drawing import Sampler, Template
+    from cathode.template.drawing import Template
     from cathode.validation.sideband_closure import ClosureTest
 
 CONFIG = "config.yaml"
@@ -58,13 +55,23 @@ def run_analysis(
         with _threads(config.threads):
             found = config.search().run(events, output=folder, reference=reference, store=store, progress=progress)
         write_text(folder / CONFIG, config.to_yaml())
-        result = replace(found, config=config.resolved())
+        result = replace(found, config=config.resolved(), calibrated=_calibrated(config, found))
         result.write(folder / RESULT)
         if report:
             from cathode.report import write_report
 
             write_report(folder, workers=config.threads, progress=progress)
     return result
+
+
+def _calibrated(config: AnalysisConfig, result: SearchResult) -> tuple[CalibratedCut, ...]:
+    """Significances of all cuts under the calibration that the file names, if it names one."""
+    if config.calibration is None:
+        return ()
+    from cathode.calibration.calibrate import apply
+    from cathode.calibration.result import Calibration
+
+    return apply(Calibration.read(config.calibration), config.search().settings(), result)
 
 
 def validate_analysis(
@@ -163,6 +170,32 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     return folder
 
 
+def calibrate_analysis(
+    config: AnalysisConfig,
+    output: Path | str,
+    *,
+    experiments: int,
+    background: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Find what a search says without a signal: `cathode.calibration.calibrate.calibrate` says how.
+
+    `output` gets calibration.json, which `calibration:` of the analysis file names to correct its p-values.
+    """
+    from cathode.calibration.calibrate import calibrate
+
+    return calibrate(
+        config,
+        output,
+        experiments=experiments,
+        background=background,
+        workers=config.threads if workers is None else workers,
+        train=lambda chosen, folder: train_template(chosen, folder, progress=progress),
+        progress=progress,
+    )
+
+
 def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Template, tuple[str, ...]]:
     """Draw background events in the signal region from a saved template; also returns the names of the features.
 
@@ -175,20 +208,12 @@ def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Temp
     """
     from cathode.runtime.seeds import Seeds
     from cathode.template.drawing import draw_template
-    from cathode.template.mass_models import read_mass_model
-    from generators.artifact import load
+    from cathode.template.stored import stored_template
 
-    place = Path(folder)
-    refuse_links_out(place)
-    for name in (MASS_MODEL, TEMPLATE):
-        if not (place / name).exists():
-            raise RunFolderError(f"{place}: no {name}; name a folder that `cathode train` or `cathode run` wrote.")
-    generator: Any = load(place / TEMPLATE)
-    mass_model = read_mass_model(place / MASS_MODEL)
     seeds = Seeds(seed)
-    sampler = _reweighted(generator, place)
-    template = draw_template(sampler, mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
-    return template, tuple(generator.columns_)
+    stored = stored_template(Path(folder))
+    template = draw_template(stored.sampler, stored.mass_model, events=events, seeds=(seeds("mass"), seeds("template")))
+    return template, stored.columns
 
 
 def write_sample(folder: Path | str, events: int, output: Path | str, *, seed: int) -> tuple[str, ...]:
@@ -207,26 +232,6 @@ def write_sample(folder: Path | str, events: int, output: Path | str, *, seed: i
     columns = {"mass": template.mass, **{name: template.x[:, i] for i, name in enumerate(names)}}
     write_table(output, columns)
     return tuple(columns)
-
-
-def _reweighted(generator: Sampler, folder: Path) -> Sampler:
-    """The generator as the search in this folder draws from it."""
-    from cathode.observables import create
-    from cathode.template.rejection import Reweighted
-    from cathode.template.reweighting import Reweighting
-
-    settings = settings_in(folder)
-    sampler = generator
-    # Folders from before there were methods have the parts of the method among those of the search.
-    method = settings.get("method", settings)
-    try:
-        for number, each in enumerate(method.get("reweighting", [])):
-            fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
-            seen = each.get("observables") or settings["observables"]
-            sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunFolderError(f"{folder / IDENTITY}: its reweighting can not be read ({error!r}).") from error
-    return sampler
 
 
 @dataclass(frozen=True)

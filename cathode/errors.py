@@ -51,6 +51,10 @@ class WorkerError(CathodeError):
     """A process that worked for this one ended before it was done."""
 
 
+class CalibrationError(CathodeError):
+    """Pseudo-experiments are missing, too few, or of another search."""
+
+
 class ResultError(CathodeError):
     """A stored result is unreadable, of another schema version, or lacks a field."""
 

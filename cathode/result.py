@@ -58,6 +58,32 @@ class CutResult:
 
 
 @dataclass(frozen=True)
+class CalibratedCut:
+    """What a cut is worth under background-only pseudo-experiments of the same search, everything retrained.
+
+    Attributes
+    ----------
+    background_efficiency : which cut.
+    p_value : corrected, with `low` and `high` one standard deviation of the pseudo-experiments away.
+    significance : of `p_value`, signed.
+    resolution : the smallest p-value that so many experiments can give.
+    extrapolated : whether it comes from a normal tail fitted to them.
+    experiments, null_mean, null_width : how many there were, and mean and width of their significances.
+    """
+
+    background_efficiency: float
+    p_value: float
+    low: float
+    high: float
+    significance: float
+    resolution: float
+    extrapolated: bool
+    experiments: int
+    null_mean: float
+    null_width: float
+
+
+@dataclass(frozen=True)
 class Closure:
     """A classifier that tries to tell template from data in a validation region; `auc` of 0.5 is closure."""
 
@@ -209,6 +235,7 @@ class SearchResult(Document):
     trainings : losses of everything that was trained.
     reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
     truth : evaluation against truth labels, or None for real data.
+    calibrated : every cut under a calibration of this search; empty without one.
     warnings : what a reader must know before believing the numbers, in plain words.
     inputs : the files that were read.
     versions : package -> version.
@@ -233,6 +260,7 @@ class SearchResult(Document):
     trainings: tuple[Training, ...] = ()
     reweightings: tuple[ReweightingSummary, ...] = ()
     truth: TruthEvaluation | None = None
+    calibrated: tuple[CalibratedCut, ...] = ()
     warnings: tuple[str, ...] = ()
     inputs: tuple[SourceFile, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -261,5 +289,11 @@ class SearchResult(Document):
             f"± {c.statistical:.1f} (stat) ± {c.systematic:.1f} (sys) expected; "
             f"local significance {c.significance:.1f} σ (p = {c.p_value:.2g})."
             for c in self.cuts
+        ]
+        cuts += [
+            f"Background efficiency {c.background_efficiency:g}, calibrated by {c.experiments} pseudo-experiments: "
+            f"p = {c.p_value:.2g} ({c.low:.2g} to {c.high:.2g}), {c.significance:.1f} σ"
+            + (", extrapolated." if c.extrapolated else ".")
+            for c in self.calibrated
         ]
         return "\n".join([region, *cuts, *(f"Warning: {w}" for w in self.warnings)])

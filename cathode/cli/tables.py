@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.ranking import Measured
+from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
 from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
@@ -50,6 +51,27 @@ def cuts(result: SearchResult) -> Table:
         if known:
             row.append("–" if cut.signal_efficiency is None else f"{100 * cut.signal_efficiency:.1f} %")
         table.add_row(*row)
+    return table
+
+
+def null_distributions(calibration: Calibration) -> RenderableType:
+    """Mean and width of the significances without a signal, by cut; N(0, 1) is perfect."""
+    table = _table(
+        f"{len(calibration.experiments)} pseudo-experiments without a signal; mean 0 and width 1 are perfect"
+    )
+    table.add_column("background efficiency")
+    for title in ("mean", "width", "p of N(0, 1)", "resolution of p"):
+        table.add_column(title, justify="right")
+    for efficiency in calibration.experiments[0].significance:
+        null = calibration.null(efficiency)
+        (mean, mean_error), (width, width_error) = null.mean, null.width
+        table.add_row(
+            f"{efficiency:g}",
+            f"{mean:.2f} ± {mean_error:.2f}",
+            f"{width:.2f} ± {width_error:.2f}",
+            p_value(null.ks_p_value),
+            f"{1 / (len(null) + 1):.2g}",
+        )
     return table
 
 

@@ -365,6 +365,9 @@ class AnalysisConfig(Section):
     background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
     validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
     comparison: ComparisonConfig = Field(default_factory=lambda: ComparisonConfig())
+    calibration: File | None = Field(
+        default=None, description="calibration.json of this search, as `cathode calibrate` writes it; corrects p-values"
+    )
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     store: str | None = Field(

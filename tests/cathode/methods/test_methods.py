@@ -29,7 +29,7 @@ from ..toys import REGION, Discriminant, TrueGenerator, TrueMass, decisive, toy_
 
 def gaussian(**training: Any) -> Any:
     """A density that fits the toy in a moment: it is a Gaussian whose mean follows the mass."""
-    settings = {"steps": 60, "learning_rate": 3e-2, "batch_size": 1024, **training}
+    settings = {"steps": 60, "learning_rate": 3e-2, "batch_size": 1024, "ema_decay": 0.9, **training}
     return create_generator(
         {"kind": "gaussian_mixture", "components": 1, "hidden": 8, "layers": 1, "training": settings}
     )

@@ -1,0 +1,89 @@
+"""Background-only events that look like those of an analysis: as many as there are, Poisson-distributed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from analysis.events import Events, FloatArray
+from cathode.errors import CalibrationError
+from cathode.region import Region
+from cathode.template.drawing import Sampler, draw_at
+from cathode.template.mass_models import MassModel
+
+
+class PseudoData(Protocol):
+    """Draws the events of one pseudo-experiment."""
+
+    def draw(self, seed: int) -> Events:
+        """Background events in window and sidebands; other seeds are other experiments."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FromTemplate:
+    """Features from the template at masses of its mass model in the window and of the sidebands beside it.
+
+    The mass model describes the window; masses of the sidebands are drawn from those of the data with replacement, so
+    that a turn-on stays what it is. Features come from the template everywhere, so that no experiment shares an event
+    with another one. What the template gets wrong about the data, these experiments do not know: they calibrate
+    counting, folds and validation, not the template itself.
+    """
+
+    generator: Sampler
+    mass_model: MassModel
+    sideband_mass: FloatArray
+    columns: tuple[str, ...]
+
+    def draw(self, seed: int) -> Events:
+        """Background events in window and sidebands."""
+        streams = np.random.SeedSequence(seed).spawn(2)
+        rng = np.random.default_rng(streams[0])
+        window, features = (int(each) >> 1 for each in streams[1].generate_state(2, np.uint64))
+        beside = rng.choice(self.sideband_mass, rng.poisson(len(self.sideband_mass)))
+        inside = self.mass_model.sample(int(rng.poisson(self.mass_model.expected().events)), seed=window)
+        mass = rng.permutation(np.concatenate([beside, inside]))
+        drawn = draw_at(self.generator, mass, seed=features)
+        return Events(drawn.x, drawn.mass, self.columns, ids=_ids(len(drawn)))
+
+
+@dataclass(frozen=True, eq=False)
+class FromSimulation:
+    """Events of a file of simulated background, with replacement: a bootstrap of as many as the data have.
+
+    Experiments share events, the more the fewer there are in the file; `shared` is the mean share of the file that one
+    of them uses.
+    """
+
+    pool: Events
+    events: float
+
+    def __post_init__(self) -> None:
+        if not len(self.pool):
+            raise CalibrationError("There are no events to draw pseudo-experiments from.")
+
+    @property
+    def shared(self) -> float:
+        """Expected share of the pool that is in an experiment."""
+        return float(-np.expm1(-self.events / len(self.pool)))
+
+    def draw(self, seed: int) -> Events:
+        """Background events in window and sidebands."""
+        rng = np.random.default_rng(seed)
+        share = self.pool.weights.clip(min=0)
+        rows = rng.choice(len(self.pool), rng.poisson(self.events), p=share / share.sum())
+        return Events(self.pool.x[rows], self.pool.mass[rows], self.pool.columns, ids=_ids(len(rows)))
+
+
+def selected(events: Events, region: Region) -> Events:
+    """Events of window and sidebands."""
+    return events[region.signal(events.mass) | region.sideband(events.mass)]
+
+
+def _ids(events: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
+    """Numbers of new events: copies of one event are other events, which other classifiers may see."""
+    ids = np.ones((events, 3), dtype=np.uint64)
+    ids[:, 2] = np.arange(events)
+    return ids
