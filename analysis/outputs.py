@@ -16,6 +16,7 @@ from pathlib import Path
 from analysis.atomic import kind_of
 from analysis.errors import OutputError
 from analysis.io.paths import is_remote
+from analysis.io.urls import without_scheme
 
 Inputs = Iterable[str | os.PathLike[str]]
 
@@ -134,6 +135,7 @@ def _refuse_unwritable(folder: Path, target: Path) -> None:
 
 def _conflict(target: Path, given: str) -> str | None:
     """What is wrong with writing `target` while `given` is read; None if nothing is."""
+    given = without_scheme(given)
     for place in _places(given):
         if _same(target, place):
             return f"it is the input '{given}'" if str(target) != given else "it is an input as well"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.errors import InputFileError, nearest
 from analysis.io.hive import files_below
+from analysis.io.urls import canonical, without_scheme
 
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -67,7 +68,7 @@ def _expanded(files: Files, expand_one: Callable[[str], list[str]]) -> tuple[str
     listed = [files] if isinstance(files, str | os.PathLike) else list(files)
     if not listed:
         raise InputFileError("The list of input files is empty.")
-    paths = [path for item in listed for path in expand_one(os.fspath(item))]
+    paths = [path for item in listed for path in expand_one(without_scheme(os.fspath(item)))]
     _refuse_twice(paths, _spelled)
     return tuple(paths)
 
@@ -84,11 +85,8 @@ def _refuse_twice(paths: Iterable[str], place: Callable[[str], object]) -> None:
 
 
 def _spelled(path: str) -> object:
-    """What all spellings of a path share, and all symbolic links to it; for a URL, without doubled slashes."""
-    if is_remote(path):
-        scheme, rest = path.split("://", 1)
-        return f"{scheme}://{re.sub('/+', '/', rest)}"
-    return os.path.realpath(path)
+    """What all spellings of a path or a URL share, and all symbolic links to a path."""
+    return canonical(path) if is_remote(path) else os.path.realpath(path)
 
 
 def _stored(path: str) -> object:

@@ -14,10 +14,11 @@ import pytest
 import uproot
 
 from analysis import Events, read_events
-from analysis.errors import IdentifierError, InputFileError
+from analysis.errors import IdentifierError, InputFileError, OutputError
 from analysis.folds import fold_of
 from analysis.io import paths
 from analysis.io.ntuples import iterate_events
+from analysis.outputs import check_output_file
 
 Write = Callable[..., Path]
 SUFFIXES = (".root", ".rntuple.root", ".h5", ".parquet")
@@ -168,3 +169,44 @@ def test_a_tree_is_the_same_however_its_name_is_written(tmp_path: Path, write_nt
     for name in ("Events", "/Events", *(["Events/", "//Events/"] if suffix == ".h5" else ["Events;1"])):
         np.testing.assert_array_equal(read(path, tree=name).ids, ids)
         assert read(path, tree=name).sources[0].tree == "Events"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("root://Host//s/a.root", "root://host//s/a.root"),
+        ("root://host:1094//s/a.root", "xrootd://me@host///s//a.root"),
+        ("https://host/s/a.root", "HTTPS://host:443/x/../s/./a%2Eroot#top"),
+        ("http://host/s/a.root?part=1", "http://host:80/s/a.root?part=1"),
+    ],
+)
+def test_spellings_of_a_url_are_one_file(one: str, other: str) -> None:
+    with pytest.raises(InputFileError, match="listed twice"):
+        paths.expand([one, other])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "root://host//s/A.root",
+        "root://other//s/a.root",
+        "http://host/s/a.root",
+        "root://host:1095//s/a.root",
+        "root://host//s/a.root?part=1",
+        "root://[not a host//a.root",
+    ],
+)
+def test_other_urls_are_other_files(other: str) -> None:
+    assert paths.expand(["root://host//s/a.root", other]) == ("root://host//s/a.root", other)
+
+
+def test_a_url_of_this_machine_is_a_path(tmp_path: Path, write_ntuple: Write) -> None:
+    path = write_ntuple(tmp_path / "a b.root", table(10, 1))
+    url = "file://" + str(path).replace(" ", "%20")
+    assert read(url).sources == read(path).sources
+    assert read("file://localhost" + str(path), checksums=True).sources[0].sha256
+    for again in (path, f"{tmp_path}/*.root"):
+        with pytest.raises(InputFileError, match="listed twice"):
+            read([url, again])
+    with pytest.raises(OutputError, match="an input as well"):
+        check_output_file(path, inputs=[url])
