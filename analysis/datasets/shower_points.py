@@ -14,7 +14,22 @@ from analysis.showers.points import PointShowers
 from analysis.showers.voxels import check_offsets
 
 
-class PointsFile(ShowerFile[PointShowers]):
+class _FileOfPoints(ShowerFile[PointShowers]):
+    """What all files of points share."""
+
+    def _layers(self, values: NDArray[np.generic]) -> Index:
+        """Places of layers, whole numbers that the geometry has."""
+        layers = np.asarray(values, dtype=np.float64)
+        bad = ~((layers == np.round(layers)) & (layers >= 0) & (layers < len(self.geometry.layers)))
+        if bad.any():
+            raise GeometryError(
+                f"'{self.path}': {self.geometry.name} has the layers 0 to {len(self.geometry.layers) - 1}; there is no "
+                f"{layers[bad][0]:g}."
+            )
+        return layers.astype(np.int64)
+
+
+class PointsFile(_FileOfPoints):
     """`incident_energies` (N, 1) and `e` (P,) in MeV, `offsets` (N + 1,), `x` and `y` in mm, `layer`, each (P,)."""
 
     needs: ClassVar[tuple[str, ...]] = ("incident_energies", "offsets", "x", "y", "layer", "e")
@@ -40,19 +55,8 @@ class PointsFile(ShowerFile[PointShowers]):
             self._deposits(energies),
         )
 
-    def _layers(self, values: NDArray[np.generic]) -> Index:
-        """Places of layers, whole numbers that the geometry has."""
-        layers = np.asarray(values, dtype=np.float64)
-        bad = ~((layers == np.round(layers)) & (layers >= 0) & (layers < len(self.geometry.layers)))
-        if bad.any():
-            raise GeometryError(
-                f"'{self.path}': {self.geometry.name} has the layers 0 to {len(self.geometry.layers) - 1}; there is no "
-                f"{layers[bad][0]:g}."
-            )
-        return layers.astype(np.int64)
 
-
-class CaloCloudsFile(PointsFile):
+class CaloCloudsFile(_FileOfPoints):
     """`energy` (N, 1) and `events` (N, P, 4) of x, layer, z and energy, mm and GeV; no energy is no point."""
 
     needs: ClassVar[tuple[str, ...]] = ("energy", "events")

@@ -14,18 +14,15 @@ from generators.errors import HyperparameterError
 from generators.registry import register
 
 
-@register
 @dataclass(eq=False, repr=False)
-class Logit(SmoothBijection):
-    """Logit of every feature scaled to the range of its training rows, as CATHODE prepares them (2109.00546).
+class LogitBetween(SmoothBijection):
+    """Logit of every feature scaled to an interval, which a subclass learns.
 
-    The smallest and largest training value go to u = ε and 1 − ε, not to 0 and 1, so that no training row becomes
-    infinite. Outside of [ε, 1 − ε] the logit continues as the straight line of the same slope, which makes the map a
-    continuously differentiable bijection of the whole real line: rows outside of the training range stay finite, and
-    their density falls as fast as that of the line.
+    Outside of [ε, 1 − ε] the logit continues as the straight line of the same slope, which makes the map a continuously
+    differentiable bijection of the whole real line: rows outside of the interval stay finite, and their density falls
+    as fast as that of the line.
     """
 
-    kind: ClassVar[str] = "logit"
     learned: ClassVar[tuple[str, ...]] = ("low", "high")
 
     epsilon: float = 1e-6
@@ -33,12 +30,7 @@ class Logit(SmoothBijection):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.epsilon < 0.5:
-            raise HyperparameterError(f"epsilon = {self.epsilon} of Logit must lie between 0 and 0.5.")
-
-    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
-        low, high = spread(x)
-        margin = (high - low) * self.epsilon / (1 - 2 * self.epsilon)
-        return {"low": low - margin, "high": high + margin}
+            raise HyperparameterError(f"epsilon = {self.epsilon} of {type(self).__name__} must lie between 0 and 0.5.")
 
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         low, high = self._learned()
@@ -56,3 +48,20 @@ class Logit(SmoothBijection):
         inside = z.clamp(-edge, edge)
         u = torch.sigmoid(inside) + (z - inside) * (self.epsilon * (1 - self.epsilon))
         return low + (high - low) * u
+
+
+@register
+@dataclass(eq=False, repr=False)
+class Logit(LogitBetween):
+    """Logit of every feature scaled to the range of its training rows, as CATHODE prepares them (2109.00546).
+
+    The smallest and largest training value go to u = ε and 1 − ε, not to 0 and 1, so that no training row becomes
+    infinite.
+    """
+
+    kind: ClassVar[str] = "logit"
+
+    def _learn(self, x: Tensor, weights: Tensor, context: Tensor | None) -> dict[str, Tensor]:
+        low, high = spread(x)
+        margin = (high - low) * self.epsilon / (1 - 2 * self.epsilon)
+        return {"low": low - margin, "high": high + margin}

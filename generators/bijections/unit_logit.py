@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from generators.bijections.frame import spread
-from generators.bijections.logit import Logit
+from generators.bijections.logit import LogitBetween
 from generators.registry import register
 
 
 @register
 @dataclass(eq=False, repr=False)
-class UnitLogit(Logit):
+class UnitLogit(LogitBetween):
     """Regularised logit z = logit(ε + (1 − 2ε) x) of x in [0, 1], whatever range the training rows have (2106.05285).
 
     As `Logit` it goes on as a straight line outside of the interval, so that it is a bijection of the whole line.
