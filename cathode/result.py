@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -147,10 +148,10 @@ class ReweightingSummary:
     ----------
     step : which of several it is, from 1; each corrects what those before it left.
     auc_before, auc_before_error, auc_after, auc_after_error : closure in the sidebands, held out; 0.5 is perfect.
-    unreached : fraction of the sideband data where the template is too thin for any weight.
+    outside_support : fraction of the sideband data where the template is too thin for any weight.
     events, effective_sample_size, largest, clipped : the sideband template and its weights; the largest in units of the
         mean.
-    drawn, proposed, exhausted : events that were drawn (of the last step, the template), draws of what is reweighted
+    drawn, proposed, unaccepted : events that were drawn (of the last step, the template), draws of what is reweighted
         that they took, and events that were never kept.
     warnings : in plain words.
     """
@@ -160,14 +161,14 @@ class ReweightingSummary:
     auc_before_error: float
     auc_after: float
     auc_after_error: float
-    unreached: float
+    outside_support: float
     events: int
     effective_sample_size: float
     largest: float
     clipped: int
     drawn: int
     proposed: int
-    exhausted: int
+    unaccepted: int
     warnings: tuple[str, ...] = ()
     step: int = 1
 
@@ -245,7 +246,10 @@ class SearchResult(Document):
     fingerprint : hash of data and settings; equal fingerprints mean the same analysis.
     """
 
-    schema_version: ClassVar[int] = 1
+    schema_version: ClassVar[int] = 2
+    renamed: ClassVar[Mapping[int, Mapping[str, str]]] = {
+        1: {"reweightings.unreached": "outside_support", "reweightings.exhausted": "unaccepted"}
+    }
 
     region: RegionSummary
     columns: tuple[str, ...]

@@ -68,14 +68,14 @@ class Distillation(NetworkGenerator[S]):
         """The objective of a student, made from the trained network of the teacher: losses (N,) of x and context."""
 
     @abstractmethod
-    def told_teacher(self) -> Any:
-        """The unfitted teacher, after it was told what of the events it has to know."""
+    def prepared_teacher(self) -> Any:
+        """The unfitted teacher, which knows what of the events it has to know."""
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
     ) -> Trained:
         """First the teacher, then the student."""
-        inner, names = self.told_teacher(), ("teacher", "student")
+        inner, names = self.prepared_teacher(), ("teacher", "student")
         second = _epochs(self.training, data, seed)
         identity = identity_of([self.hyperparameters(), seed], data.x, data.context, data.weights)
         sequence = TrainingSequence(names, identity=identity, monitor=monitor, checkpoint=checkpoint)

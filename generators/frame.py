@@ -42,7 +42,7 @@ S = TypeVar("S", bound=nn.Module)
 class Prepared:
     """Events as a network sees them.
 
-    z (N, *event) are the events behind the preprocessing, `beside` (N, E) what the network is told of them beside the
+    z (N, *event) are the events behind the preprocessing, `beside` (N, E) what the network gets of them beside the
     context, and `fitted` the attributes that hold the preprocessing.
     """
 
@@ -59,7 +59,7 @@ class NetworkGenerator(ABC, Generic[S]):
     first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`; and `losses_` by phase, of which the
     former are those of the first.
 
-    A generator whose network is told of an event more than the context says by `beside` how many columns that are, and
+    A generator whose network gets of an event more than the context says by `beside` how many columns that are, and
     by `sizes` which whole numbers, found by `prepared`, belong to its preprocessing.
     """
 

@@ -24,7 +24,7 @@ def run(folder: TaskFolder, by: Executor, *, retries: int = RETRIES, finished: F
     """Do all tasks of a folder that are neither done nor failed, and say where it then stands.
 
     A task whose worker died or was over its time is tried `retries` times more; an error is not, because the same task
-    with the same seed would meet it again (see `resume`). `finished` is told every task that has come to its end; an
+    with the same seed would meet it again (see `resume`). `finished` gets every task that has come to its end; an
     error in it ends the run.
     """
     tasks = [each for each in folder.tasks if folder.failure(each) is None]

@@ -92,7 +92,7 @@ class BoostedTrees:
         seed: int,
         monitor: Monitor | None = None,
     ) -> Self:
-        """Learn from x (N, D), y (N,) and event weights (N,); `monitor` is told how many members are done.
+        """Learn from x (N, D), y (N,) and event weights (N,); `monitor` gets how many members are done.
 
         Raises
         ------

@@ -51,7 +51,7 @@ def closure_in_folds(
         trained = train_without(
             0, classifier, real, made, seed=spawned(each, 1)[0], progress=part(progress, fold / folds, 1 / folds)
         )
-        seen, generated = (trained.score(sample.x[sample.fold == 0]) for sample in (real, made))
-        found.append(two_sample_auc(seen, generated, real.weights[real.fold == 0], made.weights[made.fold == 0]))
+        of_data, of_template = (trained.score(sample.x[sample.fold == 0]) for sample in (real, made))
+        found.append(two_sample_auc(of_data, of_template, real.weights[real.fold == 0], made.weights[made.fold == 0]))
     value, error = np.mean([each.value for each in found]), np.linalg.norm([each.error for each in found]) / len(found)
     return Measured(float(value), float(error))

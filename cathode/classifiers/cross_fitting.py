@@ -57,7 +57,7 @@ def cross_fit(
     """Train one copy of `classifier` per fold, data against template, and score everything held out.
 
     There are as many folds as `seeds`. With a `folder`, finished folds are saved and not trained again; a `store`
-    may have them from another run. `progress` is told the finished fraction.
+    may have them from another run. `progress` gets the finished fraction.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def train_folds(
     """One copy of `classifier` per fold, trained on all other folds; the arguments are those of `cross_fit`."""
     fitted = []
     for fold, seed in enumerate(seeds):
-        told = _of_fold(progress, fold, len(seeds))
+        report = _of_fold(progress, fold, len(seeds))
         place = None if folder is None else folder / f"fold_{fold}"
-        fitted.append(_trained_or_loaded(fold, classifier, data, template, seed, place, store, told))
+        fitted.append(_trained_or_loaded(fold, classifier, data, template, seed, place, store, report))
         if progress is not None:
             progress((fold + 1) / len(seeds))
     return tuple(fitted)

@@ -1,4 +1,4 @@
-"""Observables that a network of constituents is told beside them, or asked for."""
+"""Observables that a network of constituents gets beside them, or asked for."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Mlp:
         seed: int,
         monitor: Monitor | None = None,
     ) -> Self:
-        """Learn from x (N, D), y (N,) and event weights (N,); `monitor` is told how many epochs are done.
+        """Learn from x (N, D), y (N,) and event weights (N,); `monitor` gets how many epochs are done.
 
         Raises
         ------

@@ -45,7 +45,7 @@ class NetworkEnsemble:
     ) -> Self:
         """Train `members` networks, each with its own start and split; the label is the context of `data`.
 
-        `network(member, seed)` makes one at its start, `objective(network)` the loss of its events. The monitor is told
+        `network(member, seed)` makes one at its start, `objective(network)` the loss of its events. The monitor gets
         how many epochs of all members are done.
         """
         found = []
@@ -54,9 +54,9 @@ class NetworkEnsemble:
             model = network(member, of_member)
             loss = objective(model)
             phases = [Phase(name, loss, trainable(loss))]
-            told = _told(monitor, member, members)
+            report = _member_progress(monitor, member, members)
             with one_thread():
-                found.append(train(model, phases, data, settings, seed=of_member, monitor=told))
+                found.append(train(model, phases, data, settings, seed=of_member, monitor=report))
         return cls(
             [each.states for each in found],
             [each.train_losses for each in found],
@@ -124,7 +124,7 @@ class NetworkEnsemble:
 class CrossEntropy(nn.Module):
     """Binary cross-entropy of every event, (N,).
 
-    The label is the first column of the context; the network is told the others, if there are any.
+    The label is the first column of the context; the network gets the others, if there are any.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -133,12 +133,12 @@ class CrossEntropy(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """Loss of every event."""
-        label, told = context.tensor_split([1], dim=1)
-        logit = self.network(x, told) if told.shape[1] else self.network(x)
+        label, observables = context.tensor_split([1], dim=1)
+        logit = self.network(x, observables) if observables.shape[1] else self.network(x)
         return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
 
 
-def _told(monitor: Monitor | None, member: int, members: int) -> Callable[[Progress], None] | None:
+def _member_progress(monitor: Monitor | None, member: int, members: int) -> Callable[[Progress], None] | None:
     """The monitor of a training, in epochs of all members."""
     if monitor is None:
         return None

@@ -26,7 +26,7 @@ def default_jobs() -> int:
 def ordered_map(
     work: Callable[[_T], _R], pieces: Iterable[_T], *, jobs: int, finished: Callable[[int, int], None] | None = None
 ) -> list[_R]:
-    """`[work(piece) for piece in pieces]` on `jobs` threads; `finished` is told (done, total) by the calling thread.
+    """`[work(piece) for piece in pieces]` on `jobs` threads; `finished` gets (done, total) by the calling thread.
 
     Inside of `work` OpenMP uses one thread, so sums do not depend on the number of cores. The first error ends it:
     what has not begun is cancelled.

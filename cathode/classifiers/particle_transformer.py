@@ -122,13 +122,13 @@ class ParticleTransformer(nn.Module):
     def forward(self, x: Tensor, observables: Tensor | None = None) -> Tensor:
         """Logits (N, outputs)."""
         events, jets, length, _ = x.shape
-        seen = quantities(x)
-        particles = _standard(seen.particles, self.particle_mean, self.particle_scale)
-        pooled = self._jets(particles.view(events * jets, length, -1), seen.present.view(events * jets, length))
-        h = pooled.view(events, jets, -1) + self.embed_jets(_standard(seen.jets, self.jet_mean, self.jet_scale))
+        inputs = quantities(x)
+        particles = _standard(inputs.particles, self.particle_mean, self.particle_scale)
+        pooled = self._jets(particles.view(events * jets, length, -1), inputs.present.view(events * jets, length))
+        h = pooled.view(events, jets, -1) + self.embed_jets(_standard(inputs.jets, self.jet_mean, self.jet_scale))
         for block in self.jet_blocks:
-            h = block(h, seen.jet_present)
-        event = _mean(self.norm_jets(h), seen.jet_present)
+            h = block(h, inputs.jet_present)
+        event = _mean(self.norm_jets(h), inputs.jet_present)
         if self.high_level is not None:
             event = event + self.high_level(observables)
         logits: Tensor = self.head(event)

@@ -51,7 +51,7 @@ class Transformer:
     With a `backbone`, a folder that `save` or `pretrain` wrote with the same architecture, members start from its
     networks, with its standardisation and a new head, instead of from random numbers. With `pretraining` they start
     from a network that has learned to compute substructure, see `SubstructureRegression`: from the events that
-    `pretrained` was given, as a search does with its sidebands, else from those of `fit`, whose labels it is not told.
+    `pretrained` was given, as a search does with its sidebands, else from those of `fit`, without their labels.
 
     After `pretrained`: `start_`. After `fit`: `ensemble_`, `jets_`, `seed_`, and as a view of the first
     `validation_losses_`.
@@ -140,7 +140,7 @@ class Transformer:
         seed: int,
         monitor: Monitor | None = None,
     ) -> Self:
-        """Learn from x (N, J, P, 3), y (N,) and event weights (N,); `monitor` is told how many epochs are done.
+        """Learn from x (N, J, P, 3), y (N,) and event weights (N,); `monitor` gets how many epochs are done.
 
         Raises
         ------
@@ -154,13 +154,13 @@ class Transformer:
         rows = weighted_rows(finite_constituents(x), y, weights, coordinates=jet_coordinates)
         events = torch.as_tensor(rows.x)
         w = torch.as_tensor(balanced(rows.y, rows.weights), dtype=torch.float32)
-        told = self._told(rows.x)
+        observables = self._inputs_beside(rows.x)
         starts = self._starts(events, w, seed)
 
         def network(member: int, of_member: int) -> ParticleTransformer:
-            fresh = self.network(seed=of_member, observables=told.shape[1])
+            fresh = self.network(seed=of_member, observables=observables.shape[1])
             if fresh.high_level is not None:
-                fresh.high_level.standardise(told, w)
+                fresh.high_level.standardise(observables, w)
             fresh.load_state_dict(starts[member % len(starts)], strict=False)
             return fresh
 
@@ -168,7 +168,9 @@ class Transformer:
             self.kind,
             network,
             CrossEntropy,
-            TrainingData(events, torch.cat([torch.as_tensor(rows.y[:, None], dtype=torch.float32), told], dim=1), w),
+            TrainingData(
+                events, torch.cat([torch.as_tensor(rows.y[:, None], dtype=torch.float32), observables], dim=1), w
+            ),
             self.settings(),
             members=self.members,
             seed=seed,
@@ -185,9 +187,9 @@ class Transformer:
             raise ClassifierInputError(
                 f"x has {events.shape[1]} jets per event; the classifier was trained with {self.jets_}."
             )
-        told = self._told(events)
-        network = self.network(seed=0, observables=told.shape[1]).to(accelerator())
-        return self.ensemble_.probability(network, torch.as_tensor(events), told, chunk=_CHUNK)
+        observables = self._inputs_beside(events)
+        network = self.network(seed=0, observables=observables.shape[1]).to(accelerator())
+        return self.ensemble_.probability(network, torch.as_tensor(events), observables, chunk=_CHUNK)
 
     @property
     def validation_losses_(self) -> list[list[float]]:
@@ -195,7 +197,7 @@ class Transformer:
         return self.ensemble_.validation_losses
 
     def network(self, *, seed: int, outputs: int = 1, observables: int = 0) -> ParticleTransformer:
-        """A network at its random start, which is told so many observables beside the constituents."""
+        """A network at its random start, which gets so many observables beside the constituents."""
         made: dict[str, Any] = {**self.architecture(), "dropout": self.dropout}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -249,15 +251,15 @@ class Transformer:
             loaded = cls(**card.hyperparameters)
             loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
             loaded.jets_, loaded.seed_ = int(arrays["jets"][0]), card.seed
-            told = len(loaded.ensemble_.states[0][0].get("high_level.mean", ()))
-            loaded.ensemble_.require_fit_to(lambda: loaded.network(seed=0, observables=told))
+            observables = len(loaded.ensemble_.states[0][0].get("high_level.mean", ()))
+            loaded.ensemble_.require_fit_to(lambda: loaded.network(seed=0, observables=observables))
         return loaded
 
     def architecture(self) -> dict[str, Any]:
         """What a network and its backbone have in common."""
         return {name: getattr(self, name) for name in ARCHITECTURE}
 
-    def _told(self, x: NDArray[np.float32]) -> torch.Tensor:
+    def _inputs_beside(self, x: NDArray[np.float32]) -> torch.Tensor:
         """The observables beside the constituents, (N, K); none without `high_level`."""
         if self.high_level is None:
             return torch.empty(len(x), 0)

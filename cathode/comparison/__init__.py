@@ -1,1 +1,1 @@
-"""Which generator describes the background best: candidates compared in sideband events that they have not seen."""
+"""Which generator describes the background best: candidates compared in events that they did not learn."""

@@ -131,11 +131,11 @@ def _compared(
 
 def _named(candidates: Sequence[ConditionalGenerator]) -> Iterator[tuple[str, str, ConditionalGenerator]]:
     """Every candidate with a name and the name of its folder, which is the same in another list."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for candidate in candidates:
         name, described = label(candidate), specification(candidate)
-        seen[name] += 1
-        number = seen[name]
+        counts[name] += 1
+        number = counts[name]
         text = json.dumps([described, number], sort_keys=True, default=repr)
         place = f"{described['kind']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         yield name if number == 1 else f"{name} #{number}", place, candidate

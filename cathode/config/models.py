@@ -285,8 +285,10 @@ class ReweightingConfig(Section):
         """What `cathode.Search` takes."""
         from cathode.template.reweighting import Reweighting
 
-        seen = None if self.observables is None else self.observables.build()
-        return Reweighting(classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=seen)
+        observables = None if self.observables is None else self.observables.build()
+        return Reweighting(
+            classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=observables
+        )
 
 
 #: One section or a list of them, told apart before they are checked: else an error in one would be two errors.

@@ -62,10 +62,10 @@ def contrast(
     TooFewEventsError
         If a training would have fewer than 50 events of a kind.
     """
-    seen = task.target.observables
+    observables = task.target.observables
     classifiers = train_folds(
         classifier if task.members is None else with_members(classifier, task.members),
-        Sample(seen.x, seen.weights, fold_of(seen.ids, task.folds)),
+        Sample(observables.x, observables.weights, fold_of(observables.ids, task.folds)),
         Sample(x, weights, fold),
         seeds=stages.many("classifier", task.folds),
         folder=stages.at(CLASSIFIERS),

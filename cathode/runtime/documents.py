@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -17,7 +17,7 @@ class Document:
     """What a frozen dataclass tree needs to be stored; `schema_version` changes when an older text can not be read."""
 
     schema_version: ClassVar[int]
-    #: Older version that can still be read -> its name of a field -> the name of today.
+    #: Older version that can still be read -> path of a field in it, through lists -> the name of today.
     renamed: ClassVar[Mapping[int, Mapping[str, str]]] = {}
 
     def to_json(self) -> str:
@@ -43,7 +43,8 @@ class Document:
         version = body.pop("schema_version", None) if isinstance(body, dict) else None
         names = cls.renamed.get(version) if isinstance(version, int) else None
         if names is not None:
-            body = {names.get(name, name): value for name, value in body.items()}
+            for path, name in names.items():
+                _rename(body, path.split("."), name)
         elif version != cls.schema_version:
             raise ResultError(
                 f"This is a result of schema version {version!r}; this version of the package reads "
@@ -74,6 +75,16 @@ class Document:
             raise ResultError(f"{path}: can not be read ({error}).") from error
         except ResultError as error:
             raise ResultError(f"{path}: {error}") from error
+
+
+def _rename(body: Any, path: Sequence[str], name: str) -> None:
+    """Give the field at `path` another name, in every element of a list on the way."""
+    for each in body if isinstance(body, list) else [body]:
+        if isinstance(each, dict) and path[0] in each:
+            if len(path) == 1:
+                each[name] = each.pop(path[0])
+            else:
+                _rename(each[path[0]], path[1:], name)
 
 
 def _plain(value: Any) -> Any:

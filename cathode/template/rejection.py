@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 #: Template events per event of the sidebands from which weights are learned.
 _COPIES = 2
 #: Part of the work that is done when a classifier has been pretrained.
-_LESSON = 0.2
+_PRETRAINING_SHARE = 0.2
 #: Tries that an event gets, over those that it needs on average where the generator is right.
 _PATIENCE = 10
 #: Fractions of events that no try may leave without a warning, and without an error.
-_WARNED, _HOPELESS = 0.01, 0.1
+_WARNED, _REFUSED = 0.01, 0.1
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,11 +46,11 @@ class Reweighted:
     the same mass. Each draw is weighed by the classifier of one fold, which is drawn too: it is kept as often as if it
     were weighed by the mean of all folds, for the price of one. So events have no weights, and the mass spectrum stays
     the one that was asked for. An event costs about `clip` draws of the generator. One that is not kept in ten times as
-    many stays what was drawn last; `drawn`, `proposed` and `exhausted` count events, draws, and events of that kind,
+    many stays what was drawn last; `drawn`, `proposed` and `unaccepted` count events, draws, and events of that kind,
     over all calls.
 
     The generator may be one that is reweighted already. Then w is the product of all ratios, cut at the largest `clip`
-    of them: draws are those of the first generator, and one that the ratios so far have made hopeless is not shown to
+    of them: draws are those of the first generator, and one that the ratios so far have ruled out is not shown to
     the next classifier.
     """
 
@@ -59,7 +59,7 @@ class Reweighted:
     observables: Observables
     drawn: int = field(default=0, init=False)
     proposed: int = field(default=0, init=False)
-    exhausted: int = field(default=0, init=False)
+    unaccepted: int = field(default=0, init=False)
 
     @property
     def tries(self) -> int:
@@ -93,7 +93,7 @@ class Reweighted:
             if not len(left):
                 break
         self.drawn += len(context)
-        self.exhausted += len(left)
+        self.unaccepted += len(left)
         self._refuse(len(left) / max(len(context), 1))
         assert x is not None
         return x
@@ -101,9 +101,9 @@ class Reweighted:
     def warnings(self) -> tuple[str, ...]:
         """What the reweighting and the drawing so far have to say, in plain words."""
         found = self.reweighting.diagnostics_.warnings
-        if self.exhausted > _WARNED * self.drawn:
+        if self.unaccepted > _WARNED * self.drawn:
             found += (
-                f"{self.exhausted:,} of {self.drawn:,} events were drawn {self.tries} times and never kept, because "
+                f"{self.unaccepted:,} of {self.drawn:,} events were drawn {self.tries} times and never kept, because "
                 "the template is far too dense where they lie; they stay as drawn last. Train the generator longer, or "
                 "use another one.",
             )
@@ -118,19 +118,19 @@ class Reweighted:
         for each in steps(self):
             if not asked.any():
                 break
-            seen = each.observables.of_template(Template(x[asked], mass[asked]))
-            ratio[asked] *= each.reweighting.ratios(seen, rng)
+            observables = each.observables.of_template(Template(x[asked], mass[asked]))
+            ratio[asked] *= each.reweighting.ratios(observables, rng)
             still /= each.reweighting.clip
             kept[asked] = ratio[asked] * still > needed[asked]
             asked &= kept
         return kept
 
     def _refuse(self, left: float) -> None:
-        if left > _HOPELESS:
+        if left > _REFUSED:
             raise TemplateError(
-                f"Reweighting is hopeless: {left:.0%} of the events are not kept in {self.tries} tries, because the "
-                "template hardly goes where the data lie. Train the generator longer, use another one, or search "
-                "without reweighting."
+                f"The acceptance of the reweighting is too low: {left:.0%} of the events are not kept in {self.tries} "
+                "tries, because the template hardly goes where the data lie. Train the generator longer, use another "
+                "one, or search without reweighting."
             )
 
 
@@ -175,12 +175,13 @@ def fit_reweighted(
             seed=learning,
             folder=None if folder is None else folder / PRETRAINING,
             store=store,
-            monitor=counted(part(progress, 0.0, _LESSON)),
+            monitor=counted(part(progress, 0.0, _PRETRAINING_SHARE)),
         )
-        progress = part(progress, _LESSON, 1 - _LESSON)
+        progress = part(progress, _PRETRAINING_SHARE, 1 - _PRETRAINING_SHARE)
     drawn = observables.of_template(draw_at(generator, masses, seed=seeds[0]))
-    seen = observables.of_events(sideband)
-    fitted = fresh.fit(seen, drawn, seed=seeds[1], folder=folder, store=store, progress=progress)
+    fitted = fresh.fit(
+        observables.of_events(sideband), drawn, seed=seeds[1], folder=folder, store=store, progress=progress
+    )
     found = Reweighted(generator=generator, reweighting=fitted, observables=observables)
     # A convex function: no fewer are left than with the same chance everywhere.
     chance = math.prod(each.reweighting.diagnostics_.weights.mean for each in steps(found)) / found.bound

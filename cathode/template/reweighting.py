@@ -34,7 +34,7 @@ from cathode.template.drawing import Template
 #: A closure or a difference of mass spectra that is so many errors off is no fluctuation.
 _SIGNIFICANT = 4.0
 #: Fraction of the data that may lie where the template hardly goes, and of the template that the weights may cost.
-_UNREACHED, _LOST = 0.01, 0.5
+_OUTSIDE_SUPPORT, _LOST = 0.01, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +58,13 @@ class ReweightingDiagnostics:
     """How far data and template were apart in the sidebands, and how far they are after reweighting.
 
     `closure_before` and `closure_after` are AUCs of data against template as in `closure_in_folds`; 1/2 is perfect.
-    `unreached` is the fraction of the data where the density ratio is above the clip: no weight can put template where
-    there is none. `weights` are those of the template in the sidebands, held out too.
+    `outside_support` is the fraction of the data where the density ratio is above the clip: no weight can put template
+    where there is none. `weights` are those of the template in the sidebands, held out too.
     """
 
     closure_before: Measured
     closure_after: Measured
-    unreached: float
+    outside_support: float
     weights: WeightDiagnostics
     warnings: tuple[str, ...]
 
@@ -116,7 +116,7 @@ class Reweighting:
         """Learn from data and template, both in the sidebands; data weights count, negative ones too.
 
         With a `folder`, the classifiers of the weights and the closures are saved there, and not made again if they are
-        there; a `store` may have them from another run. `progress` is told the finished fraction.
+        there; a `store` may have them from another run. `progress` gets the finished fraction.
 
         Raises
         ------
@@ -158,15 +158,15 @@ class Reweighting:
             )
             for name, w, start in (("before", of_template.weights, 0.7), ("after", weights, 0.85))
         )
-        unreached = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
+        outside_support = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
         mass = two_sample_auc(data.mass, template.mass, data.weights)
         self.cross_fit_, self.template_weights_ = found, weights
         self.diagnostics_ = ReweightingDiagnostics(
             closure_before=before,
             closure_after=after,
-            unreached=unreached,
+            outside_support=outside_support,
             weights=of_weights,
-            warnings=_warnings(after, unreached, of_weights, mass, self.clip),
+            warnings=_warnings(after, outside_support, of_weights, mass, self.clip),
         )
         return self
 
@@ -313,7 +313,7 @@ def _odds(probability: FloatArray) -> NDArray[np.float64]:
 
 
 def _warnings(
-    after: Measured, unreached: float, weights: WeightDiagnostics, mass: Measured, clip: float
+    after: Measured, outside_support: float, weights: WeightDiagnostics, mass: Measured, clip: float
 ) -> tuple[str, ...]:
     found = []
     if after.value - 0.5 > _SIGNIFICANT * after.error:
@@ -321,10 +321,10 @@ def _warnings(
             f"After reweighting, data and template still differ in the sidebands: AUC {after.value:.3f} ± "
             f"{after.error:.3f}."
         )
-    if unreached > _UNREACHED:
+    if outside_support > _OUTSIDE_SUPPORT:
         found.append(
-            f"Poor overlap: {unreached:.1%} of the sideband data lie where the template has less than 1/{clip:g} of "
-            "their density, which no weight can repair. Train the generator longer, or use another one."
+            f"Poor overlap: {outside_support:.1%} of the sideband data lie where the template has less than 1/{clip:g} "
+            "of their density, which no weight can repair. Train the generator longer, or use another one."
         )
     kept = weights.effective_sample_size / max(weights.events, 1)
     if kept < _LOST:

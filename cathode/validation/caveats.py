@@ -76,14 +76,14 @@ def _reweighting(stage: str, number: int, sampler: Reweighted) -> ReweightingSum
         auc_before_error=found.closure_before.error,
         auc_after=found.closure_after.value,
         auc_after_error=found.closure_after.error,
-        unreached=found.unreached,
+        outside_support=found.outside_support,
         events=found.weights.events,
         effective_sample_size=found.weights.effective_sample_size,
         largest=found.weights.largest,
         clipped=found.weights.clipped,
         drawn=sampler.drawn,
         proposed=sampler.proposed,
-        exhausted=sampler.exhausted,
+        unaccepted=sampler.unaccepted,
         warnings=sampler.warnings(),
     )
 

@@ -46,10 +46,12 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
 
     @override
     def build(self, features: int, context: int) -> CloudConsistencySampler:
-        return CloudConsistencySampler(self.told_teacher().build(features, context), self.stages, self.sampling_steps)
+        return CloudConsistencySampler(
+            self.prepared_teacher().build(features, context), self.stages, self.sampling_steps
+        )
 
     @override
-    def told_teacher(self) -> Any:
+    def prepared_teacher(self) -> Any:
         """The size of the clouds, and where their numbers of points are."""
         self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
         return self.inner

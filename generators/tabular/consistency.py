@@ -43,7 +43,7 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
         return ConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
 
     @override
-    def told_teacher(self) -> Any:
+    def prepared_teacher(self) -> Any:
         """There is nothing that it would not know."""
         return self.inner
 

@@ -36,7 +36,7 @@ class TrainingSequence:
     the checkpoint and the stage, which is removed as soon as its result is in the checkpoint; so at any moment what is
     on disk is enough to go on, and at the end the checkpoint alone is left. One of another `identity` is refused.
 
-    `monitor` is told the epochs of all stages together.
+    `monitor` gets the epochs of all stages together.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class TrainingSequence:
         if stage.name in self.results:
             result = self._known(stage)
         else:
-            result = stage.train(self._told(stage, later), self._beside(stage.name))
-            # Nothing is told of what was trained before.
+            result = stage.train(self._progress_of(stage, later), self._beside(stage.name))
+            # Nothing is reported of what was trained before.
             self.epochs[stage.name] = max(self.epochs.get(stage.name, 0), stage.length(result))
             if self.checkpoint is not None:
                 self.results[stage.name] = stage.to_tree(result)
@@ -85,7 +85,7 @@ class TrainingSequence:
     def _beside(self, name: str) -> Path | None:
         return None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.name}.{name}")
 
-    def _told(self, stage: Stage[Any], later: int | None) -> Monitor:
+    def _progress_of(self, stage: Stage[Any], later: int | None) -> Monitor:
         """The monitor of a stage, which counts its epochs after those of the stages before."""
         before = sum(self.epochs.get(name, 0) for name in self.names[: self.names.index(stage.name)])
         stages_after = len(self.names) - self.names.index(stage.name) - 1

@@ -40,7 +40,7 @@ def test_a_result_from_before_there_was_reweighting_is_read(result: SearchResult
     assert SearchResult.from_json(json.dumps(body)) == replace(result, reweightings=())
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_schema_version_is_refused_by_number(result: SearchResult, version: object) -> None:
     body = json.loads(result.to_json())
     body["schema_version"] = version
@@ -81,3 +81,17 @@ def test_errors_add_in_quadrature(cut: CutResult) -> None:
 def test_one_strip_that_does_not_close_is_a_failed_validation(result: SearchResult) -> None:
     assert result.validated
     assert not replace(result, closures=(*result.closures, replace(result.closures[0], passed=False))).validated
+
+
+def test_a_result_of_before_its_fields_had_their_names_is_read(result: SearchResult) -> None:
+    body = json.loads(result.to_json())
+    assert body["schema_version"] == 2
+    assert body["reweightings"]
+    for reweighting in body["reweightings"]:
+        reweighting["unreached"] = reweighting.pop("outside_support")
+        reweighting["exhausted"] = reweighting.pop("unaccepted")
+    assert SearchResult.from_json(json.dumps(body | {"schema_version": 1})) == result
+    with pytest.raises(ResultError, match=r"field 'reweightings.0"):
+        SearchResult.from_json(json.dumps(body))
+    with pytest.raises(ResultError, match="reweightings"):
+        SearchResult.from_json(json.dumps(body | {"schema_version": 1, "reweightings": [3]}))

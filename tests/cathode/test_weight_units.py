@@ -101,8 +101,8 @@ class TestSearch:
         found = [search.run(in_unit(events, factor)) for factor in (1.0, 137.035)]
         same(found[1], found[0], 137.035)
         for one, other in zip(found[0].reweightings, found[1].reweightings, strict=True):
-            assert dataclasses.replace(one, unreached=0) == dataclasses.replace(other, unreached=0)
-            assert one.unreached == pytest.approx(other.unreached, rel=1e-12)
+            assert dataclasses.replace(one, outside_support=0) == dataclasses.replace(other, outside_support=0)
+            assert one.outside_support == pytest.approx(other.outside_support, rel=1e-12)
 
     @pytest.mark.parametrize(
         ("weights", "where"),

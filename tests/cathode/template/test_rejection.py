@@ -85,7 +85,7 @@ def follows(sampler: Reweighted, ratio: Callable[[Array, float], Array]) -> None
         cost.append(sampler.bound / float(density.sum() * (fine[1] - fine[0])))
     assert sampler.proposed / sampler.drawn == pytest.approx(np.mean(cost), rel=0.03)
     assert sampler.drawn == 20_000
-    assert sampler.exhausted <= 2
+    assert sampler.unaccepted <= 2
 
 
 @pytest.mark.parametrize(("clip", "deltas"), [(2.0, [1.0]), (20.0, [1.0]), (4.0, [1.5, -0.5, 0.5])])
@@ -100,7 +100,7 @@ def test_kept_events_follow_the_generator_times_the_cut_ratio(clip: float, delta
 
 
 def test_ratios_of_several_reweightings_multiply_and_are_cut_at_the_largest_clip() -> None:
-    """For the price of that clip; what the first has made hopeless the second is not asked about."""
+    """For the price of that clip; what the first has ruled out the second is not asked about."""
 
     class Counting(Known):
         asked: ClassVar[int] = 0
@@ -141,10 +141,10 @@ def test_events_that_are_never_kept_are_counted_told_and_too_many_refused() -> N
     )
     mass = np.where(np.arange(20_000) % 10 == 0, 3400.0, 3600.0)
     assert len(draw_at(sampler, mass, seed=3)) == 20_000
-    assert sampler.exhausted == pytest.approx(2000 * 0.99**100, rel=0.1)
+    assert sampler.unaccepted == pytest.approx(2000 * 0.99**100, rel=0.1)
     assert sampler.warnings()[0] == "of the fit"
     assert "of 20,000 events were drawn 100 times and never kept" in sampler.warnings()[1]
-    with pytest.raises(TemplateError, match=r"hopeless: 3.% of the events are not kept in 100 tries"):
+    with pytest.raises(TemplateError, match=r"too low: 3.% of the events are not kept in 100 tries"):
         known(10.0, Thin()).sample(np.full((200, 1), 3400.0), seed=4)
 
 
@@ -265,7 +265,7 @@ class TestFit:
 
     def test_a_generator_elsewhere_is_refused_before_anything_is_drawn_with_it(self) -> None:
         generator = TrueGenerator(shift=9.0)
-        with pytest.raises(TemplateError, match="hopeless"):
+        with pytest.raises(TemplateError, match="acceptance of the reweighting is too low"):
             fit(generator)
 
 

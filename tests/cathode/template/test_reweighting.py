@@ -118,7 +118,7 @@ def test_equal_distributions_keep_their_weights() -> None:
     for closure in (report.closure_before, report.closure_after):
         assert abs(closure.value - 0.5) < 3.5 * closure.error
     assert report.weights.effective_sample_size > 0.95 * 6000
-    assert (report.unreached, report.warnings) == (0.0, ())
+    assert (report.outside_support, report.warnings) == (0.0, ())
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
@@ -144,7 +144,7 @@ def test_weights_are_cut_and_a_poor_overlap_is_told() -> None:
     assert cut <= 2 * math.log(3.0) + 1e-9
     assert 0 < report.weights.clipped <= 4500
     # No event of the template is below 0.1: the data outside of that quadrant can not be reached.
-    assert report.unreached == pytest.approx(1 - norm.cdf(-0.1) ** 2, abs=0.05)
+    assert report.outside_support == pytest.approx(1 - norm.cdf(-0.1) ** 2, abs=0.05)
     assert any("Poor overlap" in words for words in report.warnings)
     assert any("still differ" in words for words in report.warnings)
 
