@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
 from analysis.statistics.counting import log_p_to_z, on_off_log_p_value
 from analysis.weights import sum_and_unit
-from cathode.errors import TooFewEventsError
 from cathode.result import CutResult
 
 if TYPE_CHECKING:

@@ -27,14 +27,6 @@ class WeightsError(CathodeError):
     """The event weights of a place do not sum to a positive number."""
 
 
-class TooFewEventsError(CathodeError):
-    """There are fewer events than the folds, the cut or the model need."""
-
-
-class ConstantFeatureError(CathodeError):
-    """A feature has a single value in the selected events."""
-
-
 class RunFolderError(CathodeError):
     """The output folder belongs to another analysis, or a file in it is unreadable."""
 
@@ -65,10 +57,6 @@ class ClassifierInputError(CathodeError):
 
 class ClassifierFolderError(CathodeError):
     """A saved classifier is incomplete, was altered after it was written, or has another format."""
-
-
-class NotFittedError(CathodeError):
-    """A method that needs `fit` was called before it."""
 
 
 class FpndError(CathodeError):

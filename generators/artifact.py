@@ -105,7 +105,7 @@ def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
         If there is nothing to save.
     ArtifactError
         If `folder` exists and is not a saved generator; it is left as it is.
-    OutputError
+    SaveError
         If the place can not be written or is full.
     """
     target = Path(folder).resolve()

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from generators.errors import OutputError
+from generators.errors import SaveError
 
 #: Bytes of a name that are kept in the name of its temporary; names end at 255.
 _KEPT = 100
@@ -30,12 +30,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
     Raises
     ------
-    OutputError
+    SaveError
         If the place can not be written or is full; names the file.
     """
     with _named(path):
         if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is no file; name a file to write.")
+            raise SaveError(f"{path} is no file; name a file to write.")
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent, path.stem)
         handle, name = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=path.parent)
@@ -57,7 +57,7 @@ def replace_folder(target: Path, content: Mapping[str, bytes]) -> None:
 
     Raises
     ------
-    OutputError
+    SaveError
         If the place can not be written or is full; names the folder.
     """
     with _named(target):
@@ -181,10 +181,10 @@ def _named(target: Path) -> Iterator[None]:
     """Turn refusals of the file system into one error that names the target and not its temporary."""
     try:
         yield
-    except OutputError:
+    except SaveError:
         raise
     except OSError as refusal:
-        raise OutputError(
+        raise SaveError(
             f"{target}: can not be written ({refusal.strerror or refusal}). Free some space there, change its "
             "permissions, or choose another place; nothing that was there is lost."
         ) from refusal

@@ -27,7 +27,7 @@ class ConstantFeatureError(GeneratorError):
     """A feature has a single value, so no invertible map to a density exists."""
 
 
-class TooFewEventsError(GeneratorError):
+class TooFewRowsError(GeneratorError):
     """Fewer training events than the model or the split needs."""
 
 
@@ -51,7 +51,7 @@ class ArtifactError(GeneratorError):
     """A saved model is incomplete, was altered after it was written, or has another format version."""
 
 
-class OutputError(GeneratorError, OSError):
+class SaveError(GeneratorError, OSError):
     """A place can not be written, is full, or holds something that is no file."""
 
 

@@ -124,7 +124,7 @@ class NetworkGenerator(ABC, Generic[S]):
 
         Raises
         ------
-        NonFiniteInputError, ShapeError, TooFewEventsError, ConstantFeatureError
+        NonFiniteInputError, ShapeError, TooFewRowsError, ConstantFeatureError
             Before anything changes.
         DivergedError, CheckpointError
             From the training; what was fitted before stays.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.errors import NonFiniteInputError, ShapeError, TooFewEventsError
+from generators.errors import NonFiniteInputError, ShapeError, TooFewRowsError
 from generators.protocols import Array
 
 #: Events of weight other than zero that a density can be learned from.
@@ -20,7 +20,7 @@ def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: 
         raise ShapeError(f"x, context and weights have {len(x)}, {len(context)} and {np.shape(weights)} rows.")
     used = int(np.count_nonzero(weights))
     if used < minimum:
-        raise TooFewEventsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
+        raise TooFewRowsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
     for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
         bad = ~np.isfinite(values)
         if bad.any():
@@ -31,7 +31,7 @@ def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: 
                 f"(first in row {int(np.argmax(rows))})."
             )
     if minimum and not weights.sum() > 0:
-        raise TooFewEventsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+        raise TooFewRowsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
 
 
 def relative_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
+from analysis.errors import TooFewEventsError
 from cathode.classifiers.high_level import computed, specified
 from cathode.classifiers.network_ensemble import NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM
 from cathode.classifiers.storage import load_folder, read_card, restoring
-from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
+from cathode.errors import ClassifierFolderError, ConfigError
 from cathode.runtime.specification import refuse_unknown
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.errors import TooFewEventsError
 from cathode.classifiers.forest import (
     MAX_BOXES,
     Forest,
@@ -25,7 +26,8 @@ from cathode.classifiers.parallel import default_jobs, ordered_map
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import Rows, balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
-from cathode.errors import CathodeError, ConfigError, NotFittedError, TooFewEventsError
+from cathode.errors import CathodeError, ConfigError
+from generators.errors import NotFittedError
 
 #: Rows on which the boxes read from scikit-learn are compared with its own answer.
 _COMPARED = 256

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
 from cathode.classifiers import Pretrainable, WeakClassifier, load_classifier
-from cathode.errors import TooFewEventsError
 from cathode.runtime.keys import product_key
 from cathode.runtime.progress import counted
 from cathode.runtime.store import Shelf, Store

@@ -18,7 +18,8 @@ from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
-from cathode.errors import ConfigError, NotFittedError
+from cathode.errors import ConfigError
+from generators.errors import NotFittedError
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State

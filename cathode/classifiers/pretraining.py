@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from analysis.errors import TooFewEventsError
 from cathode.classifiers.backbones import BACKBONE
 from cathode.classifiers.constituents import finite_constituents
 from cathode.classifiers.network_ensemble import NetworkEnsemble
@@ -17,7 +18,7 @@ from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import MINIMUM
 from cathode.classifiers.storage import save_folder
 from cathode.classifiers.transformer import Transformer
-from cathode.errors import ClassifierInputError, TooFewEventsError
+from cathode.errors import ClassifierInputError
 from generators.training.batches import TrainingData
 
 

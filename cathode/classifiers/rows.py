@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.errors import NonFiniteError
+from analysis.errors import NonFiniteError, TooFewEventsError
 from analysis.weights import standardised
 from cathode.classifiers.negative_weights import without_negative
-from cathode.errors import ClassifierInputError, ConstantFeatureError, TooFewEventsError
+from cathode.errors import ClassifierInputError
+from generators.errors import ConstantFeatureError
 
 #: Fewer rows of a kind than this can not be split into training and validation.
 MINIMUM = 10

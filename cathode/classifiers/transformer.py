@@ -22,7 +22,8 @@ from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
 from cathode.classifiers.storage import load_folder, read_card, restoring, save_folder
-from cathode.errors import ClassifierInputError, ConfigError, NotFittedError
+from cathode.errors import ClassifierInputError, ConfigError
+from generators.errors import NotFittedError
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings

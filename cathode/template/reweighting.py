@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.atomic import write_text
+from analysis.errors import TooFewEventsError
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of, random_folds
 from analysis.metrics.ranking import Measured
@@ -22,7 +23,7 @@ from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.classifiers.closure import closure_in_folds, two_sample_auc
 from cathode.classifiers.cross_fitting import MINIMUM, CrossFit, Sample, cross_fit
-from cathode.errors import ConfigError, NotFittedError, RunFolderError, TooFewEventsError
+from cathode.errors import ConfigError, RunFolderError
 from cathode.observables import Observables
 from cathode.runtime.keys import product_key
 from cathode.runtime.progress import part
@@ -30,6 +31,7 @@ from cathode.runtime.seeds import spawned
 from cathode.runtime.specification import specification
 from cathode.runtime.store import Shelf, Store
 from cathode.template.drawing import Template
+from generators.errors import NotFittedError
 
 #: A closure or a difference of mass spectra that is so many errors off is no fluctuation.
 _SIGNIFICANT = 4.0

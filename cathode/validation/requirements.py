@@ -8,16 +8,18 @@ from typing import Protocol
 
 import numpy as np
 
+from analysis.errors import TooFewEventsError
 from analysis.events import BoolArray, Events
 from analysis.folds import fold_of
 from analysis.weights import sum_and_unit
 from cathode.classifiers.cross_fitting import MINIMUM
 from cathode.cut_and_count import events_passing
-from cathode.errors import ConfigError, ConstantFeatureError, EmptyRegionError, TooFewEventsError, WeightsError
+from cathode.errors import ConfigError, EmptyRegionError, WeightsError
 from cathode.methods.protocol import Background, Method
 from cathode.observables import Observables
 from cathode.region import Interval, Region
 from cathode.validation.sideband_closure import outside
+from generators.errors import ConstantFeatureError
 
 
 class Search(Protocol):

@@ -16,7 +16,7 @@ from generators.errors import (
     NonFiniteInputError,
     NotFittedError,
     ShapeError,
-    TooFewEventsError,
+    TooFewRowsError,
     WeightError,
 )
 
@@ -82,7 +82,7 @@ class FittedBijection(nn.Module, ABC):
 
         Raises
         ------
-        ShapeError, NonFiniteInputError, WeightError, TooFewEventsError, ConstantFeatureError
+        ShapeError, NonFiniteInputError, WeightError, TooFewRowsError, ConstantFeatureError
             Before anything changes.
         """
         used, rows, w, c = _usable(x, weights, context)
@@ -193,7 +193,7 @@ def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[
     total = float(w.sum())
     used = w != 0
     if int(used.sum()) < 2:
-        raise TooFewEventsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
+        raise TooFewRowsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
     if not total > 0:
         raise WeightError(f"The weights sum to {total:g}; their sum must be positive.")
     return used, rows[used], w[used] / total, None if c is None else c[used]

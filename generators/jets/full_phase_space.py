@@ -82,7 +82,7 @@ class FullPhaseSpace:
 
         Raises
         ------
-        NonFiniteInputError, ShapeError, TooFewEventsError
+        NonFiniteInputError, ShapeError, TooFewRowsError
             Before anything changes; and what the two generators raise.
         """
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)

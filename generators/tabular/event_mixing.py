@@ -51,7 +51,7 @@ class EventMixing:
 
         Raises
         ------
-        NonFiniteInputError, ShapeError, TooFewEventsError, ContextRangeError, WeightError
+        NonFiniteInputError, ShapeError, TooFewRowsError, ContextRangeError, WeightError
             Before anything changes.
         """
         w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)

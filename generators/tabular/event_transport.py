@@ -73,7 +73,7 @@ class EventTransport:
 
         Raises
         ------
-        NonFiniteInputError, ShapeError, TooFewEventsError, ContextRangeError, WeightError, ConstantFeatureError
+        NonFiniteInputError, ShapeError, TooFewRowsError, ContextRangeError, WeightError, ConstantFeatureError
             Before anything changes.
         DivergedError, CheckpointError
             From the training; what was fitted before stays.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.errors import TooFewEventsError
 from analysis.statistics.counting import on_off_p_value, order_statistic_p_value, significance_with_uncertainty
 from cathode.cut_and_count import Count, Cut, background_only, count, from_spectrum, make_cut
-from cathode.errors import TooFewEventsError
 from cathode.methods.protocol import Reference
 from cathode.result import CutResult
 from cathode.template.mass_models import Expected

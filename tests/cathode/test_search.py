@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from analysis.folds import fold_of
 from analysis.statistics.counting import z_to_p
 from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.errors import CathodeError, ConfigError, ConstantFeatureError, EmptyRegionError, TooFewEventsError
+from cathode.errors import CathodeError, ConfigError, EmptyRegionError
 from cathode.result import SearchResult
 from cathode.search import Search
 from cathode.template.mass_models import DijetFitMass
+from generators.errors import ConstantFeatureError
 
 from .toys import (
     COLUMNS,

@@ -25,7 +25,7 @@ from generators.errors import (
     NonFiniteInputError,
     NotFittedError,
     ShapeError,
-    TooFewEventsError,
+    TooFewRowsError,
     WeightError,
 )
 from generators.protocols import ConditionalGenerator, DensityGenerator, Progress
@@ -452,7 +452,7 @@ class GeneratorContract(EventContract):
                 fitted.fit(arguments[0], arguments[1], weights=arguments[2], seed=1)
         with pytest.raises(ConstantFeatureError, match="column 1"):
             fitted.fit(np.stack([x[:, 0], np.ones(300)], axis=1), c, seed=1)
-        with pytest.raises(TooFewEventsError):
+        with pytest.raises(TooFewRowsError):
             fitted.fit(x[:5], c[:5], seed=1)
         assert all(torch.equal(before[key], value) for key, value in fitted.state().items())
         with pytest.raises(NonFiniteInputError, match="context"):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from generators import registry
 from generators.artifact import CARD, FORMAT_VERSION, WEIGHTS, fingerprint, load, read_card, save
-from generators.errors import ArtifactError, OutputError, UnknownKindError
+from generators.errors import ArtifactError, SaveError, UnknownKindError
 
 
 @dataclass
@@ -230,7 +230,7 @@ def test_failure_while_saving_keeps_the_older_model(
 
     monkeypatch.setattr("generators.atomic.os.fsync", fail)
     fitted.mean_ = fitted.mean_ + 1
-    with pytest.raises(OutputError, match=rf"{folder}: can not be written \(No space left on device\)"):
+    with pytest.raises(SaveError, match=rf"{folder}: can not be written \(No space left on device\)"):
         save(fitted, folder)
     assert torch.equal(load(folder).mean_, before)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

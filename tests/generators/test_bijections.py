@@ -20,7 +20,7 @@ from generators.bijections.logit import Logit
 from generators.bijections.periodic import Periodic
 from generators.bijections.quantile import QuantileNormal
 from generators.bijections.standardise import Standardise
-from generators.errors import ConstantFeatureError, HyperparameterError, ShapeError, TooFewEventsError, WeightError
+from generators.errors import ConstantFeatureError, HyperparameterError, ShapeError, TooFewRowsError, WeightError
 from generators.registry import create
 
 from .contracts import (
@@ -187,7 +187,7 @@ class TestQuantileNormal:
         assert np.allclose(far[:, 0], (slope + math.sqrt(1 + 20 * slope) - 1) * np.array([-1, 1]), rtol=0.01)
 
     def test_too_few_events_and_knots_are_refused(self) -> None:
-        with pytest.raises(TooFewEventsError, match="1 rows"):
+        with pytest.raises(TooFewRowsError, match="1 rows"):
             QuantileNormal().fit(one_column([1]))
         with pytest.raises(HyperparameterError, match="knots = 1"):
             QuantileNormal(knots=1)

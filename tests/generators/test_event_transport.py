@@ -15,7 +15,7 @@ from generators.errors import (
     HyperparameterError,
     NotFittedError,
     ShapeError,
-    TooFewEventsError,
+    TooFewRowsError,
     TransportError,
     WeightError,
 )
@@ -279,7 +279,7 @@ class TestRefusals:
 
     def test_too_few_events(self) -> None:
         mass = falling_masses(20, 1)
-        with pytest.raises(TooFewEventsError):
+        with pytest.raises(TooFewRowsError):
             EventMixing().fit(drifting(mass, 2), mass[:, None], seed=1)
 
     @pytest.mark.parametrize("kind", ["event_mixing", "event_transport"])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata, spearmanr
 
-from analysis.errors import NonFiniteError
+from analysis.errors import NonFiniteError, TooFewEventsError
 from cathode.classifiers import (
     BoostedTrees,
     Mlp,
@@ -32,15 +32,8 @@ from cathode.classifiers.boosted_trees import split
 from cathode.classifiers.forest import bin_edges, bin_numbers, boxes_of, joined, raw_scores
 from cathode.classifiers.negative_weights import without_negative
 from cathode.classifiers.parallel import ordered_map
-from cathode.errors import (
-    CathodeError,
-    ClassifierFolderError,
-    ClassifierInputError,
-    ConfigError,
-    ConstantFeatureError,
-    NotFittedError,
-    TooFewEventsError,
-)
+from cathode.errors import CathodeError, ClassifierFolderError, ClassifierInputError, ConfigError
+from generators.errors import ConstantFeatureError, NotFittedError
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 

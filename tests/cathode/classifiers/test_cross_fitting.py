@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.errors import TooFewEventsError
 from cathode.classifiers import load_classifier
 from cathode.classifiers.cross_fitting import Sample, cross_fit, held_out_scores
-from cathode.errors import ClassifierFolderError, TooFewEventsError
+from cathode.errors import ClassifierFolderError
 
 from ..toys import Discriminant, fingerprints
 

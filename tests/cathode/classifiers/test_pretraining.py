@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.errors import NonFiniteError
+from analysis.errors import NonFiniteError, TooFewEventsError
 from analysis.events import FloatArray
 from analysis.metrics.ranking import auc
 from cathode import observables
 from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
-from cathode.errors import ClassifierFolderError, ConfigError, TooFewEventsError
+from cathode.errors import ClassifierFolderError, ConfigError
 from cathode.template.reweighting import Reweighting
 from cathode.validation.sideband_closure import without_validation_regions
 

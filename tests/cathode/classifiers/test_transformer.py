@@ -13,12 +13,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from analysis.errors import NonFiniteError
+from analysis.errors import NonFiniteError, TooFewEventsError
 from analysis.metrics.ranking import auc
 from cathode.classifiers import Mlp, Transformer, load_classifier, pretrain
 from cathode.classifiers.constituents import JET, quantities
 from cathode.classifiers.particle_transformer import ParticleTransformer
-from cathode.errors import ClassifierFolderError, ClassifierInputError, ConfigError, TooFewEventsError
+from cathode.errors import ClassifierFolderError, ClassifierInputError, ConfigError
 from cathode.search import Search
 from generators.jets import lengths as lengths_of_clouds
 

@@ -7,9 +7,9 @@ import pytest
 
 from analysis.datasets import embedded
 from analysis.datasets.jetnet import read_jetnet_file
+from analysis.errors import TooFewEventsError
 from cathode.classifiers import BoostedTrees, Transformer
 from cathode.classifiers.two_sample import ClassifierTest, classifier_test
-from cathode.errors import TooFewEventsError
 
 TREES = BoostedTrees(members=2)
 TRANSFORMER = Transformer(

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from cathode.comparison import candidate as evaluation
 from cathode.comparison.comparison import compare_generators
 from cathode.comparison.result import Candidate, GeneratorComparison
-from cathode.errors import ConfigError, EmptyRegionError, RegionError, ResultError, RunFolderError, TooFewEventsError
+from cathode.errors import ConfigError, EmptyRegionError, RegionError, ResultError, RunFolderError
 from cathode.runtime.specification import label
 from generators import create
 from generators.errors import DivergedError

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from cathode.classifiers import BoostedTrees
 from cathode.diagnostics import Diagnostics
-from cathode.errors import RunFolderError, TooFewEventsError
+from cathode.errors import RunFolderError
 from cathode.observables import AsRead
 from cathode.result import SearchResult
 from cathode.runtime.specification import specification

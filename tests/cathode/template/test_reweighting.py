@@ -13,11 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from cathode.classifiers import BoostedTrees, Mlp
-from cathode.errors import ConfigError, NotFittedError, TooFewEventsError
+from cathode.errors import ConfigError
 from cathode.template.drawing import Template
 from cathode.template.reweighting import Reweighting, effective_sample_size
+from generators.errors import NotFittedError
 
 Array = NDArray[np.float64]
 
