@@ -70,8 +70,13 @@ def schema(plugins: Plugins = None) -> None:
 
 
 @app.command()
-def example() -> None:
+def example(
+    name: Annotated[
+        str,
+        typer.Argument(help="example, with every setting; demo; or cheap, a whole search in seconds for studies."),
+    ] = "example",
+) -> None:
     """Print a commented analysis file to start from."""
-    from cathode.config import example as text
+    from cathode.config import embedded_text
 
-    typer.echo(text(), nl=False)
+    typer.echo(embedded_text(name), nl=False)

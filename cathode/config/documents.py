@@ -11,12 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from analysis.errors import nearest
 from cathode.config.components import component_model
 from cathode.config.messages import RENAMED, Places, message
 from cathode.config.models import AnalysisConfig
 from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
 from generators.errors import GeneratorError
+
+#: Analysis files that come with the package.
+EMBEDDED_FILES = ("example", "demo", "cheap")
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -134,7 +138,15 @@ def example() -> str:
 
 
 def embedded_text(name: str) -> str:
-    """Text of an analysis file that comes with the package: "example" or "demo"."""
+    """Text of an analysis file that comes with the package: "example", "demo" or "cheap".
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name not in EMBEDDED_FILES:
+        raise ConfigError(f"No analysis file {name!r} comes with the package. {nearest(name, EMBEDDED_FILES)}")
     return resources.files("cathode").joinpath("configs", f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +65,47 @@ def test_rows(events: Events, found: dict[str, Any], tmp_path: Path) -> None:
 
 def test_workers(events: Events, found: dict[str, Any]) -> None:
     assert decisive(search(workers=2).run(events)) == found
+
+
+ELSEWHERE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+
+def found(workers):
+    import numpy as np
+    from toys import REGION, decisive, toy_events
+    from cathode.classifiers import BoostedTrees
+    from cathode.search import Search
+    from generators.registry import create
+    training = {"steps": 20, "batch_size": 1024}
+    flow = create({"kind": "autoregressive_spline", "hidden": 16, "layers": 1, "bins": 4, "training": training})
+    weights = np.random.default_rng(3).uniform(0.5, 1.5, 9_060)
+    search = Search.of(region=REGION, generator=flow, classifier=BoostedTrees(members=2, max_iter=10), oversampling=2,
+                       folds=2, closure_members=2, background_efficiencies=(0.05,), workers=workers)
+    return decisive(search.run(toy_events(9_000, signal=60, seed=13, truth=True, weights=weights)))
+
+if sys.argv[2] == "nested":
+    import joblib
+    def nested(path):
+        sys.path.insert(0, path)
+        return found(2)
+    (result,) = joblib.Parallel(n_jobs=2)([joblib.delayed(nested)(sys.argv[1])])
+else:
+    result = found(int(sys.argv[2]))
+print(json.dumps(result))
+"""
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers"), [pytest.param("1", "1", marks=pytest.mark.slow), ("2", "2"), ("2", "nested")]
+)
+def test_threads_and_who_works_for_whom(found: dict[str, Any], threads: str, workers: str) -> None:
+    """The number is given before anything is imported, as a batch system does it."""
+    command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent), workers]
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == found
 
 
 def test_files_and_chunks(events: Events, tmp_path: Path) -> None:
