@@ -10,9 +10,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from analysis.errors import nearest
+from cathode.config.truth_values import number_not_truth_value
 from cathode.errors import ConfigError
 from cathode.registry import ROLES
 from generators.registry import field_type
@@ -116,6 +117,9 @@ class Hyperparameters(BaseModel):
     """Checked constructor arguments of `target`."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    _numbers = field_validator("*", mode="before")(classmethod(number_not_truth_value))
+
     target: ClassVar[type]
 
     def make(self, **others: Any) -> Any:

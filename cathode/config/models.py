@@ -34,6 +34,7 @@ from cathode.config.components import (
     component_class,
 )
 from cathode.config.messages import ONE, SEVERAL
+from cathode.config.truth_values import number_not_truth_value
 from cathode.errors import ConfigError, RegionError
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Section(BaseModel):
     """Base of every section: immutable, and closed to keys that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _numbers = field_validator("*", mode="before")(classmethod(number_not_truth_value))
 
 
 class ConstituentsConfig(Section):

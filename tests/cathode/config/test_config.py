@@ -387,3 +387,33 @@ def test_settings_of_the_closure_test_are_those_of_its_default_where_it_is_off()
     assert parse_config(config.to_yaml()) == config
     chosen = {"generators": [{"kind": "maf", "training": {"best_states": 4}}], "best_states": [1, 4]}
     assert parse_config(MINIMAL, overrides={"comparison": chosen}).comparison.best_states == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "seed",
+        "threads",
+        "template.oversampling",
+        "region.signal",
+        "region.veto",
+        "data.beam_energy",
+        "data.max_failed_fraction",
+        "background_efficiencies",
+        "classifier.learning_rate",
+        "template.generator.training.steps",
+        "mass_model.sqrt_s",
+        "data.mass",
+        "comparison.best_states",
+    ],
+)
+def test_a_truth_value_is_no_number(path: str) -> None:
+    """yes, on and true were 1, no, off and false 0."""
+    for value in ("yes", "off"):
+        written = {"region.signal": f"[{value}, 3700]", "region.veto": f"[[{value}, 2500]]"}.get(path, value)
+        written = f"[{value}]" if path in ("background_efficiencies", "comparison.best_states") else written
+        said = problem(MINIMAL, overrides=[f"{path}={written}", "data.on_error=skip"])
+        assert f"{path.removesuffix('.steps')}" in said
+        assert "must not be true" in said
+    config = parse_config(MINIMAL + "validation: {closure: no}", overrides=["data.checksums=off"])
+    assert (config.validation.closure, config.data.checksums) == (False, False)
