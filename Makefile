@@ -1,5 +1,6 @@
 # make demo   a complete search on the embedded dijet ntuples, in a virtual environment of its own
 # make test   style, types and tests
+# make test-lowest   the tests of reading and of searches with the lowest versions that are allowed
 # Variables: PYTHON (3.11 to 3.13), VENV, PIP_FLAGS (for example an index of CPU-only wheels), PYTEST_FLAGS, DEMO_FLAGS
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -10,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST_FLAGS ?= -n 2
 DEMO_FLAGS ?=
 
-.PHONY: demo test lint types unit install clean
+.PHONY: demo test test-lowest lint types unit install clean
 
 demo: $(INSTALLED)
 	$(BIN)/cathode demo $(DEMO_FLAGS)
@@ -29,6 +30,21 @@ unit: export OMP_NUM_THREADS ?= 1
 unit: $(INSTALLED)
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
+# An environment of its own beside the other one. Old libraries warn of what newer ones have changed, so here a warning
+# is no error; pandas and tables are asked for by tests, and wanted at their lowest as well.
+LOWEST := $(VENV)-lowest
+LOWEST_TESTS := tests/analysis tests/cathode/test_search.py tests/cathode/test_commands.py tests/cathode/config tests/cathode/cli
+test-lowest: export OMP_NUM_THREADS ?= 1
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/pytest $(PYTEST_FLAGS) -W default -m 'not slow' $(LOWEST_TESTS)
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; say which: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_FLAGS) \
+		-c constraints-lowest.txt -e . pandas==2.2.2 tables==3.10.1 pytest pytest-xdist hypothesis
+	@touch $@
+
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -39,4 +55,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

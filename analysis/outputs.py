@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,6 +20,8 @@ from analysis.io.paths import is_remote
 from analysis.io.urls import without_scheme
 
 Inputs = Iterable[str | os.PathLike[str]]
+
+_LOG = re.compile(r".*\.(log|out|err)([._-]?\d+)*")
 
 
 def check_output_file(path: str | os.PathLike[str], *, inputs: Inputs = ()) -> None:
@@ -88,6 +91,15 @@ def check_output_folder(
             f"{target} holds '{foreign[0]}'{f' and {len(foreign) - 1} more' * (len(foreign) > 1)}, which was not made "
             "here and might be lost. Name a new or an empty folder."
         )
+
+
+def is_log(entry: Path) -> bool:
+    """Whether something is what a batch system or a shell writes into an output folder before the program begins.
+
+    By the endings that they have: .log, .out and .err, also with a number behind them. Nothing of ours is called so,
+    so nothing can be lost.
+    """
+    return _LOG.fullmatch(entry.name.lower()) is not None and entry.is_file()
 
 
 def refuse_links_out(folder: str | os.PathLike[str]) -> None:

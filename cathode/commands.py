@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
+from analysis.errors import OutputError
 from analysis.outputs import check_output_file
 from cathode.config import AnalysisConfig, load_run_config
 from cathode.errors import ConfigError, RunFolderError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from cathode.validation.sideband_closure import ClosureTest
 
 CONFIG = "config.yaml"
+
+_SCORES_HERE = (Path("scores.root"), Path("scores") / "scores.root")
 
 
 def run_analysis(
@@ -222,12 +225,13 @@ def write_sample(folder: Path | str, events: int, output: Path | str, *, seed: i
     Raises
     ------
     ConfigError, OutputError
-        If the file has another suffix, lies in `folder`, or can not be written; before anything is read.
+        If the file has another suffix, lies in `folder`, was read by its run, or can not be written; before anything
+        is read.
     """
     from cathode.runtime.tables import check_format, write_table
 
     check_format(output)
-    check_output_file(output, inputs=[folder])
+    check_output_file(output, inputs=[folder, *_files_of_run(Path(folder))])
     template, names = sample_template(folder, events, seed=seed)
     columns = {"mass": template.mass, **{name: template.x[:, i] for i, name in enumerate(names)}}
     write_table(output, columns)
@@ -250,12 +254,14 @@ class Scored:
 def score_files(
     run: Path | str,
     files: Sequence[str],
-    output: Path | str,
+    output: Path | str | None = None,
     *,
     overrides: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> Scored:
     """Score other ntuples by the classifiers of a finished run, into a ROOT friend tree.
+
+    Without `output` that is scores.root here or, where the next call would read it as an input, scores/scores.root.
 
     They are read as the run read its own, but without weights and truth, which scores do not need. `overrides` change
     that, for example `data.selection=null`; for files of the run itself none that would make other events of their
@@ -268,7 +274,8 @@ def score_files(
     RunFolderError
         If there is no finished run, or events of the run would get another fold than they had in it.
     OutputError
-        If `output` is one of the files, lies in the folder of the run, or can not be written; before anything is read.
+        If `output` is one of the files or was read by the run, lies in the folder of the run, is there and holds no
+        scores, or can not be written; before anything is read.
     """
     from analysis.io.scores import write_scores
     from cathode.rescoring import refuse_other_folds, refuse_other_reading, strangers
@@ -280,17 +287,42 @@ def score_files(
     changes = [*overrides]
     if any(not change.startswith("data.") for change in changes):
         raise ConfigError(f"--set {', '.join(changes)}: only data.… can be overridden here; the search is finished.")
-    check_output_file(output, inputs=[place, *files])
     config = load_run_config(place / CONFIG, changes)
+    target = _output_of_scores(output, [place, *files, *config.data_files(), *_files_of_run(place)])
     scorer = Scorer.load(place)
     inputs = SearchResult.read(place / RESULT).inputs
     refuse_other_reading(load_run_config(place / CONFIG).data, config.data, files, inputs)
     events = config.read_for_scores(files, progress)
     scores = scorer(events)
     refuse_other_folds(place, events, scores.fold)
-    write_scores(output, events, columns(events, scores, scorer.region, scorer.cuts))
+    write_scores(target, events, columns(events, scores, scorer.region, scorer.cuts))
     passing = {cut.background_efficiency: int(p.sum()) for cut, p in zip(scorer.cuts, scores.passes, strict=True)}
-    return Scored(Path(output), len(events), passing, tuple(strangers(events, inputs)))
+    return Scored(target, len(events), passing, tuple(strangers(events, inputs)))
+
+
+def _output_of_scores(output: Path | str | None, inputs: list[str | Path]) -> Path:
+    """Where scores go: to the output that is named, or else to the first of two places where they harm nothing."""
+    from analysis.io.scores import refuse_other_content
+
+    refused: OutputError | None = None
+    for place in _SCORES_HERE if output is None else (Path(output),):
+        try:
+            check_output_file(place, inputs=inputs)
+            refuse_other_content(place)
+        except OutputError as error:
+            refused = refused or error
+        else:
+            return place
+    assert refused is not None
+    raise refused
+
+
+def _files_of_run(folder: Path) -> list[str]:
+    """What a run has read, as far as its folder says; its settings may name patterns that find more by now."""
+    if not (folder / CONFIG).is_file():
+        return []
+    recorded = SearchResult.read(folder / RESULT).inputs if (folder / RESULT).is_file() else ()
+    return [*load_run_config(folder / CONFIG).data_files(), *(source.path for source in recorded)]
 
 
 def _check(config: AnalysisConfig, folder: Path) -> None:

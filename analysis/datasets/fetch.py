@@ -15,7 +15,7 @@ from analysis.datasets.resuming import Progress, ResumingDownloader
 from analysis.errors import DownloadError, InputFileError
 from analysis.io.checksums import sha256_of
 from analysis.io.http import PassingError
-from analysis.outputs import check_output_folder
+from analysis.outputs import check_output_file, check_output_folder
 
 RETRIES = 4
 FOLDER_VARIABLE = "CATHODE_DATA"
@@ -40,7 +40,7 @@ def fetch(
     InputFileError
         If the catalogue has no such data set.
     DownloadError
-        If it can not be had, or its bytes are not those that were published.
+        If it can not be had, or its bytes are not those that were published, whether they came or were there before.
     """
     return fetch_file(entry(name), folder=folder, offline=offline, progress=progress)
 
@@ -60,22 +60,29 @@ def fetch_file(
 ) -> Path:
     """Like `fetch`, for a file that need not be in the catalogue; a broken connection is tried `retries` times more.
 
-    An interrupted download is continued by the next call. A file without a published checksum is accepted once, with a
-    warning; its SHA-256 is written down beside it and every later call insists on it.
+    An interrupted download is continued by the next call. A file that is there and has other bytes is not replaced,
+    since it may be somebody's own. One without a published checksum is accepted once, with a warning; its SHA-256 is
+    written down beside it and every later call insists on it.
     """
     target = Path(folder) if folder is not None else data_folder()
     if not offline:
         check_output_folder(target)
+        check_output_file(target / file.filename)
     path = target / file.filename
     expected = file.checksum or _first_seen(target, file)
     if path.is_file() and pooch.hashes.hash_matches(path, expected):
         if expected is None:
             _remember(target, file, path)
         return path
-    if offline:
-        state = "has other bytes than expected" if path.is_file() else "is not there"
+    if path.is_file():
+        # A download gets its name when it is whole, so this was damaged afterwards, or it is a file of somebody's own.
         raise DownloadError(
-            f"{path} {state} and offline mode forbids to fetch it. "
+            f"{path} has other bytes than expected: it is damaged, or another file of this name. It is left alone; "
+            "remove or rename it to fetch it again, or choose another folder."
+        )
+    if offline:
+        raise DownloadError(
+            f"{path} is not there and offline mode forbids to fetch it. "
             f"Where there is a network, download {file.url}, and put it there."
         )
     _download(file, target, expected, retries, progress)

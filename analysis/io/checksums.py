@@ -67,5 +67,8 @@ def _expected(path: str, wanted: Mapping[str, str]) -> str:
             f"'{path}': {len(named)} checksums are listed for files of this name; list it with its path."
         )
     if not named:
-        raise InputFileError(f"'{path}' is not in the list of {len(wanted)} checksums.")
+        raise InputFileError(
+            f"'{path}' is not in the list of {len(wanted)} checksums. Add it there, or say checksums: true, "
+            "which records what is found."
+        )
     return wanted[named.pop()]

@@ -94,8 +94,11 @@ class ParquetTable:
         return column
 
     def _nothing(self, name: str) -> Any:
-        """No entry of a column."""
-        return self._file.reader.read_all(column_indices=[self._leaves[name]]).column(0).slice(0, 0)
+        """No entry of a column: in one chunk, since awkward did not always know the type of none."""
+        import pyarrow as pa
+
+        kind = self._file.reader.read_row_groups([], column_indices=[self._leaves[name]]).column(0).type
+        return pa.chunked_array([pa.array([], kind)])
 
     def _parts(self, name: str, start: int, stop: int) -> list[Any]:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1

@@ -1,4 +1,7 @@
-"""Names out of pickled lists, as pandas writes them, by a reader that builds lists, tuples, text and numbers only."""
+"""Names out of pickled lists, as pandas writes them, by a reader that builds a list of text, numbers and flat tuples.
+
+Nothing lies deeper: forty tuples of the one before, twice each, are 200 bytes here and 10¹² characters as a name.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,17 @@ def pickled_list(data: bytes) -> list[Any]:
         value = _built(data)
     except (ValueError, IndexError, KeyError, TypeError, StopIteration, OverflowError) as error:
         raise InputFileError(f"a list of names of pandas is damaged: {' '.join(str(error).split())[:120]}") from None
-    if not isinstance(value, list):
-        raise InputFileError("a list of names of pandas is no list")
+    if not isinstance(value, list) or not all(_is_name(item) for item in value):
+        raise InputFileError("a list of names of pandas is no list of text, numbers and tuples of them")
     return value
+
+
+def _is_name(item: Any) -> bool:
+    return all(map(_is_simple, item)) if isinstance(item, tuple) else _is_simple(item)
+
+
+def _is_simple(item: Any) -> bool:
+    return item is None or isinstance(item, str | bytes | bool | int | float)
 
 
 def _built(data: bytes) -> Any:

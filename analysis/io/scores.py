@@ -11,13 +11,14 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.atomic import atomic_path
-from analysis.errors import ScoreAlignmentError, nearest
+from analysis.errors import AnalysisError, OutputError, ScoreAlignmentError, nearest
 from analysis.events import Events, SourceFile
 from analysis.io.chains import first_rows, numbers_of, places_of
 from analysis.io.decoding import decoding
@@ -182,6 +183,26 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
     for name in _PLACE:
         raw.pop(name, None)
     return Scores(columns=raw, ids=ids, selected=raw.pop(_SELECTED).astype(bool), sources=sources, path=found)
+
+
+def refuse_other_content(path: str | os.PathLike[str]) -> None:
+    """Refuse to replace a file that is no score file: whoever names it has probably named another by mistake.
+
+    Raises
+    ------
+    OutputError
+        If the file is there, is not empty, and has no scores in it.
+    """
+    place = Path(path)
+    if not place.is_file() or place.stat().st_size == 0:
+        return
+    try:
+        with decoding(str(place)), open_file(str(place)) as file:
+            if _INFORMATION in file:
+                return
+    except AnalysisError:
+        pass
+    raise OutputError(f"{place} is there and holds no scores; it is left alone. Choose another output, or remove it.")
 
 
 def _chain_length(events: Events, n_entries: int | None) -> int:

@@ -164,7 +164,9 @@ def compare(
 def score(
     run_folder: RunFolder,
     files: Annotated[list[str], typer.Argument(metavar="FILES…", help="Ntuples, globs or URLs.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The friend tree to write.")] = Path("scores.root"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The friend tree to write; scores.root if nothing is said.")
+    ] = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
     json: Json = False,

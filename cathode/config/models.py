@@ -408,9 +408,10 @@ class AnalysisConfig(Section):
         return None if self.store is None else Store.beside(run, self.store)
 
     def data_files(self) -> list[str]:
-        """Files, patterns and URLs that are read."""
-        idealised = self.validation.idealised
-        return [str(name) for name in (*self.data.files, *([] if idealised is None else [idealised]))]
+        """Files, patterns and URLs that are read, and the manifest that they are compared with."""
+        manifest = self.data.checksums if isinstance(self.data.checksums, str) else None
+        beside = (manifest, self.validation.idealised)
+        return [*self.data.files, *(name for name in beside if name is not None)]
 
     def inputs(self) -> list[str]:
         """Everything that is read: `data_files`, and the file that this was read from."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.atomic import is_abandoned, write_text, writer_of
-from analysis.outputs import check_output_folder, refuse_links_out
+from analysis.outputs import check_output_folder, is_log, refuse_links_out
 from cathode.errors import RunFolderError
 from cathode.runtime.lock import FolderLock, refuse_busy
 from cathode.runtime.store import Store
@@ -111,13 +111,13 @@ def check_run_folder(path: Path | str, *, inputs: Iterable[str | os.PathLike[str
     ------
     OutputError
         If it can not be written, holds one of the `inputs`, or links that lead out of it; or if it is no run folder,
-        and holds anything else.
+        and holds anything else than logs.
     RunFolderError
         If another process writes there at the moment.
     """
     folder = Path(path)
     known = (folder / IDENTITY).is_file()
-    check_output_folder(folder, inputs=inputs, ours=None if known else lambda entry: False)
+    check_output_folder(folder, inputs=inputs, ours=None if known else is_log)
     if folder.is_dir():
         refuse_links_out(folder)
         refuse_busy(folder)

@@ -17,7 +17,18 @@ def clear_the_way() -> None:
     # Python says so while it looks for the package that `python -m` names.
     if sys.argv[:1] == ["-m"]:
         forget_current_folder()
-    refuse_shadows()
+    try:
+        refuse_shadows()
+    except ShadowedPackageError as error:
+        if not _is_command():
+            raise
+        # Whoever typed a command has no use for the lines of Python that it went through.
+        raise SystemExit(f"cathode: {error}") from None
+
+
+def _is_command() -> bool:
+    """Whether `cathode` or `python -m cathode` is what runs, and not a program that imports this package."""
+    return sys.argv[:1] == ["-m"] or (bool(sys.argv) and Path(sys.argv[0]).stem in ("cathode", "cathode-script"))
 
 
 def forget_current_folder() -> None:

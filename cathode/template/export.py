@@ -45,7 +45,7 @@ def export_onnx(folder: Path | str, output: Path | str) -> Exported:
             f"{folder}: no saved generator; name a folder that `cathode train` or `cathode run` wrote."
         )
     refuse_links_out(folder)
-    check_output_folder(output, inputs=[folder], ours=lambda entry: entry.name in _FILES and entry.is_file())
+    check_output_folder(output, inputs=[folder], ours=_harmless)
     generator: Any = load(place)
     files, refused = {}, {}
     for name, write in (("sampler", export_sampler), ("log_prob", export_log_prob)):
@@ -56,3 +56,10 @@ def export_onnx(folder: Path | str, output: Path | str) -> Exported:
     if not files:
         raise ExportError(" ".join(refused.values()))
     return Exported(files, refused)
+
+
+def _harmless(entry: Path) -> bool:
+    """Whether something in the output folder is an export of before, or a log."""
+    from analysis.outputs import is_log
+
+    return (entry.name in _FILES and entry.is_file()) or is_log(entry)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from analysis.errors import (
     EmptySelectionError,
     InputFileError,
     NtupleReadError,
+    OutputError,
 )
 
 pd = pytest.importorskip("pandas")
@@ -171,11 +173,19 @@ def test_wrong_bytes_are_refused_and_removed(server, tmp_path):
     assert server.asked == [None]  # the same wrong bytes are not fetched again and again
 
 
-def test_damaged_local_file_is_replaced_but_not_offline(server, tmp_path):
-    (tmp_path / "data.h5").write_bytes(b"damaged")
+def test_another_file_of_this_name_is_left_alone(server, tmp_path):
+    path = tmp_path / "data.h5"
+    path.write_bytes(b"of the user")
     file = DatasetFile("d", server.url(), "", checksum=SHA256)
-    with pytest.raises(DownloadError, match="other bytes than expected and offline"):
-        fetch_file(file, folder=tmp_path, offline=True)
+    for offline in (True, False):
+        with pytest.raises(DownloadError, match=r"other bytes than expected.*remove or rename it"):
+            fetch_file(file, folder=tmp_path, offline=offline)
+        assert path.read_bytes() == b"of the user"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="named pipe"):
+        fetch_file(file, folder=tmp_path)
+    path.unlink()
     assert fetch_file(file, folder=tmp_path).read_bytes() == CONTENT
 
 

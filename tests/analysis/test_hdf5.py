@@ -477,6 +477,16 @@ def test_lists_of_names_are_built_from_text_numbers_and_tuples() -> None:
     for damaged in (b"", b"\x80", b"(lp0\n", b"a.", b"I1\n.", b"(t.", b"]]a", b"g5\n."):
         with pytest.raises(InputFileError):
             pickled_list(damaged)
+    deep: object = "x"
+    for _ in range(40):
+        deep = (deep, deep)
+    # Names made of these would be 10^12 characters long.
+    for bomb in (deep, [deep], [[]]):
+        with pytest.raises(InputFileError, match="no list of text"):
+            pickled_list(pickle.dumps([bomb]))
+    for nested in (b"\x80\x02]q\x00h\x00a.", b"\x80\x02](K\x01" + b"\x85" * 5_000 + b"e.", b"](\x85a."):
+        with pytest.raises(InputFileError, match="no list of text"):
+            pickled_list(nested)
 
 
 @pytest.mark.parametrize("package", ["analysis", "cathode", "generators"])
