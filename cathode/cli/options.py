@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -50,10 +51,16 @@ def load_plugins(modules: list[str] | None) -> None:
     Raises
     ------
     ConfigError
-        If one can not be imported.
+        If one can not be imported, for whatever reason: it is somebody's own file.
     """
     for module in modules or []:
+        if not all(part.isidentifier() for part in module.split(".")):
+            raise ConfigError(f"--plugin {module}: no name of a module, such as my_generators or my_package.models.")
         try:
             import_module(module)
         except ImportError as error:
             raise ConfigError(f"--plugin {module}: {error}. Is it installed, or on PYTHONPATH?") from error
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = "" if isinstance(error, SyntaxError) else f", line {at.lineno} of {at.filename}"
+            raise ConfigError(f"--plugin {module}: {type(error).__name__}{where}: {error}") from error

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -247,3 +248,20 @@ def test_names_that_are_gone_give_the_new_ones() -> None:
         with pytest.raises(AttributeError, match=f"cathode.{old} is called cathode.{new} now"):
             getattr(cathode, old)
         assert getattr(cathode, new)
+
+
+def test_a_plugin_that_can_not_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugin_that_raises.py").write_text("\nraise ValueError('no such device')\n")
+    (tmp_path / "plugin_with_a_slip.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, said in (
+        ("plugin_that_raises", "ValueError, line 2 of .*plugin_that_raises.py: no such device"),
+        ("plugin_with_a_slip", "SyntaxError: .*line 1"),
+        ("../plugin", "no name of a module"),
+        (".plugin", "no name of a module"),
+        ("", "no name of a module"),
+        ("plugin.py", "No module named 'plugin'"),
+    ):
+        done = cathode("config", "schema", "--plugin", module)
+        assert done.exit_code == 1, done.output
+        assert re.search(f"^cathode: --plugin {re.escape(module)}: {said}", done.stderr), done.stderr

@@ -71,8 +71,23 @@ def test_a_path_of_ones_own_stays_and_is_named(crowded: Path) -> None:
     if (crowded / "analysis").is_dir() and not (crowded / "analysis" / "__init__.py").exists():
         return
     done = call(crowded, "-m", "cathode", "--help", path=os.pathsep.join([str(crowded), str(ROOT)]))
-    assert done.returncode != 0
+    assert done.returncode == 1
+    assert done.stderr.startswith("cathode: The module")
     assert "PYTHONPATH" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_console_command_names_a_shadow_without_a_traceback(
+    crowded: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    script = tmp_path_factory.mktemp("bin") / "cathode"
+    script.write_text(COMMAND)
+    (crowded / "generators" / "__init__.py").write_text("")
+    done = call(crowded, str(script), "--help", path=os.pathsep.join([str(crowded), str(ROOT)]))
+    assert done.returncode == 1
+    assert done.stderr.startswith("cathode: The module")
+    assert str(crowded) in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_own_folder_of_the_package_is_no_shadow() -> None:
