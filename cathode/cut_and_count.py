@@ -41,7 +41,8 @@ class Count:
     """What passes a cut: data events observed, template events passing and in total, background expected.
 
     `per_event` is Σw²/Σw of the data: so much weight fluctuates like one event of weight one. `effective` is
-    (Σw)²/Σw² of the template events that pass, which is their number where they have no weights.
+    (Σw)²/Σw² of the template events that pass, which is their number where they have no weights and none is a copy of
+    another: copies count as one event of their weight.
     """
 
     observed: float
@@ -105,9 +106,14 @@ def count(cut: Cut, scores: FloatArray, weights: FloatArray, fold: NDArray[np.in
         expected=expected,
         template_passing=int(reference_passes.sum()),
         template_total=len(reference),
-        effective=effective_events(passing),
+        effective=effective_events(_of_origins(passing, reference)),
         per_event=per_event,
     )
+
+
+def _of_origins(weights: FloatArray, reference: Reference) -> FloatArray:
+    """Weights (T,) of the reference, summed over the copies of each event."""
+    return weights if reference.origin is None else np.bincount(reference.origin, weights).astype(np.float64)
 
 
 def effective_events(weights: FloatArray) -> float:
@@ -116,15 +122,25 @@ def effective_events(weights: FloatArray) -> float:
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def background_only(counts: Count, cut: Cut, *, systematic: float, signal_efficiency: float | None) -> CutResult:
+def background_only(
+    counts: Count,
+    cut: Cut,
+    *,
+    systematic: float,
+    shift: float = 0.0,
+    resolution: float = 0.0,
+    signal_efficiency: float | None,
+) -> CutResult:
     """p-values of a count.
 
-    `systematic` is relative. The exact p-value counts data against the finite template (negative binomial). The p-value
-    with the systematic uses the same formula: prediction and uncertainty are those of an auxiliary Poisson measurement
-    of (1/relative error)² events (Cousins, Linnemann & Tucker, physics/0702156), so that without a systematic both
-    agree exactly. Weighted counts are compared as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no
-    probability depends on the unit of the weights.
+    The prediction is multiplied by 1 + `shift`; `systematic` is relative to it before that. The exact p-value counts
+    data against the finite template (negative binomial). The p-value with the systematic uses the same formula:
+    prediction and uncertainty are those of an auxiliary Poisson measurement of (1/relative error)² events (Cousins,
+    Linnemann & Tucker, physics/0702156), so that without a systematic both agree exactly. Weighted counts are compared
+    as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no probability depends on the unit of the weights.
     """
+    counts = dataclasses.replace(counts, expected=counts.expected * (1 + shift))
+    systematic /= 1 + shift
     statistical = counts.effective**-0.5
     log_p = _log_p_value(counts, statistical**2 + systematic**2)
     return CutResult(
@@ -140,6 +156,8 @@ def background_only(counts: Count, cut: Cut, *, systematic: float, signal_effici
         template_passing=counts.template_passing,
         template_total=counts.template_total,
         signal_efficiency=signal_efficiency,
+        shift=shift,
+        resolution=resolution,
     )
 
 

@@ -30,6 +30,8 @@ class CutResult:
     estimate : what `expected` comes from: "template", the share of the reference that passes, or "spectrum", a fit of
         the mass spectrum after the cut. NaN in `expected`, p-values and significance says that there is none.
     reason : why it does not come from the template; empty where it does.
+    shift : relative correction that `expected` contains, from the mean of the closure test.
+    resolution : relative systematic that the closure test can not tell from none.
     """
 
     background_efficiency: float
@@ -46,6 +48,8 @@ class CutResult:
     signal_efficiency: float | None = None
     estimate: str = "template"
     reason: str = ""
+    shift: float = 0.0
+    resolution: float = 0.0
 
     @property
     def uncertainty(self) -> float:
@@ -95,6 +99,23 @@ class Closure:
     events: int
     template_events: int
     passed: bool
+
+
+@dataclass(frozen=True)
+class RegionShift:
+    """Counted and predicted events above one cut in one validation region, or in neighbouring ones that are few.
+
+    `shift` is counted over predicted less one, `error` its standard deviation; `counted` and `expected` are in
+    effective events.
+    """
+
+    background_efficiency: float
+    low: float
+    high: float
+    counted: float
+    expected: float
+    shift: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -232,6 +253,7 @@ class SearchResult(Document):
     mass_model : the fit of the sideband spectrum.
     cuts : one per background efficiency, in the order in which they were asked for.
     closures, sculpting : validation in data.
+    region_shifts : counted and predicted events of every cut in every validation region.
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
     reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
@@ -261,6 +283,7 @@ class SearchResult(Document):
     closures: tuple[Closure, ...] = ()
     sculpting: tuple[Sculpting, ...] = ()
     systematics: dict[float, float] = field(default_factory=dict)
+    region_shifts: tuple[RegionShift, ...] = ()
     trainings: tuple[Training, ...] = ()
     reweightings: tuple[ReweightingSummary, ...] = ()
     truth: TruthEvaluation | None = None

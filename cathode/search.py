@@ -14,7 +14,9 @@ from dataclasses import InitVar, asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
 
-from analysis.events import BoolArray, Events
+import numpy as np
+
+from analysis.events import BoolArray, Events, FloatArray
 from analysis.processes import cores
 from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import ConfigError, MassModelError
@@ -41,6 +43,7 @@ from cathode.validation.caveats import (
     warnings_of_events,
 )
 from cathode.validation.performance import evaluate
+from cathode.validation.regions import spread_regions
 from cathode.validation.requirements import require, require_spread
 from cathode.validation.sculpting import sculpting
 from cathode.validation.sideband_closure import (
@@ -70,7 +73,7 @@ class Search:
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
     folds : parts of the data; each is scored by models that were trained on the others.
     background_efficiencies : the cuts, chosen before looking.
-    closure : repeat the search in validation regions beside the window, which the background is not learned from.
+    closure : repeat the search in validation regions of the sidebands, which the background is not learned from.
     region_fraction : width of a validation region over the width of the window.
     closure_members : members of the classifier ensemble in the sideband closure test.
     closure_repeats : templates, with classifiers of their own, over which that test is averaged.
@@ -179,7 +182,7 @@ class Search:
         with timer("generator"):
             method = self.method.prepared(self._unlabelled(observed), stages)
             window = self._window(signal, sideband, mass_model, auxiliary)
-            beside = self._beside(sideband, len(signal), auxiliary, stages) if self.closure else None
+            beside = self._beside(sideband, auxiliary, stages) if self.closure else None
             learned, learned_beside = self._learned(method, window, beside, stages)
         with timer("classifier"):
             fitted = method.fit(window, learned, stages)
@@ -209,6 +212,7 @@ class Search:
             ),
             closures=closure.closures,
             sculpting=shape.tests,
+            region_shifts=closure.shifts,
             systematics=closure.systematics,
             trainings=summary_of_trainings({"template": learned, "validation": learned_beside}, timer.seconds),
             reweightings=summary_of_reweightings({"template": learned, "validation": learned_beside}),
@@ -245,7 +249,7 @@ class Search:
         sideband = events[self.region.sideband(events.mass)]
         with self.claimed(events, output, store=store) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
-            beside = self._beside(sideband, int(self.region.signal(events.mass).sum()), others, stages)
+            beside = self._beside(sideband, others, stages)
             method = self.method.prepared(self._unlabelled(observed), stages)
             learned = method.learn(beside.background, beside_window(stages))
             return self._closed(method, beside, learned, stages)
@@ -257,10 +261,9 @@ class Search:
         self.method.require(background)
         return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
 
-    @property
-    def validation_regions(self) -> tuple[Interval, ...]:
-        """Where the search is repeated without a signal."""
-        return self.region.validation_regions(fraction=self.region_fraction)
+    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
+        """Where the search is repeated without a signal, for events of masses (N,)."""
+        return spread_regions(self.region, mass, fraction=self.region_fraction)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
@@ -314,7 +317,7 @@ class Search:
 
     def _unlabelled(self, observed: Observed) -> Observed:
         """Sideband events that no task asks about."""
-        return observed[outside(observed.events.mass, self.region, self.validation_regions)]
+        return observed[outside(observed.events.mass, self.region, self.validation_regions(observed.events.mass))]
 
     def _window(
         self, signal: Observed, sideband: Events, mass_model: MassModel, auxiliary: Mapping[str, Events]
@@ -326,15 +329,14 @@ class Search:
             folds=self.folds,
         )
 
-    def _beside(self, sideband: Events, limit: int, auxiliary: Mapping[str, Events], stages: Stages) -> Task:
+    def _beside(self, sideband: Events, auxiliary: Mapping[str, Events], stages: Stages) -> Task:
         return validation_task(
             sideband,
             self.region,
-            self.validation_regions,
+            self.validation_regions(sideband.mass),
             observables=self.observables,
             auxiliary=auxiliary,
             folds=self.folds,
-            limit=limit,
             members=self.closure_members,
             seed=beside_window(stages).seed("events"),
         )
@@ -351,11 +353,12 @@ class Search:
             return method.learn(window.background, stages), answer.result()
 
     def _closed(self, method: Method, beside: Task, learned: Learned, stages: Stages) -> ClosureTest:
+        masses = np.concatenate([beside.background.events.mass, beside.target.events.mass])
         return closure_test(
             method,
             beside,
             learned,
-            self.validation_regions,
+            self.validation_regions(masses),
             background_efficiencies=self.background_efficiencies,
             stages=[beside_window(stages, repetition) for repetition in range(self.closure_repeats)],
         )
@@ -376,8 +379,10 @@ class Search:
             efficiency = float(passes[inside & events.truth].mean())
         counts = count(cut, scores.score[inside], events.weights[inside], scores.fold[inside], reference)
         if reference.predicts:
-            systematic = closure.systematics.get(cut.background_efficiency, 0.0)
-            return background_only(counts, cut, systematic=systematic, signal_efficiency=efficiency)
+            found = closure.scatter.get(cut.background_efficiency)
+            tested = {} if found is None else {"shift": found.shift, "resolution": found.resolution}
+            systematic = 0.0 if found is None else found.systematic
+            return background_only(counts, cut, systematic=systematic, **tested, signal_efficiency=efficiency)
         beside = self.region.sideband(events.mass) & passes
         try:
             after = copy.deepcopy(self.mass_model).fit(events.mass[beside], self.region, weights=events.weights[beside])

@@ -20,6 +20,9 @@ FloatArray = NDArray[np.floating[Any]]
 #: A common mean that is so many errors from zero is corrected for.
 SIGNIFICANT = 2.0
 
+#: A prediction is not cut to less than half of itself: then nothing is known, and the scatter says so.
+_LARGEST_CUT = -0.5
+
 _ROUNDS = 5
 
 
@@ -76,7 +79,7 @@ def closure_scatter(shifts: ArrayLike, covariance: ArrayLike) -> ClosureScatter:
     mean = float(weights @ delta / weights.sum())
     total = cov + max(centred.value, 0) * np.eye(len(delta))
     mean_error = float(np.sqrt(weights @ total @ weights) / weights.sum())
-    corrected = len(delta) > 1 and abs(mean) > SIGNIFICANT * mean_error
+    corrected = len(delta) > 1 and abs(mean) > SIGNIFICANT * mean_error and mean > _LARGEST_CUT
     found = centred if corrected else _scatter(delta, cov, np.eye(len(delta)))
     shift, shift_error = (mean, mean_error) if corrected else (0.0, 0.0)
     variance = _positive_mean(found.value, found.error) * _few(found, cov)

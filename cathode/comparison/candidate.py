@@ -35,10 +35,10 @@ from cathode.template.drawing import train_generator
 from cathode.validation.sideband_closure import (
     beside_window,
     closure,
-    trial,
     validation_task,
     without_validation_regions,
 )
+from cathode.validation.trial import trial
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator

@@ -30,6 +30,7 @@ from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import label, specification
+from cathode.validation.regions import spread_regions
 from cathode.validation.requirements import require_validation_regions
 from generators.errors import DivergedError
 
@@ -58,10 +59,10 @@ def compare_generators(
     """Train candidates on the sidebands outside of validation regions, and compare their templates with the data there.
 
     Events of the signal region are dropped before anything is computed. `validation_regions` are ranges of
-    sideband mass in GeV; without them the two that touch the window, each `region_fraction` as wide as it, as in
-    `Search.validate`. All candidates get the same seeds, the same data and the same `classifier` (10 boosted-tree
-    ensembles unless told otherwise), held out by `folds`. One that keeps several states is also evaluated with each
-    smaller number of `best_states`, without another training.
+    sideband mass in GeV; without them those of `Search.validate`, of which the two that touch the window are
+    `region_fraction` as wide as it. All candidates get the same seeds, the same data and the same `classifier` (10
+    boosted-tree ensembles unless told otherwise), held out by `folds`. One that keeps several states is also evaluated
+    with each smaller number of `best_states`, without another training.
 
     With `output`, models and result stay there, an interrupted comparison is continued by the same call, and one with
     other candidates uses what is there.
@@ -81,7 +82,7 @@ def compare_generators(
     evaluator = CandidateEvaluator(
         sideband=sideband,
         region=region,
-        regions=region.validation_regions(fraction=region_fraction)
+        regions=spread_regions(region, sideband.mass, fraction=region_fraction)
         if validation_regions is None
         else region.sideband_intervals(validation_regions),
         observables=AsRead() if observables is None else observables,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from analysis.folds import random_folds
+from analysis.events import Events
 from cathode.classifiers import BoostedTrees, WeakClassifier
 from cathode.errors import ConfigError
-from cathode.methods.contrast import Contrast, contrast, load_contrast, with_pretraining
+from cathode.methods.contrast import Contrast, contrast, load_contrast, predicted_by, with_pretraining
 from cathode.methods.protocol import Background, Learned, Scoring, Task
 from cathode.observables import Observed
 from cathode.registry import METHODS, default_generator
 from cathode.runtime.stages import Stages
-from cathode.template.drawing import draw_at, train_stage
+from cathode.template.drawing import Sampler, draw_at, folds_of, train_stage
 from cathode.template.rejection import reweighted
 from cathode.template.reweighting import Reweighting
+from cathode.template.transport import moved_template, transport_along
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator
@@ -35,6 +37,8 @@ class Cathode:
         several, each corrects what those before it left.
     classifier : tells data from template; one copy per fold.
     oversampling : template events per data event of the target.
+    reach : sideband events within this factor in mass of the target, moved into it along the generator, are what is
+        counted: see `cathode.template.transport`. None counts the template that the classifier was trained against.
     """
 
     kind: ClassVar[str] = "cathode"
@@ -44,10 +48,13 @@ class Cathode:
     reweighting: Reweighting | Sequence[Reweighting] | None = None
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
     oversampling: float = 4
+    reach: float | None = 1.2
 
     def __post_init__(self) -> None:
         if self.oversampling <= 0:
             raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
+        if self.reach is not None and not 1 < self.reach < math.inf:
+            raise ConfigError(f"reach = {self.reach} must be a finite factor above 1, or null.")
         # One alone and a list of one are the same search, as are an empty list and none.
         one = self.reweighting
         steps = () if one is None else (one,) if isinstance(one, Reweighting) else tuple(one)
@@ -72,7 +79,7 @@ class Cathode:
         """Train the generator, and what corrects it, on the sidebands."""
         generator = train_stage(self.generator, background.events, stages)
         sampler = reweighted(self.reweightings, generator, background.observables, background.events, stages)
-        return Learned(generator, sampler)
+        return Learned(generator, sampler, self._predictor(generator, background.events))
 
     def fit(self, task: Task, learned: Learned, stages: Stages) -> Contrast:
         """Draw the template at background masses of the target, and tell data from it."""
@@ -80,10 +87,21 @@ class Cathode:
         masses = task.masses(self.template_events(len(task.target)), stages.seed("mass"))
         drawn = draw_at(learned.sampler, masses, seed=stages.seed("template"))
         template = task.background.observables.of_template(drawn)
-        fold = random_folds(len(template), task.folds, seed=stages.seed("folds"))
-        return contrast(
+        fold = folds_of(template, task.folds, seed=stages.seed("folds"))
+        found = contrast(
             self.classifier, task, stages, x=template.x, mass=template.mass, fold=fold, weights=template.weights
         )
+        moved = moved_template(learned.predictor, masses, seed=stages.seed("prediction"))
+        if moved is None:
+            return found
+        counted = task.background.observables.of_template(moved)
+        return predicted_by(found, counted, folds_of(counted, task.folds, seed=stages.seed("folds of the prediction")))
+
+    def _predictor(self, generator: Any, sideband: Events) -> Sampler | None:
+        """What moves sideband events, where the template is not reweighted: that would correct the same error twice."""
+        if self.reach is None or self.reweightings:
+            return None
+        return transport_along(generator, sideband, reach=self.reach)
 
     @classmethod
     def load(cls, folder: Path, *, folds: int) -> Scoring:

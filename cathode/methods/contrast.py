@@ -19,6 +19,7 @@ from cathode.methods.protocol import Reference, Task
 from cathode.observables import Observed
 from cathode.runtime.run_folder import CLASSIFIERS, PRETRAINING
 from cathode.runtime.stages import Stages
+from cathode.template.drawing import Template
 
 _M = TypeVar("_M")
 
@@ -74,6 +75,13 @@ def contrast(
     )
     scores = held_out_scores(classifiers, x, fold)
     return Contrast(classifiers, Reference(x, mass, scores, fold, weights, predicts))
+
+
+def predicted_by(found: Contrast, template: Template, fold: NDArray[np.int64]) -> Contrast:
+    """The same classifiers with other events in the place of the reference, observables and folds (T,)."""
+    scores = held_out_scores(found.classifiers, template.x, fold)
+    reference = Reference(template.x, template.mass, scores, fold, template.weights, origin=template.origin)
+    return dataclasses.replace(found, reference=reference)
 
 
 def with_pretraining(method: _M, unlabelled: Observed, stages: Stages) -> _M:

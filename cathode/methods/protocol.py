@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
@@ -19,9 +20,6 @@ from cathode.classifiers.protocol import WeakClassifier
 from cathode.observables import Observables, Observed
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import Sampler
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,8 @@ class Reference:
 
     `weights` (T,) come along through cut, count and p-value. `predicts` is False where the share of the reference that
     passes a cut is no background efficiency, as with sideband events whose features follow the mass: then the
-    expectation comes from a fit of the mass spectrum after the cut.
+    expectation comes from a fit of the mass spectrum after the cut. `origin` (T,) numbers the events that rows are
+    copies of, where some are copies: they fluctuate together.
     """
 
     x: FloatArray
@@ -71,21 +70,28 @@ class Reference:
     fold: NDArray[np.int64]
     weights: FloatArray
     predicts: bool = True
+    origin: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> Reference:
+        """Some rows, by a mask (T,)."""
+        some = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return Reference(**some, predicts=self.predicts)
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
     """What a method knows of the background before it is shown a target.
 
-    `generator` is what was trained, with its losses; `sampler` draws from it, perhaps reweighted. Both are None where
-    nothing is learned.
+    `generator` is what was trained, with its losses; `sampler` draws from it, perhaps reweighted; `predictor` gives
+    what is counted in the place of those draws, if anything else does. They are None where nothing is learned.
     """
 
     generator: Any = None
     sampler: Sampler | None = None
+    predictor: Sampler | None = None
 
 
 class Scoring(Protocol):

@@ -65,13 +65,18 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
             f"= {number(cut.expected)} events",
         ),
         Step(
-            "The template is finite, which is a statistical error.",
-            f"{number(cut.expected)} / √{cut.template_passing:,} = ± {number(cut.statistical)} events",
+            "The template is finite, which is a statistical error; events of it that are made of one event of the "
+            "sidebands count once.",
+            f"{number(cut.expected)} / √{number((cut.expected / cut.statistical) ** 2)} = ± "
+            f"{number(cut.statistical)} events",
         ),
         Step(
-            "How well the template predicts events that it was not fitted to was measured in validation "
-            "regions of the sidebands; this is the systematic error.",
-            f"{number(relative)} % of {number(cut.expected)} = ± {number(cut.systematic)} events",
+            "How well the template predicts events that it was not fitted to was measured in validation regions of "
+            "the sidebands: a common mean corrects the expectation, their scatter beyond statistics is the systematic "
+            "error. "
+            f"Less than {number(100 * cut.resolution)} % could not be told from none.",
+            f"correction {100 * cut.shift:+.2g} %; {number(relative)} % of {number(cut.expected)} = ± "
+            f"{number(cut.systematic)} events",
         ),
         Step("Then the events of the signal region that pass were counted.", f"{number(cut.observed)} events"),
         Step(

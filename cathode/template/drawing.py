@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
+from analysis.folds import random_folds
 from cathode.errors import TemplateError
 from cathode.runtime.keys import product_key
 from cathode.runtime.processes import one_thread
@@ -35,11 +37,15 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Generated background: features (T, *event), masses (T,) in GeV, weights (T,), which are one unless given."""
+    """Generated background: features (T, *event), masses (T,) in GeV, weights (T,), which are one unless given.
+
+    `origin` (T,) numbers the events that rows were made of, from 0 on, where some were made of the same.
+    """
 
     x: FloatArray
     mass: FloatArray
     weights: FloatArray = field(default_factory=lambda: np.empty(0))
+    origin: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.weights) != len(self.x):
@@ -143,8 +149,10 @@ def draw_template(generator: Sampler, mass_model: MassModel, *, events: int, see
 
 def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
     """One background event at each of the masses (T,)."""
+    origins = getattr(generator, "origins", None)
     with one_thread():
         x = generator.sample(np.asarray(mass)[:, None], seed=seed)
+        origin = None if origins is None else origins(np.asarray(mass)[:, None], seed=seed)
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     # A tail event that overflows is one in millions; thousands would mean a broken generator and must not be hidden.
     if not finite.all():
@@ -154,4 +162,13 @@ def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
                 "with a lower learning rate, or use another one."
             )
         x, mass = x[finite], mass[finite]
-    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64))
+        origin = None if origin is None else origin[finite]
+    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64), origin=origin)
+
+
+def folds_of(template: Template, folds: int, *, seed: int) -> NDArray[np.int64]:
+    """Fold of every template event, (T,): equal sizes, random order; what was made of the same event stays together."""
+    if template.origin is None:
+        return random_folds(len(template), folds, seed=seed)
+    _, number = np.unique(template.origin, return_inverse=True)
+    return random_folds(int(number.max(initial=-1)) + 1, folds, seed=seed)[number]

@@ -17,6 +17,8 @@ from cathode.template.mass_models import MassModel
 from cathode.template.rejection import Reweighted, steps
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
+#: A validation region that is so many standard errors off is named.
+_FAR = 4.0
 _BAD_FIT = 0.01
 
 #: Template events after a cut that give a usable estimate.
@@ -137,6 +139,7 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             f"There is a sideband only {result.region.sides} the window: mass spectrum and template in it are "
             "extrapolated, not interpolated, and neither closure test nor errors show how far that can be trusted."
         )
+    yield from _shifts(result)
     for reweighting in result.reweightings:
         which = "template" if reweighting.stage == "template" else "template of the sideband closure test"
         step = "" if reweighting.step == 1 else f", step {reweighting.step}"
@@ -179,3 +182,23 @@ def _warnings(result: SearchResult) -> Iterator[str]:
 def _number(fit: Any, name: str) -> float | None:
     value = getattr(fit, name, None)
     return None if value is None else float(value)
+
+
+def _shifts(result: SearchResult) -> Iterator[str]:
+    """What counted and predicted events of the validation regions say of each cut."""
+    for cut in result.cuts:
+        where = f"at background efficiency {cut.background_efficiency:g}"
+        if cut.shift:
+            yield (
+                f"In the validation regions the events that pass the cut {where} were off the prediction by "
+                f"{100 * cut.shift:+.2g} %; the expectation is corrected for it."
+            )
+        mine = [each for each in result.region_shifts if each.background_efficiency == cut.background_efficiency]
+        for each in mine:
+            away = each.shift - cut.shift
+            if abs(away) > _FAR * each.error:
+                yield (
+                    f"In {each.low:g}–{each.high:g} GeV {each.counted:.4g} events passed the cut {where} where "
+                    f"{each.expected * (1 + cut.shift):.4g} were expected, which is {abs(away) / each.error:.1f} "
+                    "standard errors off. The systematic error contains it; the template is not right there."
+                )

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from analysis.errors import TooFewEventsError
-from analysis.events import BoolArray, Events
+from analysis.events import BoolArray, Events, FloatArray
 from analysis.folds import fold_of
 from analysis.weights import sum_and_unit
 from cathode.classifiers.cross_fitting import MINIMUM
@@ -55,9 +55,8 @@ class Search(Protocol):
         """Whether the validation regions are tested."""
         ...
 
-    @property
-    def validation_regions(self) -> tuple[Interval, ...]:
-        """Where the search is repeated."""
+    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
+        """Where the search is repeated, for events of masses (N,)."""
         ...
 
 
@@ -92,11 +91,12 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
     )
     method.require(Background(events[sideband], search.observables, auxiliary))
     if search.closure:
-        beside = events[outside(events.mass, region, search.validation_regions)]
+        regions = search.validation_regions(events.mass)
+        beside = events[outside(events.mass, region, regions)]
         method.require(Background(beside, search.observables, auxiliary))
         require_validation_regions(
             events[sideband],
-            search.validation_regions,
+            regions,
             search.folds,
             method.template_events,
             search.background_efficiencies,

@@ -11,19 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.events import BoolArray, Events, FloatArray
-from analysis.folds import fold_of
-from analysis.statistics.counting import BackgroundEstimate, ClosureShift, closure_shift
-from analysis.weights import standardised
+from analysis.statistics.closure_scatter import ClosureScatter, closure_scatter
 from cathode.classifiers.closure import two_sample_auc
-from cathode.cut_and_count import Count, count, make_cut
-from cathode.methods.protocol import Background, Learned, Method, Reference, Task
+from cathode.methods.protocol import Background, Learned, Method, Task
 from cathode.observables import Observables, Observed
 from cathode.region import Interval, Region
-from cathode.result import Closure
+from cathode.result import Closure, RegionShift
 from cathode.runtime.stages import Stages
+from cathode.validation.region_shifts import region_shifts
+from cathode.validation.trial import Trial, trial
 
 #: A held-out classifier may tell template from data this well before the result carries a warning.
 TOLERANCE = 0.51
@@ -33,12 +31,18 @@ TOLERANCE = 0.51
 class ClosureTest:
     """The search repeated where there is no signal: in validation regions that the background was not learned from.
 
-    `closures` holds one classifier test per region, `systematics` background efficiency -> relative error of the
-    predicted background, for methods that predict it directly.
+    `closures` holds one classifier test per region, `shifts` what was counted and predicted in every one, and
+    `scatter` background efficiency -> what all of them say of the prediction, for methods that predict it directly.
     """
 
     closures: tuple[Closure, ...] = ()
-    systematics: dict[float, float] = field(default_factory=dict)
+    shifts: tuple[RegionShift, ...] = ()
+    scatter: dict[float, ClosureScatter] = field(default_factory=dict)
+
+    @property
+    def systematics(self) -> dict[float, float]:
+        """Background efficiency -> relative error of the predicted background."""
+        return {efficiency: found.systematic for efficiency, found in self.scatter.items()}
 
 
 def outside(mass: FloatArray, region: Region, regions: Sequence[Interval]) -> BoolArray:
@@ -107,16 +111,6 @@ def beside_window(stages: Stages, repetition: int = 0) -> Stages:
     return dataclasses.replace(stages, purpose=purpose, place=place)
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One repetition of the closure test: data with their held-out scores (N,), and the reference with its own."""
-
-    data: Events
-    scores: FloatArray
-    fold: NDArray[np.int64]
-    reference: Reference
-
-
 def closure_test(
     method: Method,
     task: Task,
@@ -128,10 +122,9 @@ def closure_test(
 ) -> ClosureTest:
     """Search for nothing in the validation regions, with a background that was learned without them.
 
-    The systematic of a cut is the relative difference of counted and predicted events (δ_sys of Hein et al.,
-    2411.00085) or its statistical error, whichever is larger: no systematic is claimed smaller than what these
-    regions can resolve. There are as many repetitions as `stages`, each with a template and classifiers of its own on
-    the same data, and averages over them are returned.
+    Counted and predicted events of all regions together give the correction and the systematic of a cut, see
+    `closure_scatter`. There are as many repetitions as `stages`, each with a template and classifiers of its own on the
+    same data, and averages over them are returned.
     """
     length = 1 / len(stages)
     trials = [
@@ -141,15 +134,17 @@ def closure_test(
     closures = tuple(_mean_closure([closure(interval, t) for t in trials]) for interval in regions)
     if not all(t.reference.predicts for t in trials):
         return ClosureTest(closures)
-    shifts = {efficiency: mean_shift(efficiency, trials, task.folds) for efficiency in background_efficiencies}
-    return ClosureTest(closures, {efficiency: _systematic(shift) for efficiency, shift in shifts.items()})
-
-
-def trial(method: Method, task: Task, learned: Learned, stages: Stages) -> Trial:
-    """Fit a method to a validation task, and score the events of the task."""
-    fitted = method.fit(task, learned, stages)
-    events = task.target.observables
-    return Trial(events, fitted.score(task.target), fold_of(events.ids, task.folds), fitted.reference)
+    shifts = {
+        efficiency: region_shifts(efficiency, trials, regions, task.folds) for efficiency in background_efficiencies
+    }
+    return ClosureTest(
+        closures,
+        tuple(one for found in shifts.values() for one in found.regions),
+        {
+            efficiency: closure_scatter([one.shift for one in found.regions], found.covariance)
+            for efficiency, found in shifts.items()
+        },
+    )
 
 
 def closure(interval: Interval, trial: Trial) -> Closure:
@@ -164,33 +159,6 @@ def closure(interval: Interval, trial: Trial) -> Closure:
     found = two_sample_auc(trial.scores[real], trial.reference.scores[made], trial.data.weights[real], of_reference)
     passed = _passes(found.value, found.error)
     return Closure(interval.low, interval.high, found.value, found.error, int(real.sum()), int(made.sum()), passed)
-
-
-def mean_shift(efficiency: float, trials: Sequence[Trial], folds: int) -> ClosureShift:
-    """Relative difference of counted and predicted events, mean over trials with the same data, and its error.
-
-    Templates and classifiers of the trials are independent, but some events pass in several of them: an event that
-    passes in a fraction f of the trials adds f² to the variance of the mean count.
-    """
-    shifts, passes, data_variance, template_variance = [], [], [], []
-    for each in trials:
-        cut = make_cut(efficiency, each.reference, folds)
-        counts: Count = count(cut, each.scores, each.data.weights, each.fold, each.reference)
-        # In effective events, like the p-values: the error of a shift knows nothing of the unit of the weights.
-        observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
-        shifts.append(closure_shift(observed, BackgroundEstimate(expected, 0.0, 0.0)).shift)
-        passes.append(cut.passes(each.scores, each.fold))
-        data_variance.append(1 / expected)
-        template_variance.append(1 / counts.effective)
-    squared = np.square(standardised(trials[0].data.weights))
-    counted, in_common = squared @ np.mean(passes, axis=0), squared @ np.square(np.mean(passes, axis=0))
-    share = in_common / counted if counted else 1.0
-    variance = share * np.mean(data_variance) + np.mean(template_variance) / len(trials)
-    return ClosureShift(float(np.mean(shifts)), float(np.sqrt(variance)))
-
-
-def _systematic(shift: ClosureShift) -> float:
-    return max(abs(shift.shift), shift.error)
 
 
 def _mean_closure(closures: Sequence[Closure]) -> Closure:

@@ -79,11 +79,23 @@ class EventTransport:
             From the training; what was fitted before stays.
         """
         flow = copy.copy(self.inner).fit(x, context, weights=weights, seed=seed, monitor=monitor, checkpoint=checkpoint)
-        mixing = None
-        if weights is None or not np.any(np.asarray(weights) < 0):
-            mixing = EventMixing(reach=self.reach).fit(x, context, weights=weights, seed=seed)
-        self._take(flow, mixing)
+        self._take(flow, self._mixing(x, context, weights, seed=seed))
         return self
+
+    @classmethod
+    def along(
+        cls, flow: TabularGenerator[Any], x: Array, context: Array, *, weights: Array | None = None, reach: float
+    ) -> Self:
+        """Along a flow that is fitted already, for events x (N, D) with masses (N, 1) and weights (N,).
+
+        Raises
+        ------
+        HyperparameterError, NonFiniteInputError, ShapeError, TooFewEventsError, ContextRangeError
+            As `create` and `fit`.
+        """
+        made = cls(generator={"kind": flow.kind, **flow.hyperparameters()}, reach=reach)
+        made._take(flow, made._mixing(x, context, weights, seed=flow.seed_))
+        return made
 
     def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
         """One moved training event per mass: (T, 1) -> (T, D).
@@ -132,6 +144,11 @@ class EventTransport:
         mixing = EventMixing(reach=self.reach).restore(state) if "events.events" in state else None
         self._take(flow, mixing)
         return self
+
+    def _mixing(self, x: Array, context: Array, weights: Array | None, *, seed: int) -> EventMixing | None:
+        if weights is not None and np.any(np.asarray(weights) < 0):
+            return None
+        return EventMixing(reach=self.reach).fit(x, context, weights=weights, seed=seed)
 
     def _take(self, flow: TabularGenerator[Any], mixing: EventMixing | None) -> None:
         self.flow_, self.mixing_ = flow, mixing

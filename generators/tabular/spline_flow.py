@@ -43,7 +43,7 @@ class _SplineFlow(TabularDensity):
     tail_bound: float = 5.0
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=1200, batch_size=2048, learning_rate=4e-3, weight_decay=1e-5, ema_decay=0.99
+            steps=2400, batch_size=2048, learning_rate=8e-3, weight_decay=1e-5, ema_decay=0.99
         )
     )
 

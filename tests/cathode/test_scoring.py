@@ -15,6 +15,7 @@ from cathode.diagnostics import Diagnostics
 from cathode.errors import ClassifierFolderError, ResultError, RunFolderError
 from cathode.result import SearchResult
 from cathode.scoring import Scorer, score
+from cathode.validation.regions import spread_regions
 
 from .toys import COLUMNS, REGION, Discriminant, toy_events, toy_search
 
@@ -42,11 +43,10 @@ def result(folder: Path) -> SearchResult:
 
 def test_no_event_was_scored_by_a_classifier_that_saw_it(folder: Path, events: Events) -> None:
     """In the signal region, in its template, in the validation regions and their template, and beside the window."""
-    beside = REGION.validation_regions(fraction=0.5)
-    inside, intervals = REGION.signal(events.mass).sum(), sum(interval(events.mass).sum() for interval in beside)
-    intervals = min(intervals, inside)
+    beside = spread_regions(REGION, events.mass, fraction=0.5)
+    inside, held = REGION.signal(events.mass).sum(), sum(interval(events.mass).sum() for interval in beside)
     selected = (REGION.signal(events.mass) | REGION.sideband(events.mass)).sum()
-    assert sum(rows for rows, _ in Discriminant.scored) == 4 * inside + (4 + 1) * intervals + selected
+    assert sum(rows for rows, _ in Discriminant.scored) == 4 * inside + (4 + 1) * held + selected
     assert sum(seen for _, seen in Discriminant.scored) == 0
 
 

@@ -1,0 +1,106 @@
+"""Where the template is tested in the sidebands, and what counted and predicted events there say together."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from analysis.events import Events
+from cathode.methods.protocol import Reference
+from cathode.region import Interval, Region
+from cathode.validation.region_shifts import ENOUGH, region_shifts
+from cathode.validation.regions import LEAST, spread_regions
+from cathode.validation.trial import Trial
+
+REGION = Region(3300, 3700, sideband_low=2300)
+MASSES = 2300 + 700 * np.random.default_rng(1).exponential(size=100_000)
+
+
+class TestStrips:
+    def test_lie_in_the_sidebands_and_do_not_touch(self) -> None:
+        regions = spread_regions(REGION, MASSES, fraction=0.5)
+        assert len(regions) > 4
+        assert all(interval.low >= 2300 and (interval.high <= 3300 or interval.low >= 3700) for interval in regions)
+        for one, other in itertools.pairwise(regions):
+            gap = (one.high + 1e-6, other.low - 1e-6)
+            assert ((gap[0] < MASSES) & (gap[1] > MASSES)).sum() > LEAST / 2
+
+    def test_the_first_touch_the_window_and_the_rest_are_as_wide_relatively(self) -> None:
+        regions = spread_regions(REGION, MASSES, fraction=0.5)
+        below, above = ([s for s in regions if s.high <= 3300], [s for s in regions if s.low >= 3700])
+        assert (below[-1].low, below[-1].high, above[0].low, above[0].high) == (3100, 3300, 3700, 3900)
+        for side in (below, above):
+            assert np.ptp([s.high / s.low for s in side]) < 2e-3
+
+    def test_events_lie_in_every_region_and_beyond_the_last(self) -> None:
+        regions = spread_regions(REGION, MASSES, fraction=0.5)
+        assert all(interval(MASSES).sum() >= LEAST for interval in regions)
+        assert (regions[-1].high <= MASSES).sum() >= LEAST
+        assert (regions[0].low > MASSES).sum() >= LEAST
+
+    def test_few_events_leave_the_two_beside_the_window(self) -> None:
+        assert spread_regions(REGION, MASSES[:500], fraction=0.5) == REGION.validation_regions(fraction=0.5)
+
+    def test_window_decides_nothing(self) -> None:
+        outside = MASSES[~REGION.signal(MASSES)]
+        planted = np.concatenate([outside, np.full(10**6, 3500.0)])
+        assert spread_regions(REGION, planted, fraction=0.5) == spread_regions(REGION, MASSES, fraction=0.5)
+
+
+LOW, HIGH = Interval(1000, 1100), Interval(2000, 2100)
+
+
+def trial(seed: int, *, sizes: tuple[int, int] = (4000, 4000), bias: float = 0.0, pool: int | None = None) -> Trial:
+    """Uniform scores in both regions; the data pass more often by `bias`; with `pool`, the reference are copies."""
+    rng = np.random.default_rng(seed)
+    mass = np.concatenate([np.full(size, low) for size, low in zip(sizes, (1050.0, 2050.0), strict=True)])
+    number = len(mass)
+    scores = rng.random(number)
+    scores[: int(bias * 0.1 * number)] = 0.99
+    data = Events(np.zeros((number, 1), np.float32), mass, ("x",))
+    made, origin = np.repeat(mass, 4), None
+    drawn = rng.random(4 * number)
+    if pool is not None:
+        origin = rng.integers(0, pool, 4 * number)
+        drawn = rng.random(pool)[origin]
+    fold = rng.integers(0, 2, number)
+    reference = Reference(
+        np.empty((4 * number, 0)), made, drawn, rng.integers(0, 2, 4 * number), np.ones(4 * number), origin=origin
+    )
+    return Trial(data, scores, fold, reference)
+
+
+class TestShifts:
+    def test_pulls_have_unit_width(self) -> None:
+        pulls = [
+            s.shift / s.error for seed in range(200) for s in region_shifts(0.1, [trial(seed)], [LOW, HIGH], 2).regions
+        ]
+        assert np.std(pulls) == pytest.approx(1, abs=0.12)
+        assert np.mean(pulls) == pytest.approx(0, abs=0.2)
+
+    def test_error_is_counting_against_a_template(self) -> None:
+        found = region_shifts(0.1, [trial(1)], [LOW, HIGH], 2)
+        assert [(s.low, s.high) for s in found.regions] == [(1000, 1100), (2000, 2100)]
+        for interval in found.regions:
+            assert interval.error == pytest.approx((1 / 400 + 1 / 1600) ** 0.5, rel=0.03)
+            assert interval.counted == pytest.approx(interval.expected * (1 + interval.shift))
+        assert found.covariance[0, 1] == 0
+
+    def test_copies_tie_the_regions_together(self) -> None:
+        """The covariance that is claimed is that of many samples."""
+        many = [region_shifts(0.1, [trial(seed, pool=300)], [LOW, HIGH], 2) for seed in range(300)]
+        shifts = np.array([[s.shift for s in each.regions] for each in many])
+        # The shift is a ratio, whose own square is not in its error.
+        claimed = np.mean([each.covariance for each in many], axis=0)
+        found = np.cov(np.log1p(shifts).T)
+        assert claimed[0, 1] > 0.3 * claimed[0, 0]
+        assert found[0, 1] == pytest.approx(claimed[0, 1], rel=0.35)
+        assert found[0, 0] == pytest.approx(claimed[0, 0], rel=0.35)
+
+    def test_regions_with_few_events_are_counted_together(self) -> None:
+        few = int(0.5 * ENOUGH / 0.1)
+        (found,) = region_shifts(0.1, [trial(1, sizes=(4000, few))], [LOW, HIGH], 2).regions
+        assert (found.low, found.high) == (1000, 2100)
+        assert found.expected == pytest.approx(0.1 * (4000 + few), rel=0.02)
