@@ -51,7 +51,7 @@ def test_every_generator_kind_leads_to_a_class_of_that_kind(kind: str) -> None:
 @pytest.mark.parametrize("kind", kinds())
 def test_every_generator_kind_is_held_to_the_contract(kind: str) -> None:
     """Some test module names it in a specification and has a heir of the contract."""
-    modules = [path.read_text() for path in Path(__file__).parent.glob("*.py")]
+    modules = [path.read_text() for path in Path(__file__).parent.rglob("*.py")]
     assert any(f'"kind": "{kind}"' in text and "Contract" in text for text in modules)
 
 

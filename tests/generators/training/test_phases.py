@@ -25,7 +25,7 @@ from generators.training.schedules import one_cycle
 from generators.training.settings import TrainingSettings
 from generators.training.trained import Trained
 
-from .test_training import InterruptionError, Regression, Slope, alone, data_of, equal, settings, stop_after
+from ..test_training import InterruptionError, Regression, Slope, alone, data_of, equal, settings, stop_after
 
 CONSTANT = {"schedule": "constant", "clip": None}
 

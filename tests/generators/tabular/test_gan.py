@@ -17,7 +17,7 @@ from generators.registry import create
 from generators.tabular.gan import distance_to_held_out
 from generators.training.batches import TrainingData
 
-from .contracts import GeneratorContract, gaussian_events, quick
+from ..contracts import GeneratorContract, gaussian_events, quick
 
 SPECIFICATION: dict[str, Any] = {
     "kind": "gan",

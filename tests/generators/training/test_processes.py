@@ -18,9 +18,9 @@ from generators.errors import ProcessesError
 from generators.training.batches import Share, TrainingData, shuffled
 from generators.training.checkpoint import read_checkpoint
 
-from . import two_processes
+from .. import two_processes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def free_port() -> int:

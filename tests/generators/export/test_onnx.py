@@ -27,7 +27,7 @@ from generators.registry import bijection_kinds, create, generator_class, kinds
 from generators.tabular.frame import ConditionalDensity, FeatureDensity, NoiseSampler, TabularDensity, TabularGenerator
 from generators.training.settings import TrainingSettings
 
-from .contracts import gaussian_events, name_of
+from ..contracts import gaussian_events, name_of
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

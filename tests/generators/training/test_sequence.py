@@ -15,7 +15,7 @@ from generators.training.loop import train
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.trained import Trained
 
-from .test_training import InterruptionError, Regression, alone, data_of, equal, settings, stop_after
+from ..test_training import InterruptionError, Regression, alone, data_of, equal, settings, stop_after
 
 NAMES = ("first", "second", "third")
 EPOCHS = (2, 3, 1)

@@ -14,8 +14,8 @@ from generators.errors import HyperparameterError
 from generators.flows.lu_linear import LULinear
 from generators.registry import create
 
-from .contracts import DensityContract, gaussian_events, name_of
-from .transform_contract import TransformContract, rows
+from ..contracts import DensityContract, gaussian_events, name_of
+from ..transform_contract import TransformContract, rows
 
 #: Behind a linear bijection, so that the events of the contract are exactly of its family.
 DENSITIES: tuple[dict[str, Any], ...] = (

@@ -14,8 +14,8 @@ from generators.errors import HyperparameterError
 from generators.registry import create
 from generators.tabular.gaussian_mixture import MixtureDensity
 
-from .contracts import DensityContract, gaussian_events, name_of
-from .transform_contract import rows
+from ..contracts import DensityContract, gaussian_events, name_of
+from ..transform_contract import rows
 
 DENSITIES: tuple[dict[str, Any], ...] = (
     {

@@ -15,8 +15,8 @@ from generators.errors import HyperparameterError
 from generators.registry import create
 from generators.tabular.diffusion import SCHEDULES, Diffusion
 
-from .contracts import DensityContract, gaussian_events, name_of
-from .gaussian_field import BestField, one_gaussian, seeded, two_gaussians
+from ..contracts import DensityContract, gaussian_events, name_of
+from ..gaussian_field import BestField, one_gaussian, seeded, two_gaussians
 
 TRAINING = {"steps": 900, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": 0.98}
 

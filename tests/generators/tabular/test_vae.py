@@ -17,7 +17,7 @@ from generators.protocols import DensityGenerator
 from generators.registry import create
 from generators.tabular.vae import Autoencoder
 
-from .contracts import GeneratorContract, gaussian_events, gaussian_log_prob
+from ..contracts import GeneratorContract, gaussian_events, gaussian_log_prob
 
 SPECIFICATION: dict[str, Any] = {
     "kind": "vae",

@@ -11,7 +11,7 @@ import torch
 from generators.errors import HyperparameterError
 from generators.registry import create
 
-from .contracts import DensityContract, gaussian_events, name_of
+from ..contracts import DensityContract, gaussian_events, name_of
 
 DENSITIES: tuple[dict[str, Any], ...] = (
     {

@@ -35,7 +35,7 @@ from generators.continuous.velocities import (
 from generators.errors import HyperparameterError, MissingExtraError
 from generators.networks.velocity_mlp import VelocityMLP
 
-from .gaussian_field import BestField, normal_log_prob, one_gaussian, seeded
+from ..gaussian_field import BestField, normal_log_prob, one_gaussian, seeded
 
 ORDERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 

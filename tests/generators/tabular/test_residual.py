@@ -13,8 +13,8 @@ from generators.flows.residual import ResidualBlocks
 from generators.networks.contractive_mlp import ContractiveMLPs, spectral_bound
 from generators.registry import create
 
-from .contracts import DensityContract, gaussian_events, name_of
-from .transform_contract import TransformContract, rows
+from ..contracts import DensityContract, gaussian_events, name_of
+from ..transform_contract import TransformContract, rows
 
 DENSITIES: tuple[dict[str, Any], ...] = (
     {

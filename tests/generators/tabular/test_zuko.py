@@ -17,7 +17,7 @@ from generators.errors import DivergedError, HyperparameterError, MissingExtraEr
 from generators.registry import create
 from generators.tabular.zuko import _apart, _Flow, _together
 
-from .contracts import DensityContract, gaussian_events, gaussian_log_prob, log_det_by_autograd, quick
+from ..contracts import DensityContract, gaussian_events, gaussian_log_prob, log_det_by_autograd, quick
 
 pytest.importorskip("zuko")
 

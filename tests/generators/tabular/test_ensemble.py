@@ -18,7 +18,7 @@ from generators.training.members import Members
 from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
 
-from .contracts import DensityContract, gaussian_events, name_of
+from ..contracts import DensityContract, gaussian_events, name_of
 
 MEMBER = {
     "kind": "autoregressive_spline",

@@ -20,7 +20,7 @@ from generators.registry import create
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.maf import MaskedAutoregressiveFlow
 
-from .contracts import DENSITIES, DensityContract, gaussian_events, log_det_by_autograd, name_of, quick
+from ..contracts import DENSITIES, DensityContract, gaussian_events, log_det_by_autograd, name_of, quick
 
 FLOWS = DENSITIES
 

@@ -25,7 +25,7 @@ from generators.tabular.event_mixing import EventMixing
 from generators.tabular.event_transport import EventTransport
 from generators.tabular.transport import transport
 
-from .contracts import EventContract, gaussian_events, quick
+from ..contracts import EventContract, gaussian_events, quick
 
 Floats = NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import create
 from generators.tabular.flow_matching import PATHS, FlowMatching
 
-from .contracts import DensityContract, gaussian_events, name_of, quick
-from .gaussian_field import BestField, one_gaussian, seeded
+from ..contracts import DensityContract, gaussian_events, name_of, quick
+from ..gaussian_field import BestField, one_gaussian, seeded
 
 SPECIFICATIONS: tuple[dict[str, Any], ...] = (
     {

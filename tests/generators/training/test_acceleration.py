@@ -17,7 +17,7 @@ from generators.training import acceleration
 from generators.training.members import Members
 from generators.training.settings import TrainingSettings
 
-from .contracts import gaussian_events
+from ..contracts import gaussian_events
 
 #: Kinds whose networks are those of others, or of another library.
 NOT_OURS = {"ensemble", "zuko"}

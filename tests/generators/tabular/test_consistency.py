@@ -18,8 +18,8 @@ from generators.protocols import DensityGenerator, Progress
 from generators.registry import create
 from generators.tabular.consistency import Consistency, ConsistencySampler
 
-from .contracts import GeneratorContract, gaussian_events, name_of, quick
-from .gaussian_field import BestField, one_gaussian, seeded
+from ..contracts import GeneratorContract, gaussian_events, name_of, quick
+from ..gaussian_field import BestField, one_gaussian, seeded
 
 TRAINING = {"steps": 600, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": 0.98}
 
