@@ -233,23 +233,6 @@ def test_check_shows_what_every_branch_is_taken_for(tmp_path: Path) -> None:
     assert rows == {"m4l": ["MeV", "300"], "jet_pt": ["MeV", "50"], "jet_eta": ["none", "0.5"]}
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.yaml", "-g", "maf", "--json"], ["--help-me"]])
-def test_the_old_name_of_a_verb_gives_the_new_one(arguments: list[str]) -> None:
-    done = CliRunner().invoke(app, ["select", *arguments])
-    assert done.exit_code == 1
-    assert "`cathode select` is called `cathode compare` now" in done.stderr
-    assert "select" not in CliRunner().invoke(app, ["--help"]).stdout
-
-
-def test_names_that_are_gone_give_the_new_ones() -> None:
-    import cathode
-
-    for old, new in (("Selection", "GeneratorComparison"), ("select_generator", "compare_generators")):
-        with pytest.raises(AttributeError, match=f"cathode.{old} is called cathode.{new} now"):
-            getattr(cathode, old)
-        assert getattr(cathode, new)
-
-
 def test_a_plugin_that_can_not_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plugin_that_raises.py").write_text("\nraise ValueError('no such device')\n")
     (tmp_path / "plugin_with_a_slip.py").write_text("def f(:\n")
