@@ -121,7 +121,7 @@ def test_another_efficiency_in_another_folder_trains_nothing(
         ({"closure": False}, (0, 0)),
         ({"closure_members": 2}, (0, 0)),
         ({"closure_repeats": 2}, (0, 2)),
-        ({"strip_fraction": 0.4}, (1, 2)),
+        ({"region_fraction": 0.4}, (1, 2)),
         ({"generator": small_flow_matching(epochs=3)}, (2, 4)),
         ({"seed": 8}, (2, 4)),
     ],
