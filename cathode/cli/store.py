@@ -74,4 +74,4 @@ def _show(entries: list[Entry], terminal: Terminal, what: str) -> None:
             str(entry.runs),
             f"{age:.1f} days",
         )
-    terminal.show(table, f"{len(entries)} products, {total / 1e6:.1f} MB, {what}.")
+    terminal.show(*([table] if entries else []), f"{len(entries)} products, {total / 1e6:.1f} MB, {what}.")

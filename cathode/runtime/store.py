@@ -91,7 +91,9 @@ class Store:
                 _discard(entry)
                 return False
             _linked(entry / PRODUCT, place)
-            os.utime(entry / ENTRY)
+            # A store of somebody else may be read only.
+            with suppress(OSError):
+                os.utime(entry / ENTRY)
         except FileNotFoundError:
             return False
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from analysis.events import Events
 from cathode.classifiers import BoostedTrees
 from cathode.cli.app import app
+from cathode.config import embedded_text, parse_config
 from cathode.errors import RunFolderError, StoreError
 from cathode.methods.cathode import Cathode
 from cathode.runtime import keys
@@ -507,3 +508,28 @@ def test_places_of_a_store(tmp_path: Path) -> None:
             Store.at(foreign)
     # Nothing is made before there is something to keep.
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_store_of_an_analysis_file(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "one"
+
+    def place(**overrides: Any) -> Path | None:
+        found = parse_config(embedded_text("example"), overrides=overrides).store_of(run)
+        return None if found is None else found.root
+
+    assert place() == tmp_path / "runs" / ".cathode-store"
+    assert place(store=str(tmp_path / "shared")) == tmp_path / "shared"
+    assert place(store=None) is None
+    assert parse_config(embedded_text("demo")).store_of(run) is None
+    with pytest.raises(StoreError, match="would lie in the run folder"):
+        place(store="one")
+
+
+def test_a_store_of_somebody_else_can_be_read(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refused)
+    found = Store.at(base)
+    assert found.fetch(found.entries()[0].key, tmp_path / "product")
+    assert (tmp_path / "product" / "card.json").is_file()
