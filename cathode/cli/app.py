@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
-from cathode.cli import calibrate, config, data, doctor, models, renamed, searches, store, tasks
+from cathode.cli import calibrate, config, data, doctor, evaluate, models, renamed, searches, store, tasks
 from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
 from generators.errors import GeneratorError
@@ -119,6 +119,7 @@ app.command("export", rich_help_panel=PARTS)(models.export)
 app.command("select", hidden=True, context_settings=ANYTHING)(renamed.select)
 app.add_typer(config.app, name="config", rich_help_panel=HELP)
 app.add_typer(data.app, name="data", rich_help_panel=HELP)
+app.add_typer(evaluate.app, name="evaluate", rich_help_panel=HELP)
 app.add_typer(store.app, name="store", rich_help_panel=HELP)
 app.add_typer(tasks.app, name="tasks", rich_help_panel=HELP)
 app.command("doctor", rich_help_panel=HELP)(doctor.doctor)

@@ -14,6 +14,7 @@ from rich.text import Text
 from analysis.metrics.ranking import Measured
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
+from cathode.comparison.showers import ShowerEvaluation
 from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
 
@@ -132,6 +133,29 @@ def candidates(comparison: GeneratorComparison) -> Iterator[RenderableType]:
         )
     for name, why in comparison.failures.items():
         yield Text.assemble((f"{name} failed: ", "bold yellow"), (why, "yellow"))
+
+
+def shower_evaluation(found: ShowerEvaluation) -> Iterator[RenderableType]:
+    """Classifiers and distances of generated showers beside their floors, and separation powers."""
+    table = _table(f"{len(found.generated):,} generated showers against {len(found.reference):,}")
+    table.add_column("")
+    for title in ("measured", "floor, halves", "known defect"):
+        table.add_column(title, justify="right")
+    for name, score in found.classifiers.items():
+        others = ("–" if m is None else _measured(m) for m in (score.floor, score.defect))
+        table.add_row(f"AUC, trees, {name}", _measured(score.auc), *others)
+    table.add_row("FPD", _measured(found.frechet), _measured(found.frechet_floor), "–")
+    table.add_row("KPD", _measured(found.kernel), "–", "–")
+    yield table
+    powers = _table("separation power × 1000, mean over layers")
+    powers.add_column("")
+    for title in ("measured", "floor, halves"):
+        powers.add_column(title, justify="right")
+    for name, (mean, floor) in found.separations().items():
+        powers.add_row(name, f"{1000 * mean:.3g}", f"{1000 * floor:.3g}" if floor == floor else "–")
+    yield powers
+    for warning in found.warnings:
+        yield Text.assemble(("Warning: ", "bold yellow"), (warning, "yellow"))
 
 
 def files(paths: Sequence[tuple[str, object]]) -> Table:

@@ -130,8 +130,8 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, finalize=_shown)
-    return environment.from_string(_stored("report.html")).render(
-        css=Markup(_stored("report.css")),
+    return environment.from_string(stored("report.html")).render(
+        css=Markup(stored("report.css")),
         result=result,
         plates=pictures,
         headline=words.headline(result),
@@ -151,7 +151,8 @@ def _shown(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
-def _stored(name: str) -> str:
+def stored(name: str) -> str:
+    """Text of a template or style sheet."""
     return resources.files("cathode.report").joinpath(name).read_text(encoding="utf-8")
 
 

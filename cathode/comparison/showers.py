@@ -1,0 +1,287 @@
+"""Generated showers against reference ones: every number of the comparison, each beside its floor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.datasets.shower_files import open_showers
+from analysis.errors import TooFewEventsError, nearest
+from analysis.metrics.frechet import FrechetSampling, frechet_physics_distance, kernel_physics_distance
+from analysis.metrics.ranking import Measured
+from analysis.metrics.sampling import Sampling
+from analysis.metrics.shower_histograms import Comparison, comparisons, voxel_spectrum
+from analysis.metrics.showers import Observables, cut, high_level, low_level, low_level_normed, observables
+from analysis.showers.layered import Geometry
+from analysis.showers.layers import Float
+from analysis.showers.voxels import Showers
+from cathode.classifiers import BoostedTrees
+from cathode.classifiers.two_sample import held_out_auc
+from cathode.errors import ConfigError
+from cathode.runtime.progress import Progress
+from cathode.runtime.seeds import Seeds
+
+#: Inputs of a classifier, by the name of its test; "high" looks at observables, the others at voxels.
+TESTS = ("high", "low", "low-normed")
+
+#: Trees on more voxels than this take hours; the tests on voxels are then made only if they are asked for.
+MANY_VOXELS = 1_000
+
+#: Numbers of voxels that are held at once.
+_AT_ONCE = 20_000_000
+
+#: Rows in which a column must differ from its median to tell anything; with fewer a fold may hold none.
+_VARIES = 50
+
+#: The defect that every classifier test is shown beside the sample: all energies too large by this factor.
+DEFECT = 1.03
+
+#: Below this probability of a Kolmogorov–Smirnov test the samples were made for different incident energies.
+_OTHER_ENERGIES = 1e-4
+
+#: Of FPD and KPD in the challenge.
+_FRECHET = FrechetSampling(smallest=10_000, largest=50_000)
+_KERNEL = Sampling(10_000, 10)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierScore:
+    """AUC of trees between generated and reference showers; of halves of the reference; and of one half with a defect.
+
+    `floor` and `defect` are None where the test was not repeated for them.
+    """
+
+    auc: Measured
+    floor: Measured | None = None
+    defect: Measured | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ShowerEvaluation:
+    """What `evaluate_showers` found.
+
+    Attributes
+    ----------
+    geometry : of both samples.
+    generated, reference : their observables.
+    histograms : all observables; `floor` the same between two halves of the reference.
+    frechet, kernel, frechet_floor : FPD and KPD as they are, not multiplied by 1000.
+    classifiers : by the name of the test.
+    averages : mean energy of voxels of both, (V,) GeV.
+    warnings : what speaks against the comparison.
+    """
+
+    geometry: Geometry
+    generated: Observables
+    reference: Observables
+    histograms: tuple[Comparison, ...]
+    floor: tuple[Comparison, ...]
+    frechet: Measured
+    frechet_floor: Measured
+    kernel: Measured
+    classifiers: dict[str, ClassifierScore]
+    averages: tuple[Float, Float]
+    seed: int
+    warnings: tuple[str, ...]
+
+    def separations(self) -> dict[str, tuple[float, float]]:
+        """Mean separation power of every group of observables, and that of its floor; NaN where there is none."""
+        groups: dict[str, tuple[list[float], list[float]]] = {}
+        for values, index in ((self.histograms, 0), (self.floor, 1)):
+            for each in values:
+                groups.setdefault(each.group, ([], []))[index].append(each.separation)
+        return {name: (float(np.mean(a)), float(np.mean(b)) if b else float("nan")) for name, (a, b) in groups.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is a number, as JSON types."""
+        return {
+            "dataset": self.geometry.name,
+            "voxels": self.geometry.voxels,
+            "generated": len(self.generated),
+            "reference": len(self.reference),
+            "seed": self.seed,
+            "classifiers": {name: asdict(score) for name, score in self.classifiers.items()},
+            "fpd": asdict(self.frechet),
+            "fpd_floor": asdict(self.frechet_floor),
+            "kpd": asdict(self.kernel),
+            "separation": {
+                name: {"mean": mean, "floor": None if np.isnan(floor) else floor}
+                for name, (mean, floor) in self.separations().items()
+            },
+            "separations": [{"group": c.group, "name": c.name, "value": c.separation} for c in self.histograms],
+            "response": {
+                name: {"mean": float(s.response.mean()), "deviation": float(s.response.std())}
+                for name, s in (("generated", self.generated), ("reference", self.reference))
+            },
+            "layers": [
+                {"layer": layer.id, "generated": float(a), "reference": float(b)}
+                for layer, a, b in zip(
+                    self.geometry.layers,
+                    self.generated.layers.mean(axis=0),
+                    self.reference.layers.mean(axis=0),
+                    strict=True,
+                )
+            ],
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate_showers(
+    generated: str | os.PathLike[str],
+    reference: str | os.PathLike[str],
+    geometry: Geometry,
+    *,
+    tests: Sequence[str] | None = None,
+    trees: BoostedTrees | None = None,
+    folds: int = 3,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> ShowerEvaluation:
+    """Compare two files of showers, in any layout, by the conventions of the CaloChallenge (2410.21611).
+
+    Parameters
+    ----------
+    tests : out of `TESTS`; by default all of them, of more than 1,000 voxels "high" alone.
+    trees : the classifier, 10 members unless given; each event is scored by trees that have not seen it.
+
+    Raises
+    ------
+    InputFileError, GeometryError, UnitsError, NtupleReadError
+        If a file is not one of showers of this geometry.
+    ConfigError
+        If there is no such test.
+    TooFewEventsError
+        If there are too few showers for halves and folds.
+    """
+    chosen = _tests(tests, geometry)
+    seeds, say = Seeds(seed), progress or _silent
+    files = (Path(generated), Path(reference))
+    found: list[tuple[Observables, Float]] = []
+    for name, path in zip(("generated", "reference"), files, strict=True):
+        say("reading", len(found), 4, name)
+        found.append(_looked_at(path, geometry))
+    (ours, our_mean), (theirs, their_mean) = found
+    if len(theirs) < 4 or len(ours) < 2:
+        raise TooFewEventsError(f"{len(ours)} generated and {len(theirs)} reference showers are too few to compare.")
+    say("reading", 2, 4, "voxels")
+    with open_showers(files[0], geometry) as a, open_showers(files[1], geometry) as b:
+        size = _rows_at_once(geometry)
+        spectrum = voxel_spectrum(a.dense(size), b.dense(size), geometry, float(theirs.largest.max()))
+    say("reading", 4, 4)
+    order = np.random.default_rng(seeds("halves")).permutation(len(theirs))
+    halves = theirs.rows(order[::2]), theirs.rows(order[1::2])
+    sampling = _FRECHET.at_most(min(len(ours), len(theirs)))
+    half = _FRECHET.at_most(len(halves[1]))
+    vectors = high_level(ours), high_level(theirs)
+    say("distances", 0, 1)
+    frechet = frechet_physics_distance(*vectors, sampling=sampling, seed=seeds("fpd"))
+    floor = frechet_physics_distance(*(high_level(h) for h in halves), sampling=half, seed=seeds("fpd floor"))
+    kernel = kernel_physics_distance(*vectors, sampling=_KERNEL.at_most(min(len(ours), len(theirs))), seed=seeds("kpd"))
+    say("distances", 1, 1)
+    scores = {}
+    for number, name in enumerate(chosen):
+        say("classifiers", number, len(chosen), name)
+        scores[name] = _score(name, files, geometry, vectors, halves, trees or BoostedTrees(members=10), folds, seeds)
+    say("classifiers", 1, 1)
+    return ShowerEvaluation(
+        geometry,
+        ours,
+        theirs,
+        (*comparisons(ours, theirs, geometry), spectrum),
+        tuple(comparisons(*halves, geometry)),
+        frechet,
+        floor,
+        kernel,
+        scores,
+        (our_mean, their_mean),
+        seed,
+        tuple(_warnings(ours, theirs)),
+    )
+
+
+def _tests(tests: Sequence[str] | None, geometry: Geometry) -> tuple[str, ...]:
+    for name in tests or ():
+        if name not in TESTS:
+            raise ConfigError(f"There is no classifier test '{name}'. {nearest(name, TESTS)}")
+    if tests is not None:
+        return tuple(dict.fromkeys(tests))
+    return TESTS if geometry.voxels <= MANY_VOXELS else TESTS[:1]
+
+
+def _rows_at_once(geometry: Geometry) -> int:
+    return max(1, _AT_ONCE // geometry.voxels)
+
+
+def _looked_at(path: Path, geometry: Geometry) -> tuple[Observables, Float]:
+    """Observables of a file and the mean energy of its voxels, (V,) GeV."""
+    total = np.zeros(geometry.voxels)
+
+    def summed(chunks: Iterator[Showers]) -> Iterator[Showers]:
+        nonlocal total
+        for chunk in chunks:
+            total = total + cut(chunk, geometry).energies.sum(axis=0, dtype=np.float64)
+            yield chunk
+
+    with open_showers(path, geometry) as file:
+        found = observables(summed(file.dense(_rows_at_once(geometry))), geometry)
+    return found, total / len(found)
+
+
+def _score(
+    name: str,
+    files: tuple[Path, Path],
+    geometry: Geometry,
+    vectors: tuple[Float, Float],
+    halves: tuple[Observables, Observables],
+    trees: BoostedTrees,
+    folds: int,
+    seeds: Seeds,
+) -> ClassifierScore:
+    def auc(generated: NDArray[Any], reference: NDArray[Any], purpose: str) -> Measured:
+        pooled = np.concatenate([generated, reference])
+        varies = (pooled != np.median(pooled, axis=0)).sum(axis=0) >= min(_VARIES, len(pooled) // 4)
+        return held_out_auc(trees, reference[:, varies], generated[:, varies], name=purpose, folds=folds, seeds=seeds)
+
+    if name != "high":
+        make = low_level if name == "low" else low_level_normed
+        return ClassifierScore(auc(_inputs(files[0], geometry, make), _inputs(files[1], geometry, make), name))
+    first, second = halves
+    energies = {"total": DEFECT * first.total, "layers": DEFECT * first.layers}
+    return ClassifierScore(
+        auc(*vectors, name),
+        auc(high_level(first), high_level(second), "floor"),
+        auc(high_level(replace(first, **energies)), high_level(second), "defect"),
+    )
+
+
+def _inputs(
+    path: Path, geometry: Geometry, make: Callable[[Showers, Geometry], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    with open_showers(path, geometry) as file:
+        return np.concatenate([make(chunk, geometry) for chunk in file.dense(_rows_at_once(geometry))])
+
+
+def _warnings(generated: Observables, reference: Observables) -> Iterator[str]:
+    from scipy.stats import ks_2samp
+
+    if ks_2samp(generated.incident, reference.incident).pvalue < _OTHER_ENERGIES:
+        yield (
+            "The incident energies of the two samples are not distributed alike, so every observable differs for that "
+            "reason alone. Generate showers at the energies of the reference."
+        )
+    small = min(len(generated), len(reference))
+    if small < _FRECHET.smallest:
+        yield (
+            f"Distances are extrapolated from batches of {_FRECHET.at_most(small).smallest:,} to {small:,} showers and "
+            "not of 10,000 to 50,000: they can not be compared with published ones."
+        )
+
+
+def _silent(stage: str, done: float, total: float, note: str = "") -> None:
+    """Say nothing."""
