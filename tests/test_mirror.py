@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -59,3 +60,11 @@ def test_modules_without_a_test_of_their_own_become_fewer() -> None:
             if f"test_{module.name}" not in named and ".".join(module.with_suffix("").parts) not in known
         ]
         assert len(bare) <= most, bare
+
+
+def test_the_table_of_where_is_what_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Where is what") : text.index("## A change")]
+    named = re.findall(r"`((?:analysis|generators|cathode|tests)/[^`]*)`", table)
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / name).exists()] == []

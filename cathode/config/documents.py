@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from analysis.errors import nearest
-from cathode.config.components import component_model
-from cathode.config.messages import RENAMED, Places, message
+from cathode.config.components import Component, component_model
+from cathode.config.messages import RENAMED, Places, message, sections
 from cathode.config.models import AnalysisConfig
 from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
@@ -190,7 +190,16 @@ def _index(document: dict[str, Any] | list[Any], key: str, path: str) -> Any:
     return int(key)
 
 
-_COMPONENT = re.compile(
-    r"mass_model|template\.generator|(template\.reweighting\.(\d+\.)?)?(classifier|observables)"
-    r"|comparison\.generators\.\d+"
-)
+def _component_paths(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Patterns of the paths at which a part may be written as its kind alone."""
+    for name, field in model.model_fields.items():
+        path = rf"{before}{name}(\.\d+)?"
+        for section in sections(field.annotation):
+            if issubclass(section, Component):
+                yield path
+            else:
+                yield from _component_paths(section, rf"{path}\.")
+
+
+#: A part, or what is in one: a bijection is written as its kind too.
+_COMPONENT = re.compile(rf"({'|'.join(sorted(set(_component_paths(AnalysisConfig))))})(\..+)?")

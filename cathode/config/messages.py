@@ -97,13 +97,13 @@ def _known(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
     """Keys of the section at `path`."""
     for name in path:
         annotation = model.model_fields[name].annotation if name in model.model_fields else None
-        model = next(_sections(annotation), model)
+        model = next(sections(annotation), model)
     return list(model.model_fields)
 
 
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+def sections(annotation: Any) -> Iterator[type[BaseModel]]:
     """Sections that a value of this type may consist of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _sections(inner)
+        yield from sections(inner)

@@ -53,8 +53,8 @@ def _reweighted(generator: Sampler, folder: Path) -> Sampler:
     try:
         for number, each in enumerate(method.get("reweighting", [])):
             fitted = Reweighting.load(folder / step(REWEIGHTING, number), folds=each["folds"], clip=each["clip"])
-            seen = each.get("observables") or settings["observables"]
-            sampler = Reweighted(generator=sampler, reweighting=fitted, observables=create(seen))
+            observables = create(each.get("observables") or settings["observables"])
+            sampler = Reweighted(generator=sampler, reweighting=fitted, observables=observables)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder / IDENTITY}: its reweighting can not be read ({error!r}).") from error
     return sampler

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -417,3 +418,47 @@ def test_a_truth_value_is_no_number(path: str) -> None:
         assert "must not be true" in said
     config = parse_config(MINIMAL + "validation: {closure: no}", overrides=["data.checksums=off"])
     assert (config.validation.closure, config.data.checksums) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "value"),
+    [
+        ("method: anode", "method.{}", None),
+        ("mass_model: kde", "mass_model.reach", 1.5),
+        ("observables: dijet_substructure", "observables.{}", None),
+        ("classifier: mlp", "classifier.members", 2),
+        ("template: {generator: maf}", "template.generator.hidden", 8),
+        ("template: {generator: maf}", "template.generator.training.epochs", 8),
+        ("template: {generator: {kind: maf, bijection: logit}}", "template.generator.bijection.{}", None),
+        ("template: {reweighting: {classifier: mlp}}", "template.reweighting.classifier.members", 2),
+        ("template: {reweighting: {observables: as_read}}", "template.reweighting.observables.{}", None),
+        ("template: {reweighting: [{classifier: mlp}]}", "template.reweighting.0.classifier.members", 2),
+        ("template: {reweighting: [{observables: as_read}]}", "template.reweighting.0.observables.{}", None),
+        ("comparison: {generators: [maf]}", "comparison.generators.0.hidden", 8),
+    ],
+)
+def test_an_override_reaches_into_a_part_that_is_written_as_its_kind(section: str, path: str, value: Any) -> None:
+    if value is None:
+        # Whatever it may have: its model is asked, and not its text.
+        with pytest.raises(ConfigError) as error:
+            parse_config(MINIMAL + section, overrides={path.format("nothing_like_it"): 1})
+        assert "is a value, not a section" not in str(error.value)
+        assert "nothing_like_it" in str(error.value)
+        return
+    found: Any = parse_config(MINIMAL + section, overrides={path: value}).resolved()
+    for key in path.split("."):
+        found = found[int(key)] if key.isdecimal() else found[key]
+    assert found == value
+
+
+def test_every_part_of_an_analysis_file_is_one_that_overrides_reach() -> None:
+    written = "template: {reweighting: [{observables: as_read, classifier: mlp}]}\ncomparison: {generators: [maf]}"
+    config = parse_config(MINIMAL + written)
+    for path, component in config.components().items():
+        overridden = parse_config(MINIMAL + written, overrides={f"{path}.kind": component.kind})
+        assert overridden.components()[path].kind == component.kind
+
+
+def test_a_value_that_is_no_part_is_no_section() -> None:
+    with pytest.raises(ConfigError, match="'output' is a value, not a section"):
+        parse_config(MINIMAL + "output: here", overrides={"output.there": 1})
