@@ -94,11 +94,8 @@ class ParquetTable:
         return column
 
     def _nothing(self, name: str) -> Any:
-        """No entry of a column: in one chunk, since awkward did not always know the type of none."""
-        import pyarrow as pa
-
-        kind = self._file.reader.read_row_groups([], column_indices=[self._leaves[name]]).column(0).type
-        return pa.chunked_array([pa.array([], kind)])
+        """No entry of a column."""
+        return self._file.reader.read_row_groups([], column_indices=[self._leaves[name]]).column(0)
 
     def _parts(self, name: str, start: int, stop: int) -> list[Any]:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -150,7 +147,8 @@ def _numbers(column: Any, name: str) -> Column:
     problem = str(column.type)
     column = _without_maps(column)
     try:
-        array = ak.from_arrow(column)
+        # Of no chunk with any entry awkward did not always know the type.
+        array = ak.from_arrow(column if len(column) else column.combine_chunks())
         while fields := ak.fields(array):
             array = array[fields[0]]
     except (NotImplementedError, TypeError, ValueError, pa.ArrowException) as error:

@@ -171,8 +171,10 @@ def select(objects: ak.Array, *, constituents: bool) -> ak.Array:
 def _folder_beside(output: Path, chunks: Sequence[Task]) -> Iterator[TaskFolder]:
     """A hidden folder of tasks beside a file that is made of them; after an interruption it stays, and is continued."""
     place = output.with_name(f".{output.name}.tasks")
+    # Outside of the block: a folder that is refused is somebody else's.
+    folder = TaskFolder.planned(place, chunks)
     try:
-        yield TaskFolder.planned(place, chunks)
+        yield folder
     except Exception:
         shutil.rmtree(place, ignore_errors=True)
         raise

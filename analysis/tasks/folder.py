@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis.atomic import is_abandoned, temporary_prefix, write_text
 from analysis.errors import TasksError
-from analysis.outputs import check_output_folder
+from analysis.outputs import check_output_folder, is_log
 from analysis.tasks.outcome import Failure
 from analysis.tasks.work import Task, exact
 
@@ -65,7 +65,7 @@ class TaskFolder:
         """
         folder = cls(Path(path))
         known = (folder.path / PLAN).is_file()
-        check_output_folder(folder.path, ours=None if known else lambda entry: False)
+        check_output_folder(folder.path, ours=None if known else is_log)
         unique = {task.key: task for task in tasks}
         listed = [
             {"key": key, "function": task.function, "arguments": task.arguments, "code": task.code}

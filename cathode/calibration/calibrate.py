@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
-from analysis.outputs import check_output_folder
+from analysis.outputs import check_output_folder, is_log
 from analysis.tasks import RETRIES, executor, resume
 from cathode.calibration.experiments import (
     ANALYSIS,
@@ -25,7 +25,7 @@ from cathode.calibration.result import Calibration, comparable
 from cathode.errors import CalibrationError
 from cathode.result import CalibratedCut, SearchResult
 from cathode.runtime.progress import Progress
-from cathode.runtime.run_folder import versions
+from cathode.runtime.run_folder import IDENTITY, versions
 
 if TYPE_CHECKING:
     from cathode.config import AnalysisConfig
@@ -57,11 +57,12 @@ def calibrate(
         If too few experiments could be done.
     """
     folder = Path(output)
-    known = (folder / ANALYSIS).is_file()
-    check_output_folder(folder, inputs=config.inputs(), ours=None if known else lambda entry: False)
+    # An analysis.yaml alone may be the user's own.
+    known = (folder / TEMPLATE / IDENTITY).is_file() or (folder / POOL).is_file()
+    read = [*config.inputs(), *([] if background is None else [background])]
+    check_output_folder(folder, inputs=read, ours=None if known else is_log)
     search = config.search()
     events = selected(config.read_events(progress), search.region)
-    write_text(folder / ANALYSIS, config.to_yaml())
     if background is None:
         train(config, folder / TEMPLATE)
         store_sidebands(folder / SIDEBANDS, events[search.region.sideband(events.mass)])
@@ -70,6 +71,7 @@ def calibrate(
         pool = selected(config.read_files([background], progress, stage="read background"), search.region)
         store_events(folder / POOL, pool, float(len(events)))
         source = f"{len(pool):,} events of {background}, with replacement"
+    write_text(folder / ANALYSIS, config.to_yaml())
     tasks = plan(folder, experiments, fingerprint=search.fingerprint(events), seed=config.seed)
     by, done = executor(workers), 0
 

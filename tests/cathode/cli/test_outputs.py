@@ -44,6 +44,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "hard.root").hardlink_to(folder / "a.root")
     (folder / "here").symlink_to(".")
     os.mkfifo(folder / "pipe.root")
+    (folder / "of_another").mkdir()
+    (folder / "of_another" / "analysis.yaml").write_text("of another project")
     before = Path.cwd()
     os.chdir(folder)
     assert CliRunner().invoke(app, ["run", "analysis.yaml", "-o", "run", "--no-report"]).exit_code == 0
@@ -109,6 +111,9 @@ def content(folder: Path) -> dict[str, bytes]:
         "data fetch lhco-features --folder a.root",
         "data simulate -n 1 -o other",
         "data simulate -n 1 -o a.root/x",
+        "calibrate analysis.yaml -o .",
+        "calibrate analysis.yaml -o other",
+        "calibrate analysis.yaml -o of_another",
         "data manifest a.root -o soft.root",
         "data manifest a.root -o analysis.yaml",
         "data manifest a.root -o pipe.root",
@@ -143,6 +148,7 @@ def test_what_harms_nothing_is_done(place: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_logs_in_a_new_folder_are_no_obstacle_and_stay(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch system or a shell has opened them before the program begins."""
+    pytest.importorskip("onnx")
     monkeypatch.chdir(place)
     logs = ["slurm-123.out", "run.log", "job.err", "cathode.log.1", ".hidden"]
     for folder, command in (
