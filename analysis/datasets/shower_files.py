@@ -111,11 +111,16 @@ class ShowerFile(ABC, Generic[S]):
 
     def dense(self, size: int) -> Iterator[Showers]:
         """All showers as voxels, `size` at a time; energy of points that hit none is left out."""
-        for part in self.chunks(size):
-            if isinstance(part, Showers):
-                yield part
-            else:
-                yield (voxelise(part, self.geometry).showers if isinstance(part, PointShowers) else part).dense()
+        for start in range(0, len(self), size):
+            yield from self.dense_rows(start, start + size)
+
+    def dense_rows(self, start: int, stop: int) -> Iterator[Showers]:
+        """Showers `start` to `stop` as voxels, in one part."""
+        part = self.read(start, stop)
+        if isinstance(part, Showers):
+            yield part
+        else:
+            yield (voxelise(part, self.geometry).showers if isinstance(part, PointShowers) else part).dense()
 
     @abstractmethod
     def _length(self) -> int:

@@ -14,6 +14,9 @@ _PHYSLITE_BRANCH = re.compile(r"\w+?Aux(?:Dyn)?[.:]\w+")
 #: A features file of the LHC Olympics, see `analysis.datasets.lhco`.
 LHCO = "lhco"
 
+#: A file of showers, see `analysis.datasets.shower_table`.
+CALOCHALLENGE = "calochallenge"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -32,6 +35,7 @@ LAYOUTS: dict[str, Layout] = {
     "physlite": Layout("physlite", ("EventInfo_runNumber", "EventInfo_lumiBlock", "EventInfo_eventNumber")),
     "flat": Layout("flat", ("run", "luminosityBlock", "event")),
     LHCO: Layout(LHCO, ("event",), truth=("label", "label == 1")),
+    CALOCHALLENGE: Layout(CALOCHALLENGE, ("event",)),
 }
 
 

@@ -76,7 +76,8 @@ def read_events(
     selection : condition on events; None takes all. Expressions are described in `analysis.selection`.
     tree : name of the tree; None takes the only one, or Events, CollectionTree or EventData.
     layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers. "lhco" is a
-        features file of the LHC Olympics, whose data frame `tree` names and whose truth is its label.
+        features file of the LHC Olympics, whose data frame `tree` names and whose truth is its label;
+        "calochallenge" is a file of showers, whose geometry `tree` names (`analysis.datasets.shower_table`).
     units : "GeV", "MeV", "TeV" or "none": what the file has in the mass and in branches named like energies, momenta or
         masses; or a mapping {"default": "MeV", "*_tau*": "none"} of patterns, the last that matches deciding. See
         `analysis.io.units`.

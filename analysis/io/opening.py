@@ -6,7 +6,7 @@ import os
 
 from analysis.errors import InputFileError
 from analysis.io.decoding import decoding
-from analysis.io.layouts import LHCO
+from analysis.io.layouts import CALOCHALLENGE, LHCO
 from analysis.io.paths import is_remote
 from analysis.io.tables import Table
 
@@ -28,7 +28,7 @@ def open_table(path: str, tree: str | None, *, cache_bytes: int, layout: str = "
     """Open a file by its suffix, or by its first bytes if the suffix says nothing.
 
     `cache_bytes` bounds what the table may keep between two reads; of a features file of the LHC Olympics, which the
-    layout says, `tree` is the name of the data frame.
+    layout says, `tree` is the name of the data frame, and of showers that of the geometry.
 
     Raises
     ------
@@ -43,6 +43,10 @@ def open_table(path: str, tree: str | None, *, cache_bytes: int, layout: str = "
         from analysis.datasets.lhco_features import LhcoFeatures
 
         return LhcoFeatures(path, tree)
+    if layout == CALOCHALLENGE:
+        from analysis.datasets.shower_table import ShowerTable
+
+        return ShowerTable(path, tree)
     kind = _kind(path)
     if is_remote(path) and kind != _ROOT:
         raise InputFileError(f"'{path}': only ROOT files are read over the network; copy this {kind} file first.")

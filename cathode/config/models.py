@@ -144,8 +144,10 @@ class DataConfig(Section):
     tree: str | None = Field(
         default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
     )
-    layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco"] = Field(
-        default="auto", description="how branches are named; lhco is a features file of the LHC Olympics"
+    layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco", "calochallenge"] = Field(
+        default="auto",
+        description="how branches are named; lhco is a features file of the LHC Olympics, calochallenge a file of "
+        "showers, of which tree names the geometry",
     )
     units: Unit | dict[str, Unit] = Field(
         default="GeV",
@@ -222,6 +224,8 @@ class DataConfig(Section):
             raise ValueError("can not be read together with features; remove one of them, or set it to null")
         if value is not None and info.data.get("layout") == "lhco":
             raise ValueError("are not in a features file of layout lhco; `cathode data cluster` makes a file with them")
+        if value is not None and info.data.get("layout") == "calochallenge":
+            raise ValueError("are particles of jets, which showers of layout calochallenge do not have; use features")
         return value
 
 
