@@ -111,44 +111,66 @@ def searches(arguments: argparse.Namespace, seed: int):
     spline = create(QUICK_SPLINE if arguments.quick else {"kind": "autoregressive_spline"})
     trees = BoostedTrees(members=5 if arguments.quick else 50)
     search = load_config(arguments.config, settings).search()
+    method = search.method
     if arguments.quick:
-        short = [dataclasses.replace(each, classifier=search.classifier) for each in search.reweightings]
-        search = dataclasses.replace(search, reweighting=short)
+        short = [dataclasses.replace(each, classifier=method.classifier) for each in method.reweightings]
+        method = dataclasses.replace(method, reweighting=short)
+    of_features = dataclasses.replace(method, generator=spline, classifier=trees, reweighting=None)
     # Cuts of the search itself are not read here; this one exists in small samples too.
-    search = dataclasses.replace(search, closure=False, background_efficiencies=(0.1,), workers=1, seed=seed)
-    return search, dataclasses.replace(
-        search, generator=spline, classifier=trees, observables=AsRead(), reweighting=None
+    common = {"closure": False, "background_efficiencies": (0.1,), "workers": 1, "seed": seed}
+    return (
+        dataclasses.replace(search, method=method, **common),
+        dataclasses.replace(search, method=of_features, observables=AsRead(), **common),
     )
 
 
-def stages(search):
-    """Trainings of a search that leave nothing behind."""
-    from cathode.stages import Stages
-
-    from cathode.runtime.progress import silent
+def pretrained(search, sideband):
+    """The classifier of a search after what it learns from sideband events outside of the validation regions."""
     from cathode.runtime.run_folder import RunFolder
+    from cathode.runtime.seeds import Seeds
+    from cathode.runtime.stages import Stages
+    from cathode.validation.sideband_closure import without_validation_regions
 
-    return Stages(search, RunFolder(None), silent)
+    regions = search.region.validation_regions(fraction=search.region_fraction)
+    unlabelled = search.observables.observed(without_validation_regions(sideband, search.region, regions))
+    return search.method.prepared(unlabelled, Stages(Seeds(search.seed), RunFolder(None))).classifier
 
 
 def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
-    """The template of constituents against QCD in the strips, by both classifiers, and CPU seconds of the generator."""
+    """The template against QCD in the validation regions, by both classifiers, and CPU seconds of the generator."""
     from analysis import Events
+    from analysis.folds import fold_of, random_folds
     from cathode.classifiers.closure import two_sample_auc
-    from cathode.classifiers.cross_fitting import cross_fit
+    from cathode.classifiers.cross_fitting import Sample, cross_fit
+    from cathode.methods.protocol import Background
     from cathode.observables import AsRead, DijetSubstructure
-    from cathode.validation.sideband_closure import draw_strips, samples
+    from cathode.runtime.run_folder import RunFolder
+    from cathode.runtime.seeds import Seeds
+    from cathode.runtime.stages import Stages
+    from cathode.template.drawing import draw_at
+    from cathode.validation.sideband_closure import beside_window, without_validation_regions
 
-    made, start = stages(search), cpu()
-    seeds, sampler = made.seeds, made.strip_sampler(made.strip_generator(sideband), sideband)
-    drawing = {"oversampling": search.oversampling, "seeds": (seeds("closure data"), seeds("closure template"))}
-    data, template = draw_strips(sampler, Events.concatenate([sideband, held]), made.strips, **drawing)
+    regions = search.region.validation_regions(fraction=search.region_fraction)
+    start, seeds = cpu(), Seeds(search.seed)
+    beside = without_validation_regions(sideband, search.region, regions)
+    learned = search.method.learn(Background(beside, search.observables), beside_window(Stages(seeds, RunFolder(None))))
+    data = Events.concatenate([sideband, held])
+    data = data[np.any([interval(data.mass) for interval in regions], axis=0)]
+    masses = np.resize(data.mass, round(search.method.oversampling * len(data)))
+    template = draw_at(learned.sampler, masses, seed=seeds("closure template"))
     out: dict[str, Any] = {"generator_cpu_seconds": cpu() - start}
     judges = (DijetSubstructure(), trees), (AsRead(), transformer)
     for name, (observables, classifier) in zip(JUDGES, judges, strict=True):
         start = cpu()
         seen, generated = observables.of_events(data), observables.of_template(template)
-        pair = samples(seen, generated, search.folds, seed=seeds("closure folds"))
+        pair = (
+            Sample(seen.x, seen.weights, fold_of(seen.ids, search.folds)),
+            Sample(
+                generated.x,
+                generated.weights,
+                random_folds(len(generated), search.folds, seed=seeds("closure folds")),
+            ),
+        )
         fit = cross_fit(classifier, *pair, seeds=seeds.many(f"closure {name}", search.folds))
         found = two_sample_auc(fit.data, fit.template, seen.weights)
         out[name] = {"auc": found.value, "auc_error": found.error, "cpu_seconds": cpu() - start}
@@ -201,7 +223,7 @@ def measure(arguments: argparse.Namespace, constituents, features, seed: int) ->
     region, qcd = search.region, constituents[0]
     own, other, injections, unused = split(*constituents, region, arguments.injections, seed)
     data, held = (e[region.sideband(e.mass)] for e in (qcd[own], qcd[other]))
-    transformer, trees = functools.cache(lambda: stages(search).pretrained(data)), of_features.classifier
+    transformer, trees = functools.cache(lambda: pretrained(search, data)), of_features.classifier
 
     def of_closure() -> dict[str, Any]:
         return closure(search, data, held, trees, transformer())
