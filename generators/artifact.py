@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,6 +41,7 @@ _SHOWN, _READS = 300, 50
 _PACKAGES = ("cathode-hep", "torch", "numpy", "nflows", "safetensors")
 
 
+@runtime_checkable
 class Saveable(Protocol):
     """What a generator offers to be saved.
 
@@ -93,8 +94,8 @@ class Card:
         return _canonical({**content, "card_hash": _sha256(_canonical(content).encode())})
 
 
-def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
-    """Write a fitted generator to `folder` and return that path.
+def save(generator: Saveable, folder: str | os.PathLike[str], *, columns: Sequence[str] | None = None) -> Path:
+    """Write a fitted generator to `folder` and return that path; `columns` are the names of its features.
 
     The folder appears or is replaced as a whole: a kill at any moment leaves the old or the new one loadable, and of
     several processes that write it at once the last one wins.
@@ -116,7 +117,7 @@ def save(generator: Saveable, folder: str | os.PathLike[str]) -> Path:
         kind=generator.kind,
         hyperparameters=generator.hyperparameters(),
         event_shape=list(generator.event_shape),
-        columns=list(getattr(generator, "columns_", ())),
+        columns=list(getattr(generator, "columns_", ()) if columns is None else columns),
         units=list(getattr(generator, "units_", ())),
         seed=getattr(generator, "seed_", None),
         versions=_versions(),

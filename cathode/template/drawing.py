@@ -69,7 +69,7 @@ def train_generator(
     With a `folder` the fitted generator is saved there, training states go beside it, a finished one is loaded instead
     of trained again, and an interrupted training continues. A `store` may have it from another run.
     """
-    from generators.artifact import load, save
+    from generators.artifact import Saveable, load, save
 
     learned = (sideband.x, sideband.context, sideband.weights)
     shelf = Shelf.of(
@@ -85,8 +85,8 @@ def train_generator(
             found = load(place)
         else:
             found = _fitted(generator, sideband, seed, monitor, checkpoint, forgiving=store is not None)
-            if place is not None and hasattr(found, "hyperparameters"):
-                save(found, place)
+            if place is not None and isinstance(found, Saveable):
+                save(found, place, columns=sideband.columns)
     if checkpoint is not None:
         # A kill between the two leaves both.
         checkpoint.unlink(missing_ok=True)
@@ -116,7 +116,6 @@ def _fitted(
                 monitor=monitor,
                 checkpoint=checkpoint,
             )
-        fresh.columns_ = sideband.columns
         return fresh
 
     try:
