@@ -144,8 +144,8 @@ def shower_evaluation(found: ShowerEvaluation) -> Iterator[RenderableType]:
     for name, score in found.classifiers.items():
         others = ("–" if m is None else _measured(m) for m in (score.floor, score.defect))
         table.add_row(f"AUC, trees, {name}", _measured(score.auc), *others)
-    table.add_row("FPD", _measured(found.frechet), _measured(found.frechet_floor), "–")
-    table.add_row("KPD", _measured(found.kernel), "–", "–")
+    table.add_row("FPD × 1000", _thousandfold(found.frechet), _thousandfold(found.frechet_floor), "–")
+    table.add_row("KPD × 1000", _thousandfold(found.kernel), "–", "–")
     yield table
     powers = _table("separation power × 1000, mean over layers")
     powers.add_column("")
@@ -173,6 +173,10 @@ def _table(title: str) -> Table:
 def _behind(behind: Measured, impossible: float) -> str:
     loss = "best" if behind.value == 0 else f"− {behind.value:.4f} ± {behind.error:.4f}"
     return f"{loss}\n{100 * impossible:.2g} % impossible" if impossible else loss
+
+
+def _thousandfold(measured: Measured) -> str:
+    return f"{1000 * measured.value:.3g} ± {1000 * measured.error:.1g}"
 
 
 def _measured(measured: Measured) -> str:
