@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from scipy.stats import norm, rankdata, spearmanr
+from scipy.stats import spearmanr
 
 from analysis.errors import NonFiniteError, TooFewEventsError
 from cathode.classifiers import (
@@ -33,7 +33,9 @@ from cathode.classifiers.forest import bin_edges, bin_numbers, boxes_of, joined,
 from cathode.classifiers.negative_weights import without_negative
 from cathode.classifiers.parallel import ordered_map
 from cathode.errors import CathodeError, ClassifierFolderError, ClassifierInputError, ConfigError
-from generators.errors import ConstantFeatureError, NotFittedError
+from cathode.testing import classifier_checks
+from generators.errors import ConstantFeatureError
+from generators.testing import Check
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -88,38 +90,19 @@ def events(classifier: Any, *features: np.ndarray[Any, Any]) -> list[np.ndarray[
     return [as_events(x) for x in features]
 
 
-def auc(scores: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> float:
-    n = int(y.sum())
-    return float((rankdata(scores)[y == 1].sum() - n * (n + 1) / 2) / (n * (len(y) - n)))
+CHECKS = [
+    pytest.param(check, id=f"{kind}-{check}")
+    for kind, make in KINDS.items()
+    for check in classifier_checks(make, as_events=EVENTS.get(kind, np.asarray))
+]
 
 
-def auc_error(n: int, m: int) -> float:
-    """Standard deviation of the AUC of equal distributions."""
-    return math.sqrt((n + m + 1) / (12 * n * m))
+@pytest.mark.parametrize("check", CHECKS)
+def test_contract(check: Check) -> None:
+    check()
 
 
 # What is learned
-
-
-def test_equal_distributions_give_an_auc_of_one_half(classifier: Any) -> None:
-    x, y = gaussians(3000, 9000, 0.0, seed=1)
-    held_out, truth = gaussians(10000, 10000, 0.0, seed=2)
-    x, held_out_events = events(classifier, x, held_out)
-    scores = classifier.fit(x, y, seed=3).score(held_out_events)
-    assert abs(auc(scores, truth) - 0.5) < 3 * auc_error(10000, 10000)
-    # Balanced, although there is three times as much template as data.
-    assert abs(scores.mean() - 0.5) < 0.02
-
-
-def test_shifted_gaussians_reach_the_optimum_of_neyman_and_pearson(classifier: Any) -> None:
-    x, y = gaussians(8000, 16000, 1.0, seed=4)
-    held_out, truth = gaussians(20000, 20000, 1.0, seed=5)
-    x, held_out_events = events(classifier, x, held_out)
-    scores = classifier.fit(x, y, seed=6).score(held_out_events)
-    optimum = norm.cdf(1 / math.sqrt(2))
-    assert optimum - 0.01 < auc(scores, truth) < optimum + 3 * auc_error(20000, 20000)
-    # The likelihood ratio rises with the first feature and knows nothing else.
-    assert spearmanr(scores, held_out[:, 0]).statistic > 0.95
 
 
 def test_scores_are_calibrated_probabilities_of_a_half_and_half_mixture(classifier: Any) -> None:
@@ -130,6 +113,8 @@ def test_scores_are_calibrated_probabilities_of_a_half_and_half_mixture(classifi
     exact = 1 / (1 + np.exp(0.5 - held_out[:, 0]))
     # Without the balance of data and template all probabilities would be about 0.2 lower.
     assert np.abs(scores - exact).mean() < 0.04
+    # The likelihood ratio rises with the first feature and knows nothing else.
+    assert spearmanr(scores, held_out[:, 0]).statistic > 0.95
 
 
 def test_trees_do_not_care_about_monotone_transformations() -> None:
@@ -156,58 +141,12 @@ def test_the_network_keeps_its_best_epochs() -> None:
 # Weights
 
 
-def test_rows_without_weight_are_as_good_as_absent(classifier: Any) -> None:
-    x, y = gaussians(1500, 1500, 0.7, seed=13)
-    weights = (np.arange(len(y)) % 3 != 0).astype(float)
-    x[weights == 0] += 100.0
-    (x,) = events(classifier, x)
-    a = copy.deepcopy(classifier).fit(x, y, weights=weights, seed=14)
-    b = copy.deepcopy(classifier).fit(x[weights > 0], y[weights > 0], seed=14)
-    np.testing.assert_array_equal(a.score(x[:200]), b.score(x[:200]))
-
-
-def test_weights_act_as_duplicated_rows_do(classifier: Any) -> None:
-    x, y = gaussians(4000, 4000, 0.5, seed=15)
-    # The weights make the second feature informative, which it is not by itself.
-    copies = np.where((y == 1) & (x[:, 1] > 0), 3, 1)
-    probe, _ = gaussians(2000, 2000, 0.5, seed=16)
-    x, probe = events(classifier, x, probe)
-    weighted = copy.deepcopy(classifier).fit(x, y, weights=copies.astype(float), seed=17).score(probe)
-    duplicated = copy.deepcopy(classifier).fit(np.repeat(x, copies, 0), np.repeat(y, copies), seed=17).score(probe)
-    ignored = copy.deepcopy(classifier).fit(x, y, seed=17).score(probe)
-    assert np.abs(weighted - ignored).mean() > 0.08
-    assert np.abs(weighted - duplicated).mean() < 0.4 * np.abs(weighted - ignored).mean()
-
-
 def test_the_unit_of_the_weights_does_not_matter() -> None:
     x, y = gaussians(1000, 1000, 0.7, seed=18)
     weights = np.random.default_rng(19).uniform(0.5, 2, len(y))
     a = BoostedTrees(members=2, jobs=1).fit(x, y, weights=weights, seed=20).score(x)
     b = BoostedTrees(members=2, jobs=1).fit(x, y, weights=1024 * weights, seed=20).score(x)
     np.testing.assert_array_equal(a, b)
-
-
-def test_negative_weights_subtract(classifier: Any) -> None:
-    """Template = Gaussian + something − the same thing again; without the subtraction the AUC would be far from 1/2."""
-    rng = np.random.default_rng(21)
-    bump = np.array([2.0, 0.0])
-    x = np.concatenate(
-        [
-            rng.normal(size=(5000, 2)),
-            rng.normal(size=(5000, 2)),
-            bump + 0.5 * rng.normal(size=(2000, 2)),
-            bump + 0.5 * rng.normal(size=(2000, 2)),
-        ]
-    )
-    y = np.repeat([1, 0], [5000, 9000])
-    weights = np.repeat([1.0, 1.0, 1.0, -1.0], [5000, 5000, 2000, 2000])
-    probe = rng.normal(size=(3000, 2))
-    near = np.linalg.norm(probe - bump, axis=1) < 1
-    x, probe = events(classifier, x, probe)
-    signed = copy.deepcopy(classifier).fit(x, y, weights=weights, seed=22).score(probe)
-    absolute = copy.deepcopy(classifier).fit(x, y, weights=np.abs(weights), seed=22).score(probe)
-    assert abs(signed[near].mean() - 0.5) < 0.06
-    assert absolute[near].mean() < 0.3
 
 
 def test_cells_keep_the_sum_and_stay_local() -> None:
@@ -463,21 +402,6 @@ def test_trees_need_rows_for_two_leaves() -> None:
         BoostedTrees(members=1).fit(x, y, seed=49)
 
 
-def test_scoring_refuses_what_it_was_not_trained_for(classifier: Any) -> None:
-    x, y = gaussians(100, 100, 0.5, seed=50)
-    with pytest.raises(NotFittedError):
-        classifier.score(x)
-    with pytest.raises(NotFittedError):
-        classifier.save("nowhere")
-    (x,) = events(classifier, x)
-    classifier.fit(x, y, seed=51)
-    assert classifier.score(x[:0]).shape == (0,)
-    with pytest.raises(NonFiniteError):
-        classifier.score(np.full_like(x, np.nan))
-    with pytest.raises(ClassifierInputError, match="shape"):
-        classifier.score(x[0])
-
-
 @pytest.mark.parametrize("classifier", FEATURE_KINDS, indirect=True)
 def test_scoring_refuses_another_number_of_features(classifier: Any) -> None:
     x, y = gaussians(100, 100, 0.5, seed=50)
@@ -583,26 +507,6 @@ def test_saving_again_replaces_the_folder_and_leaves_nothing_behind(saved: tuple
     assert load_classifier(folder).seed_ == 58
     assert [entry.name for entry in folder.parent.iterdir()] == ["fold_0"]
     assert sorted(entry.name for entry in folder.iterdir()) == ["card.json", "weights.safetensors"]
-
-
-@pytest.mark.parametrize("name", ["card.json", "weights.safetensors"])
-def test_every_altered_byte_is_found(saved: tuple[Any, Path], name: str) -> None:
-    _, folder = saved
-    path = folder / name
-    content = path.read_bytes()
-    for position in np.random.default_rng(59).integers(len(content), size=40):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-        with pytest.raises(ClassifierFolderError):
-            load_classifier(folder)
-    for altered in (content[:-1], b"", content + b" "):
-        path.write_bytes(altered)
-        with pytest.raises(ClassifierFolderError):
-            load_classifier(folder)
-    path.unlink()
-    with pytest.raises(ClassifierFolderError, match=name):
-        load_classifier(folder)
-    path.write_bytes(content)
-    load_classifier(folder)
 
 
 def test_a_folder_of_another_kind_or_purpose_is_refused(saved: tuple[Any, Path], tmp_path: Path) -> None:

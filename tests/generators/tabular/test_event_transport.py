@@ -85,10 +85,6 @@ class TestMixingContract(_Contract):
     def specification(self) -> dict[str, Any]:
         return {"kind": "event_mixing", "reach": 1.3}
 
-    # There is no training that a seed could change or that could be interrupted.
-    test_same_seed_same_model_other_seed_another = None  # type: ignore[assignment]
-    test_interrupted_and_resumed_is_uninterrupted = None  # type: ignore[assignment]
-
 
 class TestBracketing:
     def test_mean_of_ln_m_is_that_of_the_mass_asked_for(self) -> None:
