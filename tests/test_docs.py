@@ -233,6 +233,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is gone after its test."""
+    import cathode.testing.toy  # stays: it is no part of a page
     from cathode.registry import CLASSIFIERS, MASS_MODELS, METHODS, OBSERVABLES
     from generators import registry
 
@@ -274,6 +275,12 @@ def test_python_of_extending_runs() -> None:
     known = -0.5 * np.einsum("ni,ij,nj->n", truth, np.linalg.inv([[1, 0.6], [0.6, 1]]), truth)
     known -= np.log(2 * np.pi * 0.8) + np.log(defined["x"]).sum(axis=1)
     assert abs((copula.log_prob(defined["x"], defined["mass"]) - known).mean()) < 0.05
+
+    of_copula, of_mass_model = defined["broken"]
+    for failing in ("samples_follow_the_context", "log_prob_is_that_of_the_truth"):
+        assert f"\n{failing}: " in of_copula
+    assert of_copula.startswith("2 of 23 checks failed.")
+    assert "biased" in of_mass_model
 
     assert isinstance(more, Events)
     assert more.columns[-1] == "tau21_min"
