@@ -233,7 +233,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page registers is gone after its test."""
-    import cathode.testing.toy  # stays: it is no part of a page
+    import cathode.testing.toy  # noqa: F401 (what it registers stays)
     from cathode.registry import CLASSIFIERS, MASS_MODELS, METHODS, OBSERVABLES
     from generators import registry
 
