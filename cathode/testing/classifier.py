@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import NonFiniteError
+from analysis.errors import NonFiniteError, TooFewEventsError
 from cathode.classifiers import WeakClassifier, create, load_classifier
-from cathode.errors import (
-    CathodeError,
-    ClassifierFolderError,
-    ClassifierInputError,
-    NotFittedError,
-    TooFewEventsError,
-)
+from cathode.errors import CathodeError, ClassifierFolderError, ClassifierInputError
 from cathode.registry import CLASSIFIERS
+from generators.errors import NotFittedError
 from generators.testing.contract import Check, Contract, expect, refused, run_all
 
 Floats = NDArray[np.floating[Any]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from generators.errors import ConstantFeatureError, NonFiniteInputError, ShapeError, TooFewEventsError
+from generators.errors import ConstantFeatureError, NonFiniteInputError, ShapeError, TooFewRowsError
 from generators.testing.contract import Check, expect, refused, run_all
 from generators.testing.events import EventContract, Events
 from generators.testing.gaussian import gaussian_events, width_of_sum
@@ -66,7 +66,7 @@ class FeatureContract(EventContract):
                 self.fitted.fit(a, b, weights=w, seed=1)
         with refused(ConstantFeatureError, "A feature with one value", "column 1"):
             self.fitted.fit(np.stack([x[:, 0], np.ones(300)], axis=1), c, seed=1)
-        with refused(TooFewEventsError, "A fit to 5 events"):
+        with refused(TooFewRowsError, "A fit to 5 events"):
             self.fitted.fit(x[:5], c[:5], seed=1)
         with refused(NonFiniteInputError, "sample() at a context that is NaN", "context"):
             self.fitted.sample(np.array([[math.nan]]), seed=1)

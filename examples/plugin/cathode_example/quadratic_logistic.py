@@ -9,7 +9,7 @@ from scipy.special import expit
 from cathode.classifiers import register
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, save_folder
-from cathode.errors import NotFittedError
+from generators.errors import NotFittedError
 
 
 @register
