@@ -178,6 +178,8 @@ def test_a_narrow_index_reaches_the_last_voxel(write) -> None:
     arrays["index"][:] = 40_499
     with open_showers(write(arrays), geometry("ds3")) as file:
         (dense,) = file.dense(N)
+        # Whatever is added to it later must not wrap around.
+        assert (file.read().index + np.uint16(40_000)).max() == 80_499
     assert set(np.nonzero(dense.energies)[1]) == {40_499}
     assert (dense.energies[:, 40_499] > 0).all()
 
