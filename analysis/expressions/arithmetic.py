@@ -261,7 +261,7 @@ def _each(function: Pair, a: Values, b: Values) -> Values:
 
 def _reduced(function: Pair, values: Values, starts: NDArray[np.int64]) -> Values:
     result = np.empty(len(starts), dtype=object)
-    stops = np.append(starts[1:], len(values))
+    stops = np.append(starts, len(values))[1:]
     for i, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
         result[i] = functools.reduce(function, values[start:stop].tolist())
     return _narrowed(result)

@@ -172,7 +172,7 @@ def test_a_limit_of_file_sizes_is_one_named_error_in_every_format(tmp_path: Path
         "import analysis.errors, generators.errors\n"
         "path = sys.argv[1]\nresource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
         f"try:\n    {WRITERS[suffix]}\n"
-        "except (analysis.errors.OutputError, generators.errors.OutputError) as error:\n    sys.exit(str(error))\n"
+        "except (analysis.errors.OutputError, generators.errors.SaveError) as error:\n    sys.exit(str(error))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, target],
