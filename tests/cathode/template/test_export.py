@@ -4,10 +4,10 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 import generators
@@ -21,7 +21,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 TRAINING = {"steps": 5, "batch_size": 128, "ema_decay": None}
 
 
-def cathode(*arguments: object) -> Result:
+def cathode(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
