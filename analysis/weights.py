@@ -65,3 +65,16 @@ def sum_and_unit(weights: FloatArray) -> tuple[float, float]:
     w = weights / scale
     total = float(w.sum())
     return total * scale, (float(np.square(w).sum()) / total) * scale if total else 0.0
+
+
+def effective_sample_size(weights: FloatArray) -> float:
+    """Number of unweighted events with the same relative error of their sum, (Σw)²/Σw² (Kish 1965).
+
+    >>> effective_sample_size(np.array([2.0, 2.0, 2.0]))
+    3.0
+    >>> effective_sample_size(np.array([1.0, 0.0, 0.0]))
+    1.0
+    """
+    w = np.asarray(weights) / unit(weights)
+    squares = float(np.square(w).sum())
+    return float(w.sum()) ** 2 / squares if squares > 0 else 0.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
 from analysis.statistics.counting import log_p_to_z, on_off_log_p_value
-from analysis.weights import sum_and_unit
+from analysis.weights import effective_sample_size, sum_and_unit
 from cathode.result import CutResult
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def count(cut: Cut, scores: FloatArray, weights: FloatArray, fold: NDArray[np.in
         expected=expected,
         template_passing=int(reference_passes.sum()),
         template_total=len(reference),
-        effective=effective_events(_of_origins(passing, reference)),
+        effective=effective_sample_size(_of_origins(passing, reference)),
         per_event=per_event,
     )
 
@@ -114,12 +114,6 @@ def count(cut: Cut, scores: FloatArray, weights: FloatArray, fold: NDArray[np.in
 def _of_origins(weights: FloatArray, reference: Reference) -> FloatArray:
     """Weights (T,) of the reference, summed over the copies of each event."""
     return weights if reference.origin is None else np.bincount(reference.origin, weights).astype(np.float64)
-
-
-def effective_events(weights: FloatArray) -> float:
-    """Number of unweighted events with the same relative error of their sum, (Σw)²/Σw²; 0 of none."""
-    squares = float(np.square(weights).sum())
-    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def background_only(

@@ -18,7 +18,7 @@ from analysis.errors import TooFewEventsError
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of, random_folds
 from analysis.metrics.ranking import Measured
-from analysis.weights import unit
+from analysis.weights import effective_sample_size
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.classifiers.closure import closure_in_folds, two_sample_auc
@@ -277,19 +277,6 @@ class Reweighting:
             largest=float(weights.max(initial=0.0)),
             clipped=int(np.count_nonzero(cut != odds)),
         )
-
-
-def effective_sample_size(weights: FloatArray) -> float:
-    """Number of unweighted events with the same relative error of their sum, (Σw)²/Σw² (Kish 1965).
-
-    >>> effective_sample_size(np.array([2.0, 2.0, 2.0]))
-    3.0
-    >>> effective_sample_size(np.array([1.0, 0.0, 0.0]))
-    1.0
-    """
-    w = np.asarray(weights) / unit(weights)
-    squares = float(np.square(w).sum())
-    return float(w.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def _read_closure(path: Path) -> Measured:

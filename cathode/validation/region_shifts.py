@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
-from analysis.weights import standardised
-from cathode.cut_and_count import count, effective_events, make_cut
+from analysis.weights import effective_sample_size, standardised
+from cathode.cut_and_count import count, make_cut
 from cathode.region import Interval
 from cathode.result import RegionShift
 from cathode.validation.trial import Trial
@@ -80,7 +80,7 @@ def _groups(efficiency: float, trial: Trial, regions: Sequence[Interval]) -> lis
     for interval in sorted(regions, key=lambda each: -each.low):
         waiting = (interval, *waiting)
         weights = trial.data.weights[_inside(waiting, trial.data.mass)]
-        if efficiency * effective_events(standardised(weights)) >= ENOUGH:
+        if efficiency * effective_sample_size(standardised(weights)) >= ENOUGH:
             groups.append(waiting)
             waiting = ()
     if waiting:

@@ -112,7 +112,7 @@ class TestWeightedReference:
         assert one.expected == pytest.approx(other.expected, rel=1e-12)
         assert one.effective < other.effective == other.template_passing
 
-    @pytest.mark.parametrize("unit", [0.25, 3.7])
+    @pytest.mark.parametrize("unit", [0.25, 3.7, 1e-300])
     def test_the_unit_of_the_weights_decides_nothing(self, unit: float) -> None:
         rng = np.random.default_rng(9)
         scores, fold, weights = rng.random(4_000), rng.integers(0, 3, 4_000), rng.exponential(size=4_000)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.events import Events
+from analysis.weights import effective_sample_size
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.classifiers.forest import bin_edges
 from cathode.classifiers.mlp import Mlp
@@ -22,7 +23,7 @@ from cathode.result import SearchResult
 from cathode.search import Search
 from cathode.template.mass_models import DijetFitMass
 from cathode.template.rejection import _masses
-from cathode.template.reweighting import Reweighting, effective_sample_size
+from cathode.template.reweighting import Reweighting
 from generators.registry import create
 from generators.training.settings import TrainingSettings
 

@@ -15,10 +15,11 @@ from scipy.stats import norm
 
 from analysis.errors import TooFewEventsError
 from analysis.events import Events
+from analysis.weights import effective_sample_size
 from cathode.classifiers import BoostedTrees, Mlp
 from cathode.errors import ConfigError
 from cathode.template.drawing import Template
-from cathode.template.reweighting import Reweighting, effective_sample_size
+from cathode.template.reweighting import Reweighting
 from generators.errors import NotFittedError
 
 Array = NDArray[np.float64]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.events import Events
-from cathode.cut_and_count import count, effective_events, make_cut
+from analysis.weights import effective_sample_size
+from cathode.cut_and_count import count, make_cut
 from cathode.errors import ConfigError
 from cathode.methods import create as create_method
 from cathode.methods.protocol import Reference
@@ -82,7 +83,7 @@ def test_copies_count_as_one() -> None:
     counted = count(make_cut(0.1, copies, 1), scores, np.ones(4_000), fold, copies)
     assert counted.template_passing == 400
     assert counted.effective == pytest.approx(100)
-    assert effective_events(np.array([3.0, 3.0])) == 2
+    assert effective_sample_size(np.array([3.0, 3.0])) == 2
 
 
 def test_error_of_a_prediction_by_copies_is_their_scatter() -> None:
@@ -94,7 +95,7 @@ def test_error_of_a_prediction_by_copies_is_their_scatter() -> None:
         scores = rng.random(500)[origin]
         passing = (scores > 0.9).astype(float)
         shares.append(passing.mean())
-        errors.append(passing.mean() / np.sqrt(effective_events(np.bincount(origin, passing))))
+        errors.append(passing.mean() / np.sqrt(effective_sample_size(np.bincount(origin, passing))))
     assert np.std(shares) == pytest.approx(np.mean(errors), rel=0.15)
 
 
