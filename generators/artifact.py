@@ -326,10 +326,13 @@ def _read(path: Path, *, limit: int | None = None) -> bytes:
 
 def _refuse_foreign(target: Path) -> None:
     """A folder about to be replaced must hold a saved generator and nothing else."""
-    if not target.exists():
+    # One look: others may take the folder away and put it back between two.
+    try:
+        names = os.listdir(target)
+    except FileNotFoundError:
         return
-    if not target.is_dir():
-        raise ArtifactError(f"{target} is a file; name a folder.")
-    foreign = sorted({entry.name for entry in target.iterdir()} - {CARD, WEIGHTS})
+    except NotADirectoryError:
+        raise ArtifactError(f"{target} is a file; name a folder.") from None
+    foreign = sorted(set(names) - {CARD, WEIGHTS})
     if foreign:
         raise ArtifactError(f"{target} holds '{foreign[0]}', no part of a saved generator. Name a new folder.")
