@@ -41,7 +41,7 @@ from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.template.drawing import draw_at
 from generators import create
 from generators.registry import generator_class, kinds
-from generators.tabular.frame import TabularGenerator
+from generators.tabular.base import TabularGenerator
 
 REGION = Region(3300, 3700)
 CLOSED = 0.505

@@ -1,4 +1,4 @@
-"""The frame of consistency distillation: a teacher is trained, and a student that needs fewer steps learns from it."""
+"""Base of consistency distillation: a teacher is trained, and a student that needs fewer steps learns from it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import nn
 
+from generators.base import NetworkGenerator
 from generators.conditional_network import ConditionalNetwork
 from generators.errors import HyperparameterError
-from generators.frame import NetworkGenerator
 from generators.protocols import Monitor
 from generators.registry import create
 from generators.training.batches import TrainingData

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from generators.base import NetworkGenerator
 from generators.conditional_network import ConditionalNetwork
-from generators.frame import NetworkGenerator
 from generators.protocols import Monitor
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable

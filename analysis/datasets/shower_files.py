@@ -1,4 +1,4 @@
-"""Files of showers: one frame that checks them, a class for each layout. GeV comes out, whatever is inside.
+"""Files of showers: one base class that checks them, a class for each layout. GeV comes out, whatever is inside.
 
 with open_showers("dataset_2_1.hdf5", geometry("ds2")) as file:
 for showers in file.chunks(1000):

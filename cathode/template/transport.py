@@ -23,8 +23,8 @@ def transport_along(generator: Any, sideband: Events, *, reach: float) -> Sample
     weights, by which none can be chosen.
     """
     from generators.errors import HyperparameterError
+    from generators.tabular.base import TabularGenerator
     from generators.tabular.event_transport import EventTransport
-    from generators.tabular.frame import TabularGenerator
 
     if not isinstance(generator, TabularGenerator) or np.any(sideband.weights < 0):
         return None

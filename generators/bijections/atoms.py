@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.bijections.frame import spread
+from generators.bijections.base import spread
 from generators.bijections.noise import NoisyBijection
 from generators.errors import HyperparameterError
 from generators.registry import register

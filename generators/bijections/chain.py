@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.bijections.frame import FittedBijection
+from generators.bijections.base import FittedBijection
 from generators.bijections.noise import NoisyBijection
 from generators.errors import HyperparameterError
 from generators.registry import create, register

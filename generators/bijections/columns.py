@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from generators.bijections.base import FittedBijection, spread
 from generators.bijections.chain import as_bijection
-from generators.bijections.frame import FittedBijection, spread
 from generators.bijections.noise import NoisyBijection
 from generators.errors import GeneratorError, HyperparameterError, ShapeError
 from generators.registry import register

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.bijections.frame import spread
+from generators.bijections.base import spread
 from generators.bijections.noise import NoisyBijection
 from generators.errors import HyperparameterError, ShapeError
 from generators.registry import register
@@ -30,7 +30,7 @@ _RESOLUTION = 2.0**-22
 
 @dataclass(eq=False, repr=False)
 class Dequantisation(NoisyBijection):
-    """The frame of dequantisation: levels low, low + step, …, high become the intervals [0, 1), [1, 2), … of z.
+    """Base of dequantisation: levels low, low + step, …, high become the intervals [0, 1), [1, 2), … of z.
 
     The first and the last interval are open to the outside, down to −∞ and up to ∞, so that every z belongs to a level:
     the levels of the training range have all of the probability, and nothing else is ever drawn. Values that are no

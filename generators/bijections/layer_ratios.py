@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import SmoothBijection, spread
+from generators.bijections.base import SmoothBijection, spread
 from generators.bijections.smooth import required
 from generators.bijections.sticks import pieces, shares
 from generators.errors import HyperparameterError, ShapeError

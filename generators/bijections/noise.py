@@ -1,4 +1,4 @@
-"""The frame of maps that give a discrete value a range of continuous ones."""
+"""Base of maps that give a discrete value a range of continuous ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import FittedBijection
+from generators.bijections.base import FittedBijection
 
 #: Coprime to every power of two, and with well spread powers modulo 64.
 _MULTIPLIER = 19

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import SmoothBijection, spread
+from generators.bijections.base import SmoothBijection, spread
 from generators.bijections.monotone import MonotoneSpline, monotone_slopes
 from generators.errors import HyperparameterError, WeightError
 from generators.registry import register

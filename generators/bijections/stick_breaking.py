@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import SmoothBijection, spread
+from generators.bijections.base import SmoothBijection, spread
 from generators.bijections.sticks import pieces, shares
 from generators.errors import HyperparameterError, ShapeError
 from generators.registry import register

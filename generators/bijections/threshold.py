@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import spread
+from generators.bijections.base import spread
 from generators.bijections.noise import NoisyBijection
 from generators.errors import HyperparameterError
 from generators.registry import register

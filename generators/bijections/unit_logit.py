@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import spread
+from generators.bijections.base import spread
 from generators.bijections.logit import LogitBetween
 from generators.registry import register
 

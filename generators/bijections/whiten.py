@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from generators.bijections.frame import SmoothBijection, spread
+from generators.bijections.base import SmoothBijection, spread
 from generators.bijections.smooth import least_squares, polynomials, required
 from generators.errors import HyperparameterError
 from generators.registry import register

@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from generators.errors import ExportError
-from generators.tabular.frame import FeatureDensity, NoiseMap, TabularGenerator, log_mean
+from generators.tabular.base import FeatureDensity, NoiseMap, TabularGenerator, log_mean
 
 Inputs = dict[str, Tensor]
 

@@ -23,7 +23,7 @@ from generators.export.graphs import Graph, LogProb, Sampler
 from generators.export.operations.table import write_program
 from generators.export.tape import Value, program
 from generators.export.writer import ELEMENT_TYPES, OPSET
-from generators.tabular.frame import FeatureDensity, TabularGenerator
+from generators.tabular.base import FeatureDensity, TabularGenerator
 
 #: How far onnxruntime may be from torch, relative to a number and to the spread of its column.
 TOLERANCE = 1e-5

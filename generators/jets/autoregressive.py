@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from generators.flows.stacks import require_sizes
-from generators.jets.frame import CloudDensityGenerator
+from generators.jets.base import CloudDensityGenerator
 from generators.jets.ordered_points import OrderedPoints
 from generators.registry import register
 from generators.training.settings import TrainingSettings

@@ -14,10 +14,10 @@ from generators.continuous.consistency import Advance, along_teacher, consistenc
 from generators.continuous.objectives import stratified
 from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
+from generators.jets.base import CloudGenerator, CloudNetwork
 from generators.jets.diffusion import CloudDiffusion
 from generators.jets.flow import CloudFlow, Masked
 from generators.jets.flow_matching import CloudFlowMatching
-from generators.jets.frame import CloudGenerator, CloudNetwork
 from generators.jets.lengths import by_length, prefix_mask
 from generators.networks.split_linear import weights_once
 from generators.registry import register

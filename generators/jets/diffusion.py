@@ -1,4 +1,4 @@
-"""The frame of score-based diffusion for clouds: a system is a file that says which network."""
+"""Base of score-based diffusion for clouds: a system is a file that says which network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from generators.continuous.schedules import Trigonometric
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
+from generators.jets.base import CloudDensityGenerator
 from generators.jets.flow import CloudFlow
-from generators.jets.frame import CloudDensityGenerator
 from generators.tabular.continuous import density_trace
 from generators.tabular.diffusion import EDM_NOISE, ODE_SAMPLERS, SCHEDULES
 

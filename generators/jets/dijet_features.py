@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from generators.frame import under
+from generators.base import under
 from generators.jets.four_momenta import FourMomenta, pair_mass, summed, width, wrapped
 from generators.jets.mass_quantiles import MassQuantiles
 

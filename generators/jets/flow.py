@@ -15,7 +15,7 @@ from generators.continuous.samplers import Sampler
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
 from generators.continuous.velocities import AngularVelocity, Network, ScheduleVelocity, TimeEmbedding
-from generators.jets.frame import CloudDensity
+from generators.jets.base import CloudDensity
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.networks.split_linear import weights_once

@@ -1,4 +1,4 @@
-"""The frame of flow matching for clouds: a system is a file that says which network."""
+"""Base of flow matching for clouds: a system is a file that says which network."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from generators.continuous.objectives import VelocityMatching
 from generators.continuous.solvers import solver
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
+from generators.jets.base import CloudDensityGenerator
 from generators.jets.flow import CloudFlow
-from generators.jets.frame import CloudDensityGenerator
 from generators.tabular.continuous import density_solver, density_trace
 from generators.tabular.flow_matching import PATHS
 

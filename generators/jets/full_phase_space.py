@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.artifact import fingerprint
+from generators.base import under
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
-from generators.frame import under
 from generators.jets.dijet_features import DijetFeatures, constituents_context, jets_of
 from generators.jets.four_momenta import absolute, aligned, conforming, from_widths, in_widths, laid_anyhow, relative
 from generators.protocols import Array, ConditionalGenerator, Monitor

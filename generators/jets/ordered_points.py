@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from generators.jets.frame import PT, CloudDensity
+from generators.jets.base import PT, CloudDensity
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.networks import truncated_logistic

@@ -11,8 +11,8 @@ from generators.flows.autoregressive import Inverted
 from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
 from generators.flows.univariate import Affine
 from generators.registry import register
+from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from generators.conditional_network import WithStatistics
 from generators.flows.epoch_norm import EpochNorm
-from generators.tabular.frame import CHUNK, ConditionalDensity, NoiseSampler
+from generators.tabular.base import CHUNK, ConditionalDensity, NoiseSampler
 from generators.tabular.precision import in_double_precision
 
 

@@ -15,10 +15,10 @@ from generators.continuous.objectives import stratified
 from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
 from generators.registry import register
+from generators.tabular.base import NoiseSampler, TabularGenerator
 from generators.tabular.continuous import ContinuousDensity, by_rows
 from generators.tabular.diffusion import Diffusion
 from generators.tabular.flow_matching import FlowMatching
-from generators.tabular.frame import NoiseSampler, TabularGenerator
 from generators.training.settings import TrainingSettings
 
 

@@ -14,7 +14,7 @@ from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps,
 from generators.continuous.velocities import AngularVelocity, ScheduleVelocity, TimeEmbedding
 from generators.errors import HyperparameterError
 from generators.recording import recording
-from generators.tabular.frame import ConditionalDensity, NoiseSampler
+from generators.tabular.base import ConditionalDensity, NoiseSampler
 
 #: Rows that pass a network together on a CPU: the activations of more do not stay in its cache.
 _ROWS = 1024

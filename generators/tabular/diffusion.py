@@ -17,8 +17,8 @@ from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import register
+from generators.tabular.base import TabularDensity
 from generators.tabular.continuous import ContinuousDensity, by_rows, density_trace
-from generators.tabular.frame import TabularDensity
 from generators.training.settings import TrainingSettings
 
 #: The published range of EDM, 80 to 0.002, is for thousands of pixels; a few features of unit width need less.

@@ -16,7 +16,7 @@ from generators.conditional_network import after_epoch
 from generators.errors import HyperparameterError
 from generators.protocols import Monitor
 from generators.registry import create, register
-from generators.tabular.frame import ConditionalDensity, FeatureDensity
+from generators.tabular.base import ConditionalDensity, FeatureDensity
 from generators.training.batches import Rows, SharedData, TrainingData
 from generators.training.loop import train
 from generators.training.members import Members

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generators.base import under
 from generators.errors import HyperparameterError, NotFittedError
-from generators.frame import under
 from generators.protocols import Array, Monitor
 from generators.registry import create, register
+from generators.tabular.base import TabularGenerator
 from generators.tabular.bracketing import require_reach
 from generators.tabular.event_mixing import EventMixing
-from generators.tabular.frame import TabularGenerator
 from generators.tabular.transport import Invertible, cannot, transport
 
 

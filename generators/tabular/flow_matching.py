@@ -20,8 +20,8 @@ from generators.networks.velocity_mlp import VelocityMLP
 from generators.one_phase import one_phase
 from generators.protocols import Monitor
 from generators.registry import register
+from generators.tabular.base import FeatureDensity
 from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
-from generators.tabular.frame import FeatureDensity
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings

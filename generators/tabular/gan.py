@@ -19,7 +19,7 @@ from generators.flows.stacks import require_sizes
 from generators.networks.perceptron import Perceptron
 from generators.protocols import Monitor
 from generators.registry import register
-from generators.tabular.frame import NoiseSampler, TabularGenerator
+from generators.tabular.base import NoiseSampler, TabularGenerator
 from generators.training.batches import Rows, TrainingData
 from generators.training.optimisers import Adam
 from generators.training.phases import Phase

@@ -13,7 +13,7 @@ from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import ContextMLP
 from generators.networks.normal_mixture import NormalMixture
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularDensity
+from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 

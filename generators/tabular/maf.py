@@ -14,8 +14,8 @@ from generators.flows.stacks import require_sizes
 from generators.flows.univariate import Affine
 from generators.networks.made import MADE
 from generators.registry import register
+from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 from generators.flows.radial import Radial
 from generators.flows.stacks import require_sizes
 from generators.registry import register
+from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 

@@ -11,8 +11,8 @@ from generators.errors import HyperparameterError
 from generators.flows.residual import ResidualBlocks
 from generators.flows.stacks import require_sizes
 from generators.registry import register
+from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 

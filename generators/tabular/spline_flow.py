@@ -18,8 +18,8 @@ from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
 from generators.flows.univariate import Univariate
 from generators.registry import register
+from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.frame import ConditionalDensity, TabularDensity
 from generators.training.settings import TrainingSettings
 
 #: Univariate maps with a number of bins and a bound.

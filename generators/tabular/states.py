@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from generators.errors import HyperparameterError
-from generators.tabular.frame import TabularGenerator
+from generators.tabular.base import TabularGenerator
 
 G = TypeVar("G", bound=TabularGenerator[Any])
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.bijections.frame import uniform
+from generators.bijections.base import uniform
 from generators.conditional_network import device_of
 from generators.errors import ShapeError, TransportError
 from generators.protocols import Array
-from generators.tabular.frame import CHUNK, TabularGenerator
+from generators.tabular.base import CHUNK, TabularGenerator
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from generators.networks.perceptron import Perceptron
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.registry import register
-from generators.tabular.frame import CHUNK, NoiseSampler, TabularGenerator, check_features
+from generators.tabular.base import CHUNK, NoiseSampler, TabularGenerator, check_features
 from generators.training.settings import TrainingSettings
 
 #: Largest logarithm of a width, of latent variables and of features.

@@ -16,7 +16,7 @@ from typing_extensions import override
 from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
 from generators.registry import register
-from generators.tabular.frame import ConditionalDensity, NoiseMap, TabularDensity
+from generators.tabular.base import ConditionalDensity, NoiseMap, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 

@@ -168,8 +168,8 @@ class LayerContract(Contract):
         x, c = rows(30, 3, 1)
         parameters, buffers = stack_module_state(members)
         for direction in DIRECTIONS:
-            frame = copy.deepcopy(members[0]).to("meta") if direction == "forward" else members[0]
-            module = frame if direction == "forward" else Inverse(frame)
+            empty = copy.deepcopy(members[0]).to("meta") if direction == "forward" else members[0]
+            module = empty if direction == "forward" else Inverse(empty)
             prefix = "" if direction == "forward" else "layer."
 
             def run(state: dict[str, Tensor], module: nn.Module = module, prefix: str = prefix) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.metrics.copies import copied_share
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.jets.frame import PT
+from generators.jets.base import PT
 from generators.jets.lengths import prefix_mask
 from generators.networks import truncated_logistic
 from generators.protocols import DensityGenerator

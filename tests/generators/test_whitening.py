@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from generators.bijections.base import SmoothBijection
 from generators.bijections.chain import Chain
-from generators.bijections.frame import SmoothBijection
 from generators.bijections.smooth import least_squares, polynomials
 from generators.bijections.whiten import Whiten
 from generators.errors import HyperparameterError, MissingContextError, ShapeError

@@ -9,7 +9,7 @@ import torch
 from generators import fingerprint
 from generators.errors import ConstantFeatureError, NotFittedError, ShapeError
 from generators.registry import register
-from generators.tabular.frame import check_features
+from generators.tabular.base import check_features
 
 
 @register

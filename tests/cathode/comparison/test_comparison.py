@@ -21,7 +21,7 @@ from cathode.errors import ConfigError, EmptyRegionError, RegionError, ResultErr
 from cathode.runtime.specification import label
 from generators import create
 from generators.errors import DivergedError
-from generators.tabular.frame import FeatureDensity
+from generators.tabular.base import FeatureDensity
 
 from ..toys import (
     COVARIANCE,

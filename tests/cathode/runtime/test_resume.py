@@ -24,7 +24,7 @@ from cathode.result import SearchResult
 from cathode.search import Search
 from cathode.template.mass_models import KdeMass
 from generators.errors import ArtifactError, CheckpointError
-from generators.tabular.frame import FeatureDensity
+from generators.tabular.base import FeatureDensity
 from generators.training import loop
 
 from ..toys import Discriminant, decisive, small_flow_matching, toy_events, toy_search

@@ -33,7 +33,7 @@ from cathode.scoring import Scorer
 from cathode.search import Search
 from cathode.template.reweighting import Reweighting
 from generators.registry import create
-from generators.tabular.frame import FeatureDensity
+from generators.tabular.base import FeatureDensity
 from generators.training import loop
 
 from ..toys import REGION, TrueGenerator, TrueMass, decisive, small_flow_matching, toy_events

@@ -24,7 +24,7 @@ from generators.artifact import read_card
 from generators.errors import ExportError, MissingExtraError, NotFittedError
 from generators.export.operations import table
 from generators.registry import bijection_kinds, create, generator_class, kinds
-from generators.tabular.frame import ConditionalDensity, FeatureDensity, NoiseSampler, TabularDensity, TabularGenerator
+from generators.tabular.base import ConditionalDensity, FeatureDensity, NoiseSampler, TabularDensity, TabularGenerator
 from generators.training.settings import TrainingSettings
 
 from ..contracts import gaussian_events, name_of

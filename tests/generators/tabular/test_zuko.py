@@ -1,4 +1,4 @@
-"""Flows of zuko behind our frame: the contract for several, then what the adapter adds."""
+"""Flows of zuko behind our base class: the contract for several, then what the adapter adds."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from generators.conditional_network import ConditionalNetwork
-from generators.jets.frame import CloudDensity, CloudGenerator
+from generators.jets.base import CloudDensity, CloudGenerator
 from generators.registry import create, generator_class, kinds
-from generators.tabular.frame import ConditionalDensity, NoiseSampler, TabularGenerator
+from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularGenerator
 from generators.tabular.gan import GenerativeAdversarialNetwork
 from generators.training import acceleration
 from generators.training.members import Members

@@ -1,4 +1,4 @@
-"""The frame of all generators of clouds: a model is a file that fills one hole, `build`."""
+"""Base of all generators of clouds: a model is a file that implements one abstract method, `build`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from generators.bijections.frame import FittedBijection, uniform
+from generators.base import NOISE, NetworkGenerator, Prepared
+from generators.bijections.base import FittedBijection, uniform
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.frame import NOISE, NetworkGenerator, Prepared
 from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.one_phase import OnePhase

@@ -1,4 +1,4 @@
-"""The frame of all generators of feature vectors: a model is a file that fills one hole, `build`."""
+"""Base of all generators of feature vectors: a model is a file that implements one abstract method, `build`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.bijections.frame import FittedBijection, uniform
+from generators.base import NOISE, NetworkGenerator, Prepared
+from generators.bijections.base import FittedBijection, uniform
 from generators.bijections.noise import lattice
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import ShapeError
-from generators.frame import NOISE, NetworkGenerator, Prepared
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.usable_rows import MINIMUM_EVENTS, check_rows

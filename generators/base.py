@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from generators.artifact import fingerprint
-from generators.bijections.frame import FittedBijection
+from generators.bijections.base import FittedBijection
 from generators.conditional_network import after_epoch
 from generators.context import ContextMap
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
@@ -53,7 +53,7 @@ class Prepared:
 
 @dataclass(kw_only=True, eq=False)
 class NetworkGenerator(ABC, Generic[S]):
-    """Preprocessing, training and kept states of a generator; what its events are is for the frames made from it.
+    """Preprocessing, training and kept states of a generator; what its events are is for its subclasses.
 
     `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
     first), `train_losses_`, `validation_losses_`, `best_epochs_`, `data_hash_`; and `losses_` by phase, of which the
