@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from analysis.errors import nearest
+from cathode.config.analysis import AnalysisConfig
 from cathode.config.components import Component, component_model
 from cathode.config.messages import RENAMED, Places, message, sections
-from cathode.config.models import AnalysisConfig
 from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
 from generators.errors import GeneratorError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cathode.config.analysis import AnalysisConfig
 from cathode.config.components import component_model, kinds
-from cathode.config.models import AnalysisConfig
 
 _ROLES = {
     "GeneratorConfig": "generator",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from analysis.errors import InputFileError, TrialError
 from analysis.io.trial import compiled, try_expressions
+from cathode.config.analysis import AnalysisConfig
 from cathode.config.messages import Places
-from cathode.config.models import AnalysisConfig, local_file
+from cathode.config.section import local_file
 from cathode.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from analysis.errors import FeatureNameError
 from analysis.events import Events
 from analysis.feature_names import check_feature_names
 from analysis.io.ntuples import read_events
-from cathode.config.models import DataConfig
+from cathode.config.data import DataConfig
 from cathode.report.figures import file_names
 
 BAD = [

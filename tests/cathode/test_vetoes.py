@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from analysis.statistics.spectrum import fit_spectrum
 from cathode.comparison.comparison import compare_generators
-from cathode.config.models import RegionConfig
+from cathode.config.region import RegionConfig
 from cathode.errors import EmptyRegionError, MassModelError, RegionError
 from cathode.region import Interval, Region
 from cathode.report.histograms import mass_edges, vetoed_bins

@@ -4,29 +4,12 @@ from typing import Any
 
 import pytest
 
-from analysis import Constituents
 from analysis.selection import compile_expression
-from cathode.classifiers import BoostedTrees
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, load_run_config, parse_config, schema
 from cathode.errors import ConfigError
-from cathode.observables import DijetSubstructure
 from cathode.region import Region
-from cathode.runtime.specification import specification
 from cathode.search import Search
-from cathode.template.reweighting import Reweighting
-
-MINIMAL = """\
-data:
-  files: ntuple.root
-region:
-  signal: [3300, 3700]
-"""
-
-
-def problem(text: str, **more: object) -> str:
-    with pytest.raises(ConfigError) as caught:
-        parse_config(text, name="a.yaml", **more)  # type: ignore[arg-type]
-    return str(caught.value)
+from tests.cathode.config.minimal import MINIMAL, problem
 
 
 def test_minimal_file_gets_the_documented_defaults() -> None:
@@ -121,140 +104,6 @@ def test_all_mistakes_are_named_at_once() -> None:
     assert ["fold" in line or "sed" in line for line in lines] == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("region", "said"),
-    [
-        ("signal: [3700, 3300]", "low < high"),
-        ("signal: [3300, 3700]\n  sidebands: [3400, 5000]", "must reach beyond signal"),
-        ("signal: [3300]", "region.signal.1 is missing"),
-        ("signals: [3300, 3700]", "Nearest: 'signal'"),
-    ],
-)
-def test_borders_must_make_sense(region: str, said: str) -> None:
-    assert said in problem(f"data:\n  files: a.root\nregion:\n  {region}\n")
-
-
-def test_candidates_are_completed_and_can_be_overridden_by_their_place() -> None:
-    text = MINIMAL + "comparison: {generators: [maf, {kind: flow_matching}]}"
-    config = parse_config(text, overrides=["comparison.generators.1.training.steps=7"])
-    first, second = (candidate.build() for candidate in config.comparison.generators)
-    assert (first.kind, second.kind, second.training.steps) == ("maf", "flow_matching", 7)
-    assert parse_config(text, overrides={"comparison.generators.0.bijection": "logit"}).comparison.generators[0].build()
-    for path in ("comparison.generators.2.hidden", "comparison.generators.one", "comparison.generators.-1"):
-        with pytest.raises(ConfigError, match="is no place in a list of 2"):
-            parse_config(text, overrides={path: 3})
-
-
-REWEIGHTING = "template: {reweighting: {classifier: {kind: boosted_trees, members: 10}, folds: 4, clip: 8}}"
-
-
-def test_reweighting_is_built_as_the_file_says_and_off_without_a_word() -> None:
-    assert parse_config(MINIMAL).search().method.reweightings == ()
-    config = parse_config(MINIMAL + REWEIGHTING)
-    (found,) = config.search().method.reweightings
-    assert isinstance(found.classifier, BoostedTrees)
-    assert (found.classifier.members, found.folds, found.clip) == (10, 4, 8.0)
-    assert parse_config(config.to_yaml()) == config
-    assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
-    coarse = parse_config(MINIMAL, overrides={"template.reweighting": {"observables": "dijet_substructure"}})
-    assert coarse.search().method.reweightings[0].observables == DijetSubstructure()
-    assert parse_config(coarse.to_yaml()).search().settings() == coarse.search().settings()
-    changed = parse_config(MINIMAL, overrides=["template.reweighting.classifier=mlp", "template.reweighting.clip=3"])
-    short = parse_config(changed.to_yaml(), overrides=["template.reweighting.classifier.epochs=7"]).search()
-    assert specification(short.method.reweightings[0])["classifier"]["epochs"] == 7
-    text = MINIMAL + "template: {reweighting: {classifier: mlp}}"
-    assert parse_config(text, overrides=["template.reweighting.classifier.epochs=7"]).search().method.reweightings
-    assert not parse_config(config.to_yaml(), overrides={"template.reweighting": None}).search().method.reweightings
-
-
-def test_the_defaults_of_reweighting_are_those_of_python() -> None:
-    (found,) = parse_config(MINIMAL, overrides={"template.reweighting": {}}).search().method.reweightings
-    assert specification(found) == specification(Reweighting())
-
-
-def test_several_reweightings_are_built_in_their_order_and_named_by_their_place() -> None:
-    first = "{clip: 3, observables: dijet_substructure}"
-    text = f"{MINIMAL}template: {{reweighting: [{first}, {{classifier: mlp, folds: 4}}]}}"
-    config = parse_config(text, overrides=["template.reweighting.1.classifier.epochs=7"])
-    first, second = config.search().method.reweightings
-    assert (first.clip, first.observables, second.folds) == (3.0, DijetSubstructure(), 4)
-    assert isinstance(first.classifier, BoostedTrees)
-    assert specification(second)["classifier"]["epochs"] == 7
-    assert parse_config(config.to_yaml()) == config
-    alone = parse_config(MINIMAL + "template: {reweighting: [{clip: 3}]}").search()
-    assert alone.settings() == parse_config(MINIMAL + "template: {reweighting: {clip: 3}}").search().settings()
-    assert config.search().settings()["method"]["reweighting"] == [specification(first), specification(second)]
-
-
-@pytest.mark.parametrize(
-    ("section", "said"),
-    [
-        ("{clips: 3}", "template.reweighting.clips: unknown key (value 3). Nearest: 'clip'"),
-        ("{clip: 1}", "template.reweighting.clip: Input should be greater than 1"),
-        ("{clip: .inf}", "template.reweighting.clip: Input should be a finite number"),
-        ("{folds: 1}", "template.reweighting.folds: Input should be greater than or equal to 2"),
-        ("{classifier: mpl}", "template.reweighting.classifier.kind: no classifier of kind 'mpl'. Nearest: 'mlp'"),
-        ("{classifier: {kind: mlp, epoch: 3}}", "template.reweighting.classifier.epoch: unknown key (value 3)"),
-        ("[{}, {clips: 3}]", "template.reweighting.1.clips: unknown key (value 3). Nearest: 'clip'"),
-        (
-            "[{}, {classifier: mpl}]",
-            "template.reweighting.1.classifier.kind: no classifier of kind 'mpl'.",
-        ),
-        ("[]", "template.reweighting: Tuple should have at least 1 item"),
-        ("3", "template.reweighting: Input should be a valid dictionary"),
-    ],
-)
-def test_wrong_reweighting_is_named_with_its_path(section: str, said: str) -> None:
-    assert said in problem(f"{MINIMAL}template:\n  reweighting: {section}")
-
-
-def test_constituents_take_the_place_of_features() -> None:
-    config = parse_config(MINIMAL.replace("ntuple.root", "ntuple.root\n  constituents: {leading: 30, jets: Jet}"))
-    assert config.data.features is None
-    assert config.data.constituents is not None
-    assert config.data.constituents.build() == Constituents(leading=30, jets="Jet")
-    assert parse_config(config.to_yaml()) == config
-    overridden = parse_config(MINIMAL, overrides={"data.constituents": {"leading": 8}})
-    assert overridden.data.features is None
-    assert parse_config(config.to_yaml(), overrides={"data.constituents": None}).data == parse_config(MINIMAL).data
-
-
-def test_the_defaults_of_constituents_are_those_of_python() -> None:
-    config = parse_config(MINIMAL, overrides={"data.constituents": {}})
-    assert config.data.constituents is not None
-    assert config.data.constituents.build() == Constituents()
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        ("constituents: {leading: 3}\n  features: dijet", "line 3: data.constituents: can not be read together with"),
-        ("layout: lhco\n  constituents: {}", "line 4: data.constituents: are not in a features file"),
-        ("constituents: {leading: 0}", "line 3: data.constituents.leading: Input should be greater than or equal to 1"),
-        ("constituents: {jet: Jet}", "line 3: data.constituents.jet: unknown key (value 'Jet'). Nearest: 'jets'"),
-    ],
-)
-def test_wrong_constituents_are_named_with_their_place(data: str, said: str) -> None:
-    assert said in problem(MINIMAL.replace("ntuple.root", f"ntuple.root\n  {data}"))
-
-
-def test_constituents_are_read_from_an_analysis_file() -> None:
-    text = """
-data:
-  files: embedded:dijet_constituents
-  constituents: {leading: 30}
-  mass: mjj(FatJet)
-  truth: isSignal
-  selection: FatJet_pt[0] > 2000
-region: {signal: [3300, 3700]}
-"""
-    events = parse_config(text).read_events()
-    assert events.x.shape == (len(events), 2, 30, 3)
-    assert events.columns == ("pt", "eta", "phi")
-    assert events.truth is not None
-    assert 0 < events.truth.sum() < len(events) < 2000
-
-
 def test_only_mappings_are_analysis_files() -> None:
     assert "expected sections" in problem("[1, 2]")
     assert "expected sections" in problem("")
@@ -295,21 +144,6 @@ def test_naming_one_training_setting_keeps_the_others_of_the_class() -> None:
 def test_hyperparameters_that_the_class_refuses_are_refused_with_their_path() -> None:
     said = problem(MINIMAL, overrides=["template.generator.training.schedule=linear"])
     assert said.startswith("--set: template.generator: schedule 'linear' is not one of")
-
-
-def test_files_start_from_the_folder_of_the_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NTUPLES", "/eos/ntuples")
-    files = "[a.root, /b.root, 'root://host//c.root', $NTUPLES/d.root, 'embedded:dijets']"
-    text = f"data: {{files: {files}}}\nregion: {{signal: [1, 2]}}"
-    (tmp_path / "a.yaml").write_text(text)
-    config = load_config(tmp_path / "a.yaml")
-    assert config.data.files == (
-        str(tmp_path / "a.root"),
-        "/b.root",
-        "root://host//c.root",
-        "/eos/ntuples/d.root",
-        "embedded:dijets",
-    )
 
 
 def test_search_is_built_as_the_file_says() -> None:

@@ -1,0 +1,50 @@
+"""What all sections of an analysis file have in common: their base, files, fractions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from cathode.config.truth_values import number_not_truth_value
+
+EMBEDDED = "embedded:"
+
+
+def _located(value: Any, info: ValidationInfo) -> Any:
+    """Absolute path of a file named in an analysis file: relative ones start from the folder of that file."""
+    if not isinstance(value, str) or "://" in value or value.startswith(EMBEDDED):
+        return value
+    folder = (info.context or {}).get("folder")
+    path = Path(os.path.expandvars(value)).expanduser()
+    return str(folder / path) if folder is not None and not path.is_absolute() else str(path)
+
+
+def _located_list(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        value = [value]
+    return [_located(item, info) for item in value] if isinstance(value, list | tuple) else value
+
+
+File = Annotated[str, BeforeValidator(_located)]
+Files = Annotated[tuple[str, ...], BeforeValidator(_located_list), Field(min_length=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _numbers = field_validator("*", mode="before")(classmethod(number_not_truth_value))
+
+
+def local_file(name: str) -> str:
+    """Path of an input file, also of an embedded one."""
+    if not name.startswith(EMBEDDED):
+        return name
+    from analysis.datasets import embedded
+
+    return str(embedded(name.removeprefix(EMBEDDED)))
