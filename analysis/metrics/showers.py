@@ -174,6 +174,7 @@ def _moments(energies: Float, sums: Float, place: Float, geometry: Geometry, lay
         part = geometry.slices[layer]
         at = place[part]
         total = sums[:, layer] + _TINY
-        first[:, column] = energies[:, part] @ at / total
-        second[:, column] = energies[:, part] @ at**2 / total
+        # A product of matrices would round otherwise for another number of rows.
+        first[:, column] = (energies[:, part] * at).sum(axis=1) / total
+        second[:, column] = (energies[:, part] * at**2).sum(axis=1) / total
     return first, np.sqrt(np.maximum(second - first**2, 0))

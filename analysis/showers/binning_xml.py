@@ -62,7 +62,7 @@ def write_binning_xml(geometry: Geometry, path: str | os.PathLike[str]) -> None:
     for layer in geometry.layers:
         if not isinstance(layer, PolarLayer) or layer != PolarLayer(layer.id, layer.radii, layer.angles):
             raise GeometryError(f"{geometry.name}: layer {layer.id} has no rings whose angles begin at −π.")
-        edges = ",".join(f"{r:.12g}" for r in layer.radii)
+        edges = ",".join(repr(float(r)).removesuffix(".0") for r in layer.radii)
         ElementTree.SubElement(
             parent, "Layer", {"id": str(layer.id), "r_edges": edges, "n_bin_alpha": str(layer.angles)}
         )

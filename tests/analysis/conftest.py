@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import awkward as ak
@@ -131,3 +134,44 @@ def small_chunks() -> Iterator[None]:
 def real_ceilings(small_chunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ceilings that users may set."""
     monkeypatch.setattr(chunks, "SMALLEST", SMALLEST)
+
+
+WORK = '''
+"""Work of tests."""
+
+import os
+
+from analysis.tasks import task
+
+
+@task
+def double(place, *, number, note=""):
+    (place / "note.txt").write_text(note)
+    return {"double": 2 * number}
+
+
+@task
+def fail(place, *, number=0):
+    (place / "half").write_text("half")
+    raise ValueError("no such  number\\n" + str(number))
+
+
+@task
+def whole_process(place):
+    return os.getpid()
+
+
+def unmarked(place):
+    return 1
+'''
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A module with the work double, fail, whole_process and unmarked."""
+    folder = tmp_path / "importable"
+    folder.mkdir()
+    (folder / "work_of_tests.py").write_text(WORK)
+    monkeypatch.syspath_prepend(folder)
+    yield import_module("work_of_tests")
+    sys.modules.pop("work_of_tests", None)
