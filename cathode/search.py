@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-import hashlib
-import json
-import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import InitVar, asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
 
 import numpy as np
 
-from analysis.events import BoolArray, Events, FloatArray
+from analysis.events import Events
 from analysis.processes import cores
-from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
-from cathode.errors import ConfigError, MassModelError
-from cathode.methods.protocol import Background, Learned, Method, Reference, Task
-from cathode.observables import AsRead, Observables, Observed
+from cathode.evaluation import evaluated, result_of
+from cathode.methods.protocol import Background, Learned, Method, Task
+from cathode.observables import Observed
 from cathode.products import write_products
-from cathode.region import Interval, Region
-from cathode.registry import METHODS
-from cathode.result import Counts, CutResult, RegionSummary, SearchResult
+from cathode.result import SearchResult
 from cathode.runtime.processes import in_parallel, installed
 from cathode.runtime.progress import Progress, silent
-from cathode.runtime.run_folder import RESULT, RunFolder, versions
+from cathode.runtime.run_folder import RESULT, RunFolder
 from cathode.runtime.seeds import Seeds
-from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.stages import Stages
 from cathode.runtime.store import Store
-from cathode.scoring import Scorer, Scores, score
-from cathode.template.mass_models import DijetFitMass, MassModel
-from cathode.validation.caveats import (
-    summary_of_mass_model,
-    summary_of_reweightings,
-    summary_of_trainings,
-    warnings_of,
-    warnings_of_events,
-)
-from cathode.validation.performance import evaluate
-from cathode.validation.regions import spread_regions
+from cathode.runtime.timer import Timer
+from cathode.scoring import score
+from cathode.search_settings import SearchSettings
+from cathode.template.mass_models import MassModel
 from cathode.validation.requirements import require, require_spread
-from cathode.validation.sculpting import sculpting
 from cathode.validation.sideband_closure import (
     ClosureTest,
     beside_window,
@@ -59,74 +40,12 @@ __all__ = ["Search", "score"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Search:
-    """A search for a resonance in one mass window, by any method.
+class Search(SearchSettings):
+    """A search for a resonance in one mass window, by any method, with the settings of `SearchSettings`.
 
     >>> Search.of("cwola", region=Region(3300, 3700), folds=3).method.kind
     'cwola'
-
-    Attributes
-    ----------
-    region : the window and its sidebands.
-    method : where the background comes from, and how data are told from it.
-    mass_model : learns p(m) in the sidebands and draws the masses of the template.
-    observables : what the classifier sees of an event, of data and template alike; by default what was read.
-    folds : parts of the data; each is scored by models that were trained on the others.
-    background_efficiencies : the cuts, chosen before looking.
-    closure : repeat the search in validation regions of the sidebands, which the background is not learned from.
-    region_fraction : width of a validation region over the width of the window.
-    closure_members : members of the classifier ensemble in the sideband closure test.
-    closure_repeats : templates, with classifiers of their own, over which that test is averaged.
-    seed : of everything random.
-    workers : processes and threads to use; None for all cores. The result does not depend on it.
-
-    `generator`, `reweighting`, `classifier` and `oversampling` are arguments that replace those of the method.
     """
-
-    region: Region
-    method: Method = field(default_factory=lambda: METHODS.create({"kind": "cathode"}))
-    mass_model: MassModel = field(default_factory=DijetFitMass)
-    observables: Observables = field(default_factory=AsRead)
-    folds: int = 5
-    background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
-    closure: bool = True
-    region_fraction: float = 0.5
-    closure_members: int = 10
-    closure_repeats: int = 1
-    seed: int = 1
-    workers: int | None = None
-    generator: InitVar[Any] = None
-    reweighting: InitVar[Any] = None
-    classifier: InitVar[Any] = None
-    oversampling: InitVar[float | None] = None
-
-    def __post_init__(self, generator: Any, reweighting: Any, classifier: Any, oversampling: float | None) -> None:
-        of_method = {
-            "generator": generator,
-            "reweighting": reweighting,
-            "classifier": classifier,
-            "oversampling": oversampling,
-        }
-        given = {name: value for name, value in of_method.items() if value is not None}
-        if given:
-            refuse_unknown(type(self.method), given, f"method '{self.method.kind}'")
-            object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **given))
-        if self.folds < 2:
-            raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
-        if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
-            raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
-        if self.closure_repeats < 1:
-            raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
-
-    @classmethod
-    def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
-        """The search by a method of this kind; settings that are not the search's own are the method's."""
-        mine = {f.name for f in dataclasses.fields(cls)} - {"method"}
-        of_method = {name: value for name, value in settings.items() if name not in mine}
-        return cls(
-            method=METHODS.create({"kind": method, **of_method}),
-            **{name: value for name, value in settings.items() if name in mine},
-        )
 
     def run(
         self,
@@ -156,7 +75,7 @@ class Search:
         """
         events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
-        timer = _Timer()
+        timer = Timer()
         with timer("observables"):
             observed = self._observed(events)
             ideal = None if reference is None else self._ideal(reference)
@@ -171,12 +90,11 @@ class Search:
         auxiliary: Mapping[str, Events],
         reference: Events | None,
         stages: Stages,
-        timer: _Timer,
+        timer: Timer,
     ) -> SearchResult:
         """As `run`, with the observables of all events, in a folder that is ours."""
         sideband = events[self.region.sideband(events.mass)]
-        inside = self.region.signal(observed.events.mass)
-        signal = observed[inside]
+        signal = observed[self.region.signal(observed.events.mass)]
         with timer("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
         with timer("generator"):
@@ -189,44 +107,21 @@ class Search:
         with timer("validation"):
             closure = ClosureTest() if beside is None else self._closed(method, beside, learned_beside, stages)
         with timer("evaluation"):
-            stages.progress("evaluation", 0, 1)
-            cuts = tuple(make_cut(e, fitted.reference, self.folds) for e in self.background_efficiencies)
-            scorer = Scorer(self.region, events.columns, self.observables, fitted, self.folds, cuts)
-            scores = scorer.score_observed(observed)
-            shape = sculpting(observed.events, scores, cuts, self.region)
-            seeds = stages.many("idealised", self.folds)
-            ranking = evaluate(
-                signal.observables, scores.score[inside], method.classifier, reference, seeds, cuts, stages.store
-            )
-            stages.progress("evaluation", 1, 1)
-        result = SearchResult(
-            region=RegionSummary(**asdict(self.region)),
-            columns=events.columns,
-            method=specification(self.method),
-            observables=specification(self.observables),
-            counts=_counts(self.region, events, len(fitted.reference)),
-            mass_model=summary_of_mass_model(mass_model, self.region, events),
-            cuts=tuple(
-                self._counted(cut, passes, observed.events, fitted.reference, scores, closure)
-                for cut, passes in zip(cuts, scores.passes, strict=True)
-            ),
-            closures=closure.closures,
-            sculpting=shape.tests,
-            region_shifts=closure.shifts,
-            systematics=closure.systematics,
-            trainings=summary_of_trainings({"template": learned, "validation": learned_beside}, timer.seconds),
-            reweightings=summary_of_reweightings({"template": learned, "validation": learned_beside}),
-            truth=ranking.summary,
-            inputs=events.sources,
-            versions=versions(),
-            seed=self.seed,
-            seconds=timer.seconds,
-            fingerprint=stages.folder.fingerprint,
-        )
-        result = dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
+            evaluation = evaluated(self, events.columns, observed, method, fitted, reference, stages)
+        both = {"template": learned, "validation": learned_beside}
+        result = result_of(self, events, observed, mass_model, both, closure, evaluation, timer, stages.folder)
         place = stages.folder.path
         if place is not None:
-            write_products(place, observed.observables, scores, scorer, fitted.reference, mass_model, shape, ranking)
+            write_products(
+                place,
+                observed.observables,
+                evaluation.scores,
+                evaluation.scorer,
+                fitted.reference,
+                mass_model,
+                evaluation.shape,
+                evaluation.ranking,
+            )
             result.write(place / RESULT)
         return result
 
@@ -260,49 +155,6 @@ class Search:
         background = Background(events[self.region.sideband(events.mass)], self.observables)
         self.method.require(background)
         return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
-
-    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
-        """Where the search is repeated without a signal, for events of masses (N,)."""
-        return spread_regions(self.region, mass, fraction=self.region_fraction)
-
-    def settings(self) -> dict[str, Any]:
-        """Everything that decides the result, in JSON types; not the number of workers."""
-        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
-        for name in ("method", "mass_model", "observables"):
-            plain[name] = specification(plain[name])
-        # Names of before; they decide whether a folder can be continued.
-        plain["strip_fraction"] = plain.pop("region_fraction")
-        plain["region"] = self.region.to_dict()
-        plain["background_efficiencies"] = list(self.background_efficiencies)
-        return plain
-
-    def fingerprint(self, events: Events) -> str:
-        """Hash of settings, files they name, events and package version: equal fingerprints give equal results."""
-        from generators.artifact import fingerprint
-
-        events = events.in_order()
-        arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
-        text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def claimed(
-        self,
-        events: Events,
-        output: Path | str | None,
-        *,
-        inputs: Iterable[str | os.PathLike[str]] = (),
-        store: Store | Path | str | None = None,
-    ) -> RunFolder:
-        """Take a folder for this search of these events, or continue in it; a context that holds its lock.
-
-        Raises
-        ------
-        RunFolderError, OutputError
-            As `RunFolder.claim`.
-        """
-        read = [*inputs, *(source.path for source in events.sources)]
-        shared = store if store is None or isinstance(store, Store) else Store.at(store)
-        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read, store=shared)
 
     def _observed(self, events: Events) -> Observed:
         """The events of window and sidebands, with what the classifier sees of them."""
@@ -362,54 +214,3 @@ class Search:
             background_efficiencies=self.background_efficiencies,
             stages=[beside_window(stages, repetition) for repetition in range(self.closure_repeats)],
         )
-
-    def _counted(
-        self,
-        cut: Cut,
-        passes: BoolArray,
-        events: Events,
-        reference: Reference,
-        scores: Scores,
-        closure: ClosureTest,
-    ) -> CutResult:
-        """What passes one cut in the window, and how unlikely that is without a signal."""
-        inside = self.region.signal(events.mass)
-        efficiency = None
-        if events.truth is not None and events.truth[inside].any():
-            efficiency = float(passes[inside & events.truth].mean())
-        counts = count(cut, scores.score[inside], events.weights[inside], scores.fold[inside], reference)
-        if reference.predicts:
-            found = closure.scatter.get(cut.background_efficiency)
-            tested = {} if found is None else {"shift": found.shift, "resolution": found.resolution}
-            systematic = 0.0 if found is None else found.systematic
-            return background_only(counts, cut, systematic=systematic, **tested, signal_efficiency=efficiency)
-        beside = self.region.sideband(events.mass) & passes
-        try:
-            after = copy.deepcopy(self.mass_model).fit(events.mass[beside], self.region, weights=events.weights[beside])
-            expected, reason = after.expected(), ""
-        except MassModelError as error:
-            expected, reason = None, str(error)
-        return from_spectrum(counts, cut, expected, reason=reason, signal_efficiency=efficiency)
-
-
-def _counts(region: Region, events: Events, template: int) -> Counts:
-    return Counts(
-        total=len(events),
-        signal_region=int(region.signal(events.mass).sum()),
-        sideband_below=int(region.lower(events.mass).sum()),
-        sideband_above=int(region.upper(events.mass).sum()),
-        template=template,
-    )
-
-
-class _Timer:
-    """Wall time per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = time.perf_counter() - start

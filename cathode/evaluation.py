@@ -1,0 +1,149 @@
+"""What a fitted method says of the events: cuts, scores and counts, gathered as the result of a search."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from analysis.events import BoolArray, Events
+from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
+from cathode.errors import MassModelError
+from cathode.methods.protocol import Fitted, Learned, Method, Reference
+from cathode.observables import Observed
+from cathode.region import Region
+from cathode.result import Counts, CutResult, RegionSummary, SearchResult
+from cathode.runtime.run_folder import RunFolder, versions
+from cathode.runtime.specification import specification
+from cathode.runtime.stages import Stages
+from cathode.runtime.timer import Timer
+from cathode.scoring import Scorer, Scores
+from cathode.search_settings import SearchSettings
+from cathode.template.mass_models import MassModel
+from cathode.validation.caveats import (
+    summary_of_mass_model,
+    summary_of_reweightings,
+    summary_of_trainings,
+    warnings_of,
+    warnings_of_events,
+)
+from cathode.validation.performance import Ranking, evaluate
+from cathode.validation.sculpting import Shape, sculpting
+from cathode.validation.sideband_closure import ClosureTest
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The scores of all events, and the reference that the cuts were made from."""
+
+    reference: Reference
+    scorer: Scorer
+    scores: Scores
+    shape: Shape
+    ranking: Ranking
+
+
+def evaluated(
+    settings: SearchSettings,
+    columns: tuple[str, ...],
+    observed: Observed,
+    method: Method,
+    fitted: Fitted,
+    reference: Events | None,
+    stages: Stages,
+) -> Evaluation:
+    """Cuts from the scores of the reference, and the scores of all events."""
+    stages.progress("evaluation", 0, 1)
+    inside = settings.region.signal(observed.events.mass)
+    cuts = tuple(make_cut(e, fitted.reference, settings.folds) for e in settings.background_efficiencies)
+    scorer = Scorer(settings.region, columns, settings.observables, fitted, settings.folds, cuts)
+    scores = scorer.score_observed(observed)
+    shape = sculpting(observed.events, scores, cuts, settings.region)
+    seeds = stages.many("idealised", settings.folds)
+    ranking = evaluate(
+        observed[inside].observables, scores.score[inside], method.classifier, reference, seeds, cuts, stages.store
+    )
+    stages.progress("evaluation", 1, 1)
+    return Evaluation(fitted.reference, scorer, scores, shape, ranking)
+
+
+def result_of(
+    settings: SearchSettings,
+    events: Events,
+    observed: Observed,
+    mass_model: MassModel,
+    learned: Mapping[str, Learned],
+    closure: ClosureTest,
+    evaluation: Evaluation,
+    timer: Timer,
+    folder: RunFolder,
+) -> SearchResult:
+    """All that was found, with what has to be said of it."""
+    counted = tuple(
+        _counted(settings, cut, passes, observed.events, evaluation.reference, evaluation.scores, closure)
+        for cut, passes in zip(evaluation.scorer.cuts, evaluation.scores.passes, strict=True)
+    )
+    result = SearchResult(
+        region=RegionSummary(**asdict(settings.region)),
+        columns=events.columns,
+        method=specification(settings.method),
+        observables=specification(settings.observables),
+        counts=_counts(settings.region, events, len(evaluation.reference)),
+        mass_model=summary_of_mass_model(mass_model, settings.region, events),
+        cuts=counted,
+        closures=closure.closures,
+        sculpting=evaluation.shape.tests,
+        region_shifts=closure.shifts,
+        systematics=closure.systematics,
+        trainings=summary_of_trainings(learned, timer.seconds),
+        reweightings=summary_of_reweightings(learned),
+        truth=evaluation.ranking.summary,
+        inputs=events.sources,
+        versions=versions(),
+        seed=settings.seed,
+        seconds=timer.seconds,
+        fingerprint=folder.fingerprint,
+    )
+    return dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
+
+
+def _counted(
+    settings: SearchSettings,
+    cut: Cut,
+    passes: BoolArray,
+    events: Events,
+    reference: Reference,
+    scores: Scores,
+    closure: ClosureTest,
+) -> CutResult:
+    """What passes one cut in the window, and how unlikely that is without a signal."""
+    inside = settings.region.signal(events.mass)
+    efficiency = None
+    if events.truth is not None and events.truth[inside].any():
+        efficiency = float(passes[inside & events.truth].mean())
+    counts = count(cut, scores.score[inside], events.weights[inside], scores.fold[inside], reference)
+    if reference.predicts:
+        found = closure.scatter.get(cut.background_efficiency)
+        tested = {} if found is None else {"shift": found.shift, "resolution": found.resolution}
+        systematic = 0.0 if found is None else found.systematic
+        return background_only(counts, cut, systematic=systematic, **tested, signal_efficiency=efficiency)
+    beside = settings.region.sideband(events.mass) & passes
+    try:
+        after = copy.deepcopy(settings.mass_model).fit(
+            events.mass[beside], settings.region, weights=events.weights[beside]
+        )
+        expected, reason = after.expected(), ""
+    except MassModelError as error:
+        expected, reason = None, str(error)
+    return from_spectrum(counts, cut, expected, reason=reason, signal_efficiency=efficiency)
+
+
+def _counts(region: Region, events: Events, template: int) -> Counts:
+    return Counts(
+        total=len(events),
+        signal_region=int(region.signal(events.mass).sum()),
+        sideband_below=int(region.lower(events.mass).sum()),
+        sideband_above=int(region.upper(events.mass).sum()),
+        template=template,
+    )

@@ -1,0 +1,135 @@
+"""What decides a search: its parts, its numbers, and the hash that says whether a folder belongs to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import InitVar, dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+from analysis.events import Events, FloatArray
+from cathode.errors import ConfigError
+from cathode.methods.protocol import Method
+from cathode.observables import AsRead, Observables
+from cathode.region import Interval, Region
+from cathode.registry import METHODS
+from cathode.runtime.run_folder import RunFolder, versions
+from cathode.runtime.specification import refuse_unknown, specification
+from cathode.runtime.store import Store
+from cathode.template.mass_models import DijetFitMass, MassModel
+from cathode.validation.regions import spread_regions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SearchSettings:
+    """Where to look, by which method, and with which numbers.
+
+    Attributes
+    ----------
+    region : the window and its sidebands.
+    method : where the background comes from, and how data are told from it.
+    mass_model : learns p(m) in the sidebands and draws the masses of the template.
+    observables : what the classifier sees of an event, of data and template alike; by default what was read.
+    folds : parts of the data; each is scored by models that were trained on the others.
+    background_efficiencies : the cuts, chosen before looking.
+    closure : repeat the search in validation regions of the sidebands, which the background is not learned from.
+    region_fraction : width of a validation region over the width of the window.
+    closure_members : members of the classifier ensemble in the sideband closure test.
+    closure_repeats : templates, with classifiers of their own, over which that test is averaged.
+    seed : of everything random.
+    workers : processes and threads to use; None for all cores. The result does not depend on it.
+
+    `generator`, `reweighting`, `classifier` and `oversampling` are arguments that replace those of the method.
+    """
+
+    region: Region
+    method: Method = field(default_factory=lambda: METHODS.create({"kind": "cathode"}))
+    mass_model: MassModel = field(default_factory=DijetFitMass)
+    observables: Observables = field(default_factory=AsRead)
+    folds: int = 5
+    background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
+    closure: bool = True
+    region_fraction: float = 0.5
+    closure_members: int = 10
+    closure_repeats: int = 1
+    seed: int = 1
+    workers: int | None = None
+    generator: InitVar[Any] = None
+    reweighting: InitVar[Any] = None
+    classifier: InitVar[Any] = None
+    oversampling: InitVar[float | None] = None
+
+    def __post_init__(self, generator: Any, reweighting: Any, classifier: Any, oversampling: float | None) -> None:
+        of_method = {
+            "generator": generator,
+            "reweighting": reweighting,
+            "classifier": classifier,
+            "oversampling": oversampling,
+        }
+        given = {name: value for name, value in of_method.items() if value is not None}
+        if given:
+            refuse_unknown(type(self.method), given, f"method '{self.method.kind}'")
+            object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **given))
+        if self.folds < 2:
+            raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
+        if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
+            raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
+        if self.closure_repeats < 1:
+            raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
+
+    @classmethod
+    def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
+        """The search by a method of this kind; settings that are not the search's own are the method's."""
+        mine = {f.name for f in dataclasses.fields(cls)} - {"method"}
+        of_method = {name: value for name, value in settings.items() if name not in mine}
+        return cls(
+            method=METHODS.create({"kind": method, **of_method}),
+            **{name: value for name, value in settings.items() if name in mine},
+        )
+
+    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
+        """Where the search is repeated without a signal, for events of masses (N,)."""
+        return spread_regions(self.region, mass, fraction=self.region_fraction)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the result, in JSON types; not the number of workers."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "workers"}
+        for name in ("method", "mass_model", "observables"):
+            plain[name] = specification(plain[name])
+        # Names of before; they decide whether a folder can be continued.
+        plain["strip_fraction"] = plain.pop("region_fraction")
+        plain["region"] = self.region.to_dict()
+        plain["background_efficiencies"] = list(self.background_efficiencies)
+        return plain
+
+    def fingerprint(self, events: Events) -> str:
+        """Hash of settings, files they name, events and package version: equal fingerprints give equal results."""
+        from generators.artifact import fingerprint
+
+        events = events.in_order()
+        arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
+        text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def claimed(
+        self,
+        events: Events,
+        output: Path | str | None,
+        *,
+        inputs: Iterable[str | os.PathLike[str]] = (),
+        store: Store | Path | str | None = None,
+    ) -> RunFolder:
+        """Take a folder for this search of these events, or continue in it; a context that holds its lock.
+
+        Raises
+        ------
+        RunFolderError, OutputError
+            As `RunFolder.claim`.
+        """
+        read = [*inputs, *(source.path for source in events.sources)]
+        shared = store if store is None or isinstance(store, Store) else Store.at(store)
+        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read, store=shared)

@@ -1,0 +1,66 @@
+"""What decides a search, and the hash of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from cathode.config import parse_config
+from cathode.errors import ConfigError
+from cathode.region import Region
+from cathode.search_settings import SearchSettings
+
+from .toys import toy_events
+
+REGION = Region(3300, 3700)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"folds": 1}, "folds = 1"),
+        ({"background_efficiencies": ()}, "must lie between 0 and 1"),
+        ({"background_efficiencies": (0.1, 1.0)}, "must lie between 0 and 1"),
+        ({"closure_repeats": 0}, "closure_repeats = 0"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(setting: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SearchSettings(region=REGION, **setting)
+
+
+def test_settings_that_are_not_the_search_s_own_are_those_of_its_method() -> None:
+    settings = SearchSettings.of("cathode", region=REGION, oversampling=2.0, folds=3)
+    assert (settings.folds, settings.method.oversampling) == (3, 2.0)
+    with pytest.raises(ConfigError, match="cwola"):
+        SearchSettings(region=REGION, method=SearchSettings.of("cwola", region=REGION).method, oversampling=2.0)
+
+
+def test_every_setting_but_the_number_of_workers_is_in_the_hash() -> None:
+    """Of a folder that is continued with another setting, or with other events, a part would belong to neither."""
+    events = toy_events(300, seed=1)
+    plain = SearchSettings(region=REGION)
+    changes: dict[str, Any] = {
+        "region": Region(3200, 3700),
+        "method": SearchSettings.of("cwola", region=REGION).method,
+        "mass_model": parse_config(
+            "data: {files: a.root}\nregion: {signal: [1, 2]}\nmass_model: kde"
+        ).mass_model.build(),
+        "observables": parse_config(
+            "data: {files: a.root}\nregion: {signal: [1, 2]}\nobservables: dijet_substructure"
+        ).observables.build(),
+        "folds": 4,
+        "background_efficiencies": (0.02,),
+        "closure": False,
+        "region_fraction": 0.4,
+        "closure_members": 9,
+        "closure_repeats": 2,
+        "seed": 2,
+    }
+    assert changes.keys() == {f.name for f in dataclasses.fields(SearchSettings)} - {"workers"}
+    hashes = [dataclasses.replace(plain, **{name: value}).fingerprint(events) for name, value in changes.items()]
+    assert len({plain.fingerprint(events), *hashes}) == len(changes) + 1
+    assert dataclasses.replace(plain, workers=3).fingerprint(events) == plain.fingerprint(events)
+    assert plain.fingerprint(events[: len(events) - 1]) != plain.fingerprint(events)
