@@ -13,7 +13,7 @@ PACKAGES = ("analysis", "generators", "cathode")
 #: Tests of a folder that has the name of a module elsewhere.
 OF_A_FOLDER = {"tests/cathode/config/test_config.py"}
 #: Modules without a test file of their own name that no test imports either, by package. These numbers only fall.
-UNNAMED = {"analysis": 0, "generators": 38, "cathode": 24}
+UNNAMED = {"analysis": 0, "generators": 0, "cathode": 24}
 
 
 def modules(package: str) -> list[Path]:
