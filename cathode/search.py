@@ -15,6 +15,7 @@ from cathode.evaluation import evaluated, result_of
 from cathode.methods.protocol import Background, Learned, Method, Task
 from cathode.observables import Observed
 from cathode.products import write_products
+from cathode.region import Interval
 from cathode.result import SearchResult
 from cathode.runtime.processes import in_parallel, installed
 from cathode.runtime.progress import Progress, silent
@@ -26,7 +27,7 @@ from cathode.runtime.timer import Timer
 from cathode.scoring import score
 from cathode.search_settings import SearchSettings
 from cathode.template.mass_models import MassModel
-from cathode.validation.requirements import require, require_spread
+from cathode.validation.requirements import require, require_samples, require_spread
 from cathode.validation.sideband_closure import (
     ClosureTest,
     beside_window,
@@ -149,10 +150,20 @@ class Search(SearchSettings):
             learned = method.learn(beside.background, beside_window(stages))
             return self._closed(method, beside, learned, stages)
 
-    def learn(self, events: Events, folder: RunFolder, *, progress: Progress | None = None) -> Learned:
+    def learn(
+        self,
+        events: Events,
+        folder: RunFolder,
+        *,
+        auxiliary: Mapping[str, Events] | None = None,
+        progress: Progress | None = None,
+    ) -> Learned:
         """Learn the background of the window alone; `run` with the same folder takes it over."""
-        events = events.in_order()
-        background = Background(events[self.region.sideband(events.mass)], self.observables)
+        events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
+        require_samples(self.method, others)
+        background = Background(
+            events[self.region.sideband(events.mass)], self.observables, others, self.region.sideband
+        )
         self.method.require(background)
         return self.method.learn(background, Stages(Seeds(self.seed), folder, progress or silent))
 
@@ -175,10 +186,11 @@ class Search(SearchSettings):
         self, signal: Observed, sideband: Events, mass_model: MassModel, auxiliary: Mapping[str, Events]
     ) -> Task:
         return Task(
-            background=Background(sideband, self.observables, auxiliary),
+            background=Background(sideband, self.observables, auxiliary, self.region.sideband),
             target=without_truth(signal),
             masses=lambda n, seed: mass_model.sample(n, seed=seed),
             folds=self.folds,
+            intervals=(Interval(self.region.low, self.region.high),),
         )
 
     def _beside(self, sideband: Events, auxiliary: Mapping[str, Events], stages: Stages) -> Task:

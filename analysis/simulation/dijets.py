@@ -38,6 +38,7 @@ def simulate_dijets(
     output: str | os.PathLike[str],
     resonance_mass: float = 3500.0,
     daughter_masses: tuple[float, float] = (500.0, 100.0),
+    shower: str = "simple",
     workers: int = 1,
     constituents: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -54,6 +55,7 @@ def simulate_dijets(
     ----------
     signal : None for QCD dijets, "wprime" for W' → X Y → 4 quarks, "zprime_tt" for Z' → t t̄ → 6 quarks.
     resonance_mass, daughter_masses : of W' (or Z'), and of X and Y, in GeV.
+    shower : "simple", which is Pythia's own, or "vincia"; a simulation that differs from data takes the other one.
     workers : processes to use. The content of the file depends on the seed but not on this number.
     constituents : also write PFCands_{pt, eta, phi, jetIdx}, ordered by jet and falling pT.
     progress : called as progress(events done, n_events).
@@ -71,7 +73,7 @@ def simulate_dijets(
     extras.fastjet()
     if n_events < 1 or workers < 1:
         raise SimulationError(f"{n_events} events with {workers} workers: both must be at least 1.")
-    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses)
+    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses, shower=shower)
     starts = range(0, n_events, EVENTS_PER_CHUNK)
     chunks = [
         Task.of(
@@ -79,6 +81,7 @@ def simulate_dijets(
             signal=signal,
             resonance_mass=resonance_mass,
             daughter_masses=daughter_masses,
+            shower=shower,
             events=min(EVENTS_PER_CHUNK, n_events - start),
             seed=seed,
             chunk=number,
@@ -87,7 +90,8 @@ def simulate_dijets(
         for number, start in enumerate(starts)
     ]
     run = zlib.crc32(repr((chosen, seed)).encode())
-    title = f"Pythia 8 {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
+    generator = "Pythia 8" if shower == "simple" else f"Pythia 8 ({shower} shower)"
+    title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
     done = 0
     with (
         _folder_beside(Path(output), chunks) as folder,
@@ -112,6 +116,7 @@ def simulate_chunk(
     signal: str | None,
     resonance_mass: float,
     daughter_masses: Sequence[float],
+    shower: str,
     events: int,
     seed: int,
     chunk: int,
@@ -124,7 +129,7 @@ def simulate_chunk(
     from analysis.simulation.generation import MAXIMUM_SEED, collisions
 
     heavy, light = daughter_masses
-    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=(heavy, light))
+    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=(heavy, light), shower=shower)
     stream = np.random.SeedSequence(seed, spawn_key=(chunk,))
     pythia_seed = 1 + int(stream.generate_state(1)[0]) % MAXIMUM_SEED
     rng, detector = np.random.default_rng(stream), cms_like()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.errors import SimulationError, nearest
 
@@ -20,6 +20,10 @@ COMMON = (
 )
 
 
+#: Parton showers of Pythia: its own one ordered in pT, and antennae (Fischer et al., 1605.06142).
+SHOWERS = {"simple": (), "vincia": ("PartonShowers:model = 2",)}
+
+
 @dataclass(frozen=True)
 class Process:
     """A hard process: `settings` for Pythia, truth label, and whether most of its events miss the jet-pT cut."""
@@ -30,8 +34,10 @@ class Process:
     soft: bool
 
 
-def process(signal: str | None, *, resonance_mass: float, daughter_masses: tuple[float, float]) -> Process:
-    """The process of a name.
+def process(
+    signal: str | None, *, resonance_mass: float, daughter_masses: tuple[float, float], shower: str = "simple"
+) -> Process:
+    """The process of a name, with a parton shower of `SHOWERS`.
 
     None are QCD dijets, "wprime" is W' → X Y → 4 quarks, "zprime_tt" is Z' → t t̄ → 6 quarks. Masses in GeV; only
     "wprime" has free daughter masses, (X, Y).
@@ -39,8 +45,15 @@ def process(signal: str | None, *, resonance_mass: float, daughter_masses: tuple
     Raises
     ------
     SimulationError
-        If the name is unknown, the decay is kinematically closed, or the jets would be too soft for the selection.
+        If a name is unknown, the decay is kinematically closed, or the jets would be too soft for the selection.
     """
+    if shower not in SHOWERS:
+        raise SimulationError(f"Unknown shower '{shower}'. {nearest(shower, SHOWERS)}")
+    found = _hard_process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses)
+    return replace(found, settings=(*found.settings, *SHOWERS[shower]))
+
+
+def _hard_process(signal: str | None, *, resonance_mass: float, daughter_masses: tuple[float, float]) -> Process:
     if signal is None:
         return qcd()
     if signal not in SIGNALS:

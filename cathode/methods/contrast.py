@@ -53,10 +53,12 @@ def contrast(
     fold: NDArray[np.int64],
     weights: FloatArray,
     predicts: bool = True,
+    origin: NDArray[np.int64] | None = None,
 ) -> Contrast:
     """Train one copy of `classifier` per fold: data of the target against a reference.
 
-    The reference has observables x (T, *observables), masses (T,) in GeV, folds (T,) and weights (T,).
+    The reference has observables x (T, *observables), masses (T,) in GeV, folds (T,) and weights (T,), and perhaps the
+    `origin` (T,) of its copies.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def contrast(
         progress=stages.fraction("classifier"),
     )
     scores = held_out_scores(classifiers, x, fold)
-    return Contrast(classifiers, Reference(x, mass, scores, fold, weights, predicts))
+    return Contrast(classifiers, Reference(x, mass, scores, fold, weights, predicts, origin))
 
 
 def predicted_by(found: Contrast, template: Template, fold: NDArray[np.int64]) -> Contrast:

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from cathode.classifiers import BoostedTrees, WeakClassifier
 from cathode.methods.contrast import Contrast, contrast, load_contrast, with_pretraining
@@ -50,11 +51,7 @@ class Cwola:
     def fit(self, task: Task, learned: Learned, stages: Stages) -> Contrast:
         """Tell the events of the target from those beside it; both sides of it count alike."""
         beside = task.background.observables.of_events(task.background.events)
-        below = beside.mass < np.median(task.target.events.mass)
-        weights = beside.weights.copy()
-        for side in (below, ~below):
-            if side.any() and not side.all():
-                weights[side] *= 0.5 * beside.weights.sum() / weights[side].sum()
+        weights = both_sides_alike(beside, float(np.median(task.target.events.mass)))
         fold = fold_of(beside.ids, task.folds)
         return contrast(
             self.classifier,
@@ -75,3 +72,13 @@ class Cwola:
     def template_events(self, target: int) -> int:
         """The reference is as large as the sidebands are, which is not known here."""
         return target
+
+
+def both_sides_alike(beside: Events, middle: float) -> FloatArray:
+    """Weights (N,) of events beside a target, of which those below its middle mass count as much as those above."""
+    below = beside.mass < middle
+    weights = beside.weights.copy()
+    for side in (below, ~below):
+        if side.any() and not side.all():
+            weights[side] *= 0.5 * beside.weights.sum() / weights[side].sum()
+    return weights

@@ -15,23 +15,31 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.events import Events, FloatArray
+from analysis.events import BoolArray, Events, FloatArray
 from cathode.classifiers.protocol import WeakClassifier
 from cathode.observables import Observables, Observed
+from cathode.region import Interval
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import Sampler
+
+
+def everywhere(mass: FloatArray) -> BoolArray:
+    """True for every mass (N,)."""
+    return np.ones(len(mass), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
     """What the background may be learned from: sideband events, and samples that are no data.
 
-    `auxiliary` holds events by name, such as "simulation"; a method says in `needs` which it wants.
+    `auxiliary` holds events by name, such as "simulation"; a method says in `needs` which it wants. They have any mass;
+    `inside` says which masses (N,) in GeV are those of the sidebands.
     """
 
     events: Events
     observables: Observables
     auxiliary: Mapping[str, Events] = field(default_factory=dict)
+    inside: Callable[[FloatArray], BoolArray] = everywhere
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +52,7 @@ class Task:
     target : where to look, without truth labels.
     masses : (n, seed) -> background masses (n,) in the target, GeV.
     folds : parts of the target; no event is scored by a model that saw its fold.
+    intervals : masses that belong to the target, GeV; one window, or several validation regions.
     members : members that an ensemble of classifiers has at most; None for what the method says.
     """
 
@@ -51,7 +60,12 @@ class Task:
     target: Observed
     masses: Callable[[int, int], FloatArray]
     folds: int
+    intervals: tuple[Interval, ...]
     members: int | None = None
+
+    def inside(self, mass: FloatArray) -> BoolArray:
+        """Which masses (N,) in GeV lie in the target."""
+        return np.logical_or.reduce([interval(mass) for interval in self.intervals])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +100,14 @@ class Learned:
     """What a method knows of the background before it is shown a target.
 
     `generator` is what was trained, with its losses; `sampler` draws from it, perhaps reweighted; `predictor` gives
-    what is counted in the place of those draws, if anything else does. They are None where nothing is learned.
+    what is counted in the place of those draws, if anything else does; `model` is what is no generator, such as the
+    classifier of a reweighting. They are None where nothing is learned.
     """
 
     generator: Any = None
     sampler: Sampler | None = None
     predictor: Sampler | None = None
+    model: Any = None
 
 
 class Scoring(Protocol):

@@ -17,6 +17,7 @@ import numpy as np
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
 from cathode.methods.protocol import Background, Method, Task
+from cathode.region import Interval
 from cathode.registry import METHODS
 from cathode.result import SearchResult
 from cathode.runtime.run_folder import RESULT, RunFolder
@@ -24,7 +25,7 @@ from cathode.runtime.seeds import Seeds
 from cathode.runtime.stages import Stages
 from cathode.scoring import Scorer
 from cathode.search import Search
-from cathode.testing.toy import REGION, TrueMass, decisive, toy_events
+from cathode.testing.toy import REGION, TrueMass, decisive, toy_auxiliary, toy_events
 from cathode.validation.sideband_closure import without_truth
 from generators.testing.contract import Check, Contract, expect, run_all
 
@@ -34,10 +35,15 @@ BESIDE = ("template", "validation")
 
 
 class MethodContract(Contract):
-    """`make` gives a method whose parts learn the toy in a moment: 12,000 events with three normal features."""
+    """`make` gives a method whose parts learn the toy in a moment: 12,000 events with three normal features.
 
-    def __init__(self, make: Callable[[], Method]) -> None:
+    A method that is told beforehand what a signal is does not learn from the window, and says so. One whose background
+    model reads all data, the window included, is not `held_out`: its classifiers alone are.
+    """
+
+    def __init__(self, make: Callable[[], Method], *, learns_from_window: bool = True, held_out: bool = True) -> None:
         self.make = make
+        self.learns_from_window, self.held_out = learns_from_window, held_out
 
     def search(self, **changes: Any) -> Search:
         """A search by this method in which little else is left to chance."""
@@ -57,13 +63,18 @@ class MethodContract(Contract):
         return toy_events(12_000, signal=250, seed=91, truth=True)
 
     @cached_property
+    def auxiliary(self) -> dict[str, Events]:
+        """The samples that are no data."""
+        return toy_auxiliary()
+
+    @cached_property
     def run(self) -> tuple[SearchResult, Path]:
         """One search of `events`, which most checks share, and its folder."""
         place = Path(mkdtemp())
         # It lives as long as the checks that share it.
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         folder = place / "run"
-        return self.search().run(self.events, output=folder), folder
+        return self.search().run(self.events, output=folder, auxiliary=self.auxiliary), folder
 
     def check_is_a_method(self) -> None:
         """It has what the protocol says, and is known under its kind."""
@@ -84,12 +95,12 @@ class MethodContract(Contract):
 
     def check_no_signal_no_excess(self) -> None:
         """Background alone gives less than 3 σ."""
-        found = self.search(seed=5).run(toy_events(12_000, seed=17)).primary.significance
+        found = self.search(seed=5).run(toy_events(12_000, seed=17), auxiliary=self.auxiliary).primary.significance
         expect(found < 3, f"Background alone must not give an excess; it gives {found:.1f} σ.")
 
     def check_same_seed_same_result(self) -> None:
         """Everything in the result repeats but the time it took."""
-        again = self.search().run(self.events)
+        again = self.search().run(self.events, auxiliary=self.auxiliary)
         expect(
             decisive(again) == decisive(self.run[0]), "The same seed must give the same result; see task and stages."
         )
@@ -99,7 +110,7 @@ class MethodContract(Contract):
         result, folder = self.run
         before = {p: p.stat().st_mtime_ns for p in folder.rglob("card.json")}
         (folder / RESULT).unlink()
-        again = self.search().run(self.events, output=folder)
+        again = self.search().run(self.events, output=folder, auxiliary=self.auxiliary)
         expect(decisive(again) == decisive(result), "A continued run must end in the same result.")
         after = {p: p.stat().st_mtime_ns for p in folder.rglob("card.json")}
         expect(before, "Nothing that was trained is in the run folder; use stages.at(…).")
@@ -125,10 +136,10 @@ class MethodContract(Contract):
         mine &= window
         mine[changed] = False
         before, after = (self._scores(each) for each in (events, dataclasses.replace(events, x=x)))
-        expect(
-            np.array_equal(before[mine], after[mine]), "Events were scored by a model that saw others of their fold."
-        )
-        expect(not np.array_equal(before[other], after[other]), "An event of the window changed nothing elsewhere.")
+        held_out = np.array_equal(before[mine], after[mine])
+        expect(held_out == self.held_out, "Events were scored by a model that saw others of their fold.")
+        used = not np.array_equal(before[other], after[other])
+        expect(used == self.learns_from_window, "An event of the window changed nothing elsewhere.")
 
     def _scores(self, events: Events) -> FloatArray:
         """Scores of all events by a method that has searched the window; nothing of the search is in between."""
@@ -137,10 +148,11 @@ class MethodContract(Contract):
         sideband = events[REGION.sideband(events.mass)]
         mass_model = TrueMass().fit(sideband.mass, REGION, weights=sideband.weights)
         task = Task(
-            background=Background(sideband, chosen.observables),
+            background=Background(sideband, chosen.observables, self.auxiliary, REGION.sideband),
             target=without_truth(observed[REGION.signal(events.mass)]),
             masses=lambda n, seed: mass_model.sample(n, seed=seed),
             folds=FOLDS,
+            intervals=(Interval(REGION.low, REGION.high),),
         )
         stages = Stages(Seeds(3), RunFolder(None))
         fitted = chosen.method.fit(task, chosen.method.learn(task.background, stages), stages)
@@ -152,11 +164,13 @@ class MethodContract(Contract):
         x[REGION.signal(self.events.mass)] *= -3.0
         result, folder = self.run
         with TemporaryDirectory() as place:
-            planted = self.search().run(dataclasses.replace(self.events, x=x), output=Path(place) / "run")
+            planted = self.search().run(
+                dataclasses.replace(self.events, x=x), output=Path(place) / "run", auxiliary=self.auxiliary
+            )
             expect(planted.closures == result.closures, "Events of the window changed the closure test beside it.")
             expect(planted.systematics == result.systematics, "Events of the window changed the systematic error.")
             same = planted.primary.thresholds == result.primary.thresholds
-            expect(not same, "Events of the window were not used where they should be.")
+            expect(same != self.learns_from_window, "Events of the window were not used where they should be.")
             for name in BESIDE:
                 stored = [_tensors(run / name) for run in (folder, Path(place) / "run")]
                 expect(stored[0] == stored[1], f"Events of the window changed what was learned in {name}/.")

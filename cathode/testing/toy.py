@@ -67,6 +67,31 @@ def toy_events(n: int, *, signal: int = 0, seed: int, truth: bool = False, weigh
     )
 
 
+def toy_auxiliary() -> dict[str, Events]:
+    """Samples that are no data, for the methods that need them.
+
+    "background" is independent true background, "simulation" background with other features and a steeper spectrum,
+    "labelled" background and signal with their truth. "signal_1_1" and the like are signals on a grid of two
+    parameters, which multiply the offsets of the first and of the second feature of that of `toy_events`.
+    """
+    simulated = toy_events(20_000, seed=501)
+    rng = np.random.default_rng(501)
+    steeper = rng.random(len(simulated)) < np.exp(-(simulated.mass - 2000) / 8000)
+    simulation = dataclasses.replace(simulated, x=simulated.x + np.array([0.25, 0.0, -0.15]))[steeper]
+    samples = {
+        "background": toy_events(30_000, seed=502),
+        "simulation": simulation,
+        "labelled": toy_events(30_000, signal=2000, seed=503, truth=True),
+    }
+    for first in (0.5, 1.0, 1.5):
+        for second in (0.5, 1.0, 1.5):
+            mass = RESONANCE + WIDTH * rng.standard_normal(400)
+            offset = OFFSET * np.array([first, second, 1.0])
+            x = background_features(mass, rng) + offset
+            samples[f"signal_{first:g}_{second:g}"] = Events(x=x, mass=mass, columns=COLUMNS)
+    return samples
+
+
 def _mean(mass: Array) -> Array:
     return np.asarray((np.asarray(mass)[:, None] - RESONANCE) / 1000 * DRIFT)
 

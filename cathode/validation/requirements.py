@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -76,9 +77,7 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
         If the method needs a sample that is not there.
     """
     region, method = search.region, search.method
-    missing = sorted(method.needs - auxiliary.keys())
-    if missing:
-        raise ConfigError(f"method {method.kind} needs the sample '{missing[0]}'; hand it over in auxiliary.")
+    require_samples(method, auxiliary)
     region.check(events.mass)
     _require_weights(events[region.sideband(events.mass)], "in the sidebands")
     _require_weights(events[region.signal(events.mass)], "in the signal region", search.folds)
@@ -89,17 +88,29 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
     _require_folds(
         events[signal], search.folds, method.template_events, search.background_efficiencies, "the signal region"
     )
-    method.require(Background(events[sideband], search.observables, auxiliary))
+    method.require(Background(events[sideband], search.observables, auxiliary, region.sideband))
     if search.closure:
         regions = search.validation_regions(events.mass)
         beside = events[outside(events.mass, region, regions)]
-        method.require(Background(beside, search.observables, auxiliary))
+        method.require(
+            Background(beside, search.observables, auxiliary, partial(outside, region=region, regions=regions))
+        )
         require_validation_regions(
             events[sideband],
             regions,
             search.folds,
             method.template_events,
             search.background_efficiencies,
+        )
+
+
+def require_samples(method: Method, auxiliary: Mapping[str, Events]) -> None:
+    """Refuse a method that needs a sample which is not there, by a `ConfigError`."""
+    missing = sorted(method.needs - auxiliary.keys())
+    if missing:
+        raise ConfigError(
+            f"method {method.kind} needs the sample '{missing[0]}'; name its files in data.auxiliary, or hand its "
+            "events over in auxiliary."
         )
 
 

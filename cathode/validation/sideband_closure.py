@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -82,10 +83,16 @@ def validation_task(
     inside = np.flatnonzero(np.any([interval(sideband.mass) for interval in regions], axis=0))
     data = sideband[np.sort(np.random.default_rng(seed).permutation(inside)[:limit])]
     return Task(
-        background=Background(without_validation_regions(sideband, region, regions), observables, auxiliary or {}),
+        background=Background(
+            without_validation_regions(sideband, region, regions),
+            observables,
+            auxiliary or {},
+            partial(outside, region=region, regions=regions),
+        ),
         target=without_truth(observables.observed(data)),
         masses=lambda n, seed: np.resize(data.mass, n),
         folds=folds,
+        intervals=tuple(regions),
         members=members,
     )
 

@@ -16,6 +16,53 @@ from generators.protocols import Array
 from generators.tabular.base import CHUNK, TabularGenerator
 
 
+def encoded(generator: TabularGenerator[Any], x: Array, context: Array) -> NDArray[np.float64]:
+    """The standard normal noise that the best state of a flow ascribes to events x (N, D) at context (N, C): (N, D).
+
+    Raises
+    ------
+    TransportError, ShapeError, NonFiniteInputError
+        As `transport`.
+    """
+    rows, (raw, c) = _asked(generator, x, context), generator._context(context)
+    spread = uniform(rows) if generator.bijection_.discrete_columns else None
+    network = generator.networks_[0]
+    out = torch.empty_like(rows)
+    with torch.no_grad():
+        for at in torch.split(torch.arange(len(rows)), CHUNK):
+            z, _ = generator.bijection_.forward(rows[at], raw[at], None if spread is None else spread[at])
+            out[at] = network.noise(z.to(device_of(network)), c[at].to(device_of(network))).double().cpu()
+    noise: NDArray[np.float64] = out.numpy()
+    return noise
+
+
+def decoded(generator: TabularGenerator[Any], noise: Array, context: Array) -> NDArray[np.float32]:
+    """The events that the best state of a flow makes of noise (N, D) at context (N, C), (N, D): undoes `encoded`."""
+    rows, (raw, c) = _asked(generator, noise, context), generator._context(context)
+    network = generator.networks_[0]
+    out = torch.empty_like(rows)
+    with torch.no_grad():
+        for at in torch.split(torch.arange(len(rows)), CHUNK):
+            z = network.transport(rows[at].to(device_of(network)), c[at].to(device_of(network))).cpu()
+            out[at] = generator.bijection_.inverse(z.double(), raw[at])
+    events: NDArray[np.float32] = out.float().numpy()
+    return events
+
+
+def _asked(generator: TabularGenerator[Any], x: Array, *contexts: Array) -> Tensor:
+    """Rows (N, D) of a flow that can be followed both ways, with as many rows of every context; named errors."""
+    generator._require_fit()
+    if not all(isinstance(network, Invertible) for network in generator.networks_):
+        raise TransportError(cannot(generator))
+    rows = torch.as_tensor(np.asarray(x, np.float64))
+    if rows.ndim != 2 or rows.shape[1] != generator.features_ or any(len(c) != len(rows) for c in contexts):
+        raise ShapeError(
+            f"x has shape {tuple(rows.shape)}, for contexts of {' and '.join(str(len(c)) for c in contexts)} rows; "
+            f"this generator was fitted with {generator.features_} features."
+        )
+    return rows
+
+
 @runtime_checkable
 class Invertible(Protocol):
     """A network that knows which noise an event comes from, as well as which event the noise becomes."""
@@ -52,14 +99,7 @@ def transport(generator: TabularGenerator[Any], x: Array, start: Array, end: Arr
     ShapeError, NonFiniteInputError
         If x or a context does not fit to the generator.
     """
-    if not all(isinstance(network, Invertible) for network in generator.networks_):
-        raise TransportError(cannot(generator))
-    rows = torch.as_tensor(np.asarray(x, np.float64))
-    if rows.ndim != 2 or rows.shape[1] != generator.features_ or not len(rows) == len(start) == len(end):
-        raise ShapeError(
-            f"x has shape {tuple(rows.shape)}, for contexts of {len(start)} and {len(end)} rows; this generator was "
-            f"fitted with {generator.features_} features."
-        )
+    rows = _asked(generator, x, start, end)
     (raw_start, c_start), (raw_end, c_end) = generator._context(start), generator._context(end)
     spread = uniform(rows) if generator.bijection_.discrete_columns else None
     out = torch.empty_like(rows)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.events import Events
+from cathode.classifiers.mlp import Mlp
 from cathode.errors import ConfigError, RunFolderError
 from cathode.methods import Method, create, kinds
 from cathode.registry import METHODS
@@ -29,12 +30,32 @@ def gaussian(**training: Any) -> Any:
     )
 
 
+def flow(**training: Any) -> Any:
+    """A normal distribution whose mean follows the mass, as a flow that can be followed both ways."""
+    settings = {"steps": 150, "learning_rate": 3e-2, "batch_size": 1024, "ema_decay": 0.9, **training}
+    return create_generator(
+        {"kind": "linear_flow", "bijection": "standardise", "hidden": 8, "layers": 1, "training": settings}
+    )
+
+
+def network() -> Any:
+    """A ratio that is smooth in the mass."""
+    return Mlp(hidden=16, layers=2, epochs=6, batch_size=512, best_epochs=1)
+
+
 #: Settings with which a method searches the toy in seconds.
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "cathode": lambda: {"generator": TrueGenerator(), "classifier": Discriminant()},
     "cwola": lambda: {"classifier": Discriminant()},
     "anode": lambda: {"generator": gaussian(), "oversampling": 1},
+    "idealised": lambda: {"classifier": Discriminant()},
+    "supervised": lambda: {"classifier": Discriminant()},
+    "salad": lambda: {"ratio": network(), "classifier": Discriminant()},
+    "sa_cwola": lambda: {"classifier": Discriminant()},
+    "lacathode": lambda: {"generator": flow(), "classifier": Discriminant()},
 }
+#: What is not true of a method.
+NOT: dict[str, dict[str, bool]] = {"supervised": {"learns_from_window": False}}
 
 
 def method(kind: str) -> Method:
@@ -51,7 +72,7 @@ def events() -> Events:
     return toy_events(12_000, signal=250, seed=91, truth=True)
 
 
-CONTRACTS = {kind: MethodContract(partial(method, kind)) for kind in PARTS}
+CONTRACTS = {kind: MethodContract(partial(method, kind), **NOT.get(kind, {})) for kind in PARTS}
 CHECKS = [pytest.param(check, id=f"{kind}-{check}") for kind, held in CONTRACTS.items() for check in held.checks()]
 
 
