@@ -54,9 +54,12 @@ def run_analysis(
     with _threads(config.threads):
         events = config.read_events(progress)
         reference = config.read_reference(progress)
+        auxiliary = config.read_auxiliary(progress)
     with alone_in(folder):
         with _threads(config.threads):
-            found = config.search().run(events, output=folder, reference=reference, store=store, progress=progress)
+            found = config.search().run(
+                events, output=folder, reference=reference, auxiliary=auxiliary, store=store, progress=progress
+            )
         write_text(folder / CONFIG, config.to_yaml())
         result = replace(found, config=config.resolved(), calibrated=_calibrated(config, found))
         result.write(folder / RESULT)
@@ -89,7 +92,8 @@ def validate_analysis(
         _check(config, Path(output))
         store = config.store_of(Path(output))
     with _threads(config.threads):
-        return config.search().validate(config.read_events(progress), output=output, store=store, progress=progress)
+        events, auxiliary = config.read_events(progress), config.read_auxiliary(progress)
+        return config.search().validate(events, output=output, auxiliary=auxiliary, store=store, progress=progress)
 
 
 def compare_analysis(
@@ -162,14 +166,15 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
         events = config.read_events(progress)
         search.region.check(events.mass)
         sideband = events[search.region.sideband(events.mass)].in_order()
+        auxiliary = config.read_auxiliary(progress)
     with (
-        search.claimed(events, folder, inputs=config.inputs(), store=store) as run_folder,
+        search.claimed(events, folder, auxiliary=auxiliary, inputs=config.inputs(), store=store) as run_folder,
         _threads(config.threads),
     ):
         mass_model: Any = search.mass_model.fit(sideband.mass, search.region, weights=sideband.weights)
         write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
         write_text(folder / CONFIG, config.to_yaml())
-        search.learn(events, run_folder, progress=progress)
+        search.learn(events, run_folder, auxiliary=auxiliary, progress=progress)
     return folder
 
 

@@ -80,7 +80,7 @@ class Search(SearchSettings):
         with timer("observables"):
             observed = self._observed(events)
             ideal = None if reference is None else self._ideal(reference)
-        with self.claimed(events, output, store=store) as folder:
+        with self.claimed(events, output, auxiliary=others, store=store) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             return self._run(events, observed, others, ideal, stages, timer)
 
@@ -143,7 +143,7 @@ class Search(SearchSettings):
         require(events, self, others)
         observed = self._observed(events)
         sideband = events[self.region.sideband(events.mass)]
-        with self.claimed(events, output, store=store) as folder:
+        with self.claimed(events, output, auxiliary=others, store=store) as folder:
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             beside = self._beside(sideband, others, stages)
             method = self.method.prepared(self._unlabelled(observed), stages)

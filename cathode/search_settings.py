@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
+
+import numpy as np
 
 from analysis.events import Events, FloatArray
 from cathode.errors import ConfigError
@@ -106,13 +108,11 @@ class SearchSettings:
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain
 
-    def fingerprint(self, events: Events) -> str:
+    def fingerprint(self, events: Events, auxiliary: Mapping[str, Events] | None = None) -> str:
         """Hash of settings, files they name, events and package version: equal fingerprints give equal results."""
-        from generators.artifact import fingerprint
-
-        events = events.in_order()
-        arrays = fingerprint(events.x, events.mass, events.weights, events.ids)
-        text = json.dumps([self.settings(), arrays, versions()["cathode-hep"]], sort_keys=True, default=repr)
+        asked = [self.settings(), _content(events), versions()["cathode-hep"]]
+        others = {name: [_content(each), *_labels(each)] for name, each in (auxiliary or {}).items()}
+        text = json.dumps([*asked, *([others] if others else [])], sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def claimed(
@@ -120,6 +120,7 @@ class SearchSettings:
         events: Events,
         output: Path | str | None,
         *,
+        auxiliary: Mapping[str, Events] | None = None,
         inputs: Iterable[str | os.PathLike[str]] = (),
         store: Store | Path | str | None = None,
     ) -> RunFolder:
@@ -130,6 +131,21 @@ class SearchSettings:
         RunFolderError, OutputError
             As `RunFolder.claim`.
         """
-        read = [*inputs, *(source.path for source in events.sources)]
+        every = [events, *(auxiliary or {}).values()]
+        read = [*inputs, *(source.path for each in every for source in each.sources)]
         shared = store if store is None or isinstance(store, Store) else Store.at(store)
-        return RunFolder.claim(output, self.fingerprint(events), self.settings(), inputs=read, store=shared)
+        return RunFolder.claim(output, self.fingerprint(events, auxiliary), self.settings(), inputs=read, store=shared)
+
+
+def _content(events: Events) -> str:
+    """Hash of what a search uses of events."""
+    from generators.artifact import fingerprint
+
+    there = events.in_order()
+    return fingerprint(there.x, there.mass, there.weights, there.ids)
+
+
+def _labels(events: Events) -> list[list[int]]:
+    """Which events are signal, where that is known; of data it is nobody's business."""
+    truth = events.in_order().truth
+    return [] if truth is None else [np.flatnonzero(truth).tolist()]

@@ -36,11 +36,12 @@ def pseudo_experiment(place: Path, *, source: str, fingerprint: str, number: int
 
     del fingerprint, place
     folder = Path(source)
-    search = load_config(folder / ANALYSIS).search()
+    config = load_config(folder / ANALYSIS)
+    search = config.search()
     seeds = Seeds(seed)
     events = pseudo_data(folder).draw(seeds(f"pseudo-data/{number}"))
     alone = dataclasses.replace(search, seed=seeds(f"search/{number}"), workers=1)
-    return of_result(alone.run(events))
+    return of_result(alone.run(events, auxiliary=config.read_auxiliary()))
 
 
 def pseudo_data(folder: Path) -> PseudoData:

@@ -90,7 +90,8 @@ class AnalysisConfig(Section):
     def data_files(self) -> list[str]:
         """Files, patterns and URLs that are read, and the manifest that they are compared with."""
         manifest = self.data.checksums if isinstance(self.data.checksums, str) else None
-        beside = (manifest, self.validation.idealised)
+        auxiliary = (name for names in self.data.auxiliary.values() for name in names)
+        beside = (manifest, self.validation.idealised, *auxiliary)
         return [*self.data.files, *(name for name in beside if name is not None)]
 
     def inputs(self) -> list[str]:
@@ -112,6 +113,12 @@ class AnalysisConfig(Section):
         """Read the independent background of `validation.idealised` with the same expressions, if there is one."""
         idealised = self.validation.idealised
         return None if idealised is None else self.read_files((idealised,), progress, stage="read reference")
+
+    def read_auxiliary(self, progress: Progress | None = None) -> dict[str, Events]:
+        """Read the samples of `data.auxiliary` with the same expressions, by name."""
+        return {
+            name: self.read_files(files, progress, stage=f"read {name}") for name, files in self.data.auxiliary.items()
+        }
 
     def read_files(self, files: Iterable[str], progress: Progress | None = None, *, stage: str = "read") -> Events:
         """Read other files with the expressions of `data`."""

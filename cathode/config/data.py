@@ -113,6 +113,11 @@ class DataConfig(Section):
         default=None,
         description="expressions of run, luminosity block and event; or the word entry: the file and its position",
     )
+    auxiliary: dict[str, Files] = Field(
+        default_factory=dict,
+        description="samples that are no data, by name, such as simulation; read with the same expressions, for "
+        "methods that need them",
+    )
     memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
     checksums: bool | dict[str, str] | File = Field(
         default=True,

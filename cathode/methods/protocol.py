@@ -65,7 +65,8 @@ class Task:
 
     def inside(self, mass: FloatArray) -> BoolArray:
         """Which masses (N,) in GeV lie in the target."""
-        return np.logical_or.reduce([interval(mass) for interval in self.intervals])
+        found: BoolArray = np.any([interval(mass) for interval in self.intervals], axis=0)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

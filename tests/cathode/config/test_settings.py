@@ -115,7 +115,7 @@ CHANGES: dict[str, Change] = {
     "memory": lambda layout: "10",
     "checksums": lambda layout: {"x.root": "00"},
 }
-WITHOUT_EFFECT_ON_EVENTS = {"on_error", "max_failed_fraction"}
+WITHOUT_EFFECT_ON_EVENTS = {"on_error", "max_failed_fraction", "auxiliary"}
 
 
 def test_every_key_is_tried() -> None:
