@@ -1,0 +1,41 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from cathode.cli.options import load_plugins, with_store
+from cathode.errors import ConfigError
+
+
+def test_a_store_starts_from_where_the_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert with_store(["a=1"], None) == ["a=1"]
+    (override,) = with_store(None, Path("my store"))
+    key, _, value = override.partition("=")
+    assert key == "store"
+    assert json.loads(value) == str(tmp_path / "my store")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("import no_such_module", "PYTHONPATH"), ("x = 1 / 0", "ZeroDivisionError, line 1"), ("x = (", "SyntaxError")],
+)
+def test_what_is_wrong_with_a_plugin_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, said: str
+) -> None:
+    (tmp_path / "a_wrong_plugin.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=said):
+        load_plugins(["a_wrong_plugin"])
+    sys.modules.pop("a_wrong_plugin", None)
+
+
+@pytest.mark.parametrize("name", ["../plugin", "my-plugin.py", "a b", ""])
+def test_a_file_is_no_name_of_a_module(name: str) -> None:
+    with pytest.raises(ConfigError, match="no name of a module"):
+        load_plugins([name])
