@@ -21,6 +21,8 @@ from cathode.template.drawing import Template
 
 from ..toys import REGION, Discriminant, toy_events
 
+WINDOW = (Interval(REGION.low, REGION.high),)
+
 FOLDS = 3
 
 
@@ -32,7 +34,7 @@ def found(folder: Path | None = None) -> tuple[Any, Task]:
         observed,
         lambda n, seed: np.full(n, 3500.0),
         FOLDS,
-        (Interval(REGION.low, REGION.high),),
+        WINDOW,
     )
     drawn = toy_events(4_000, seed=2)
     reference = {"x": drawn.x, "mass": drawn.mass, "weights": np.ones(len(drawn))}

@@ -14,6 +14,8 @@ from cathode.runtime.stages import Stages
 
 from ..toys import REGION, Discriminant, toy_events
 
+WINDOW = (Interval(REGION.low, REGION.high),)
+
 
 def test_both_sides_have_the_same_weight_and_predict_nothing() -> None:
     events = toy_events(6_000, seed=3)
@@ -23,7 +25,7 @@ def test_both_sides_have_the_same_weight_and_predict_nothing() -> None:
         AsRead().observed(inside),
         lambda n, seed: np.zeros(n),
         2,
-        (Interval(REGION.low, REGION.high),),
+        WINDOW,
     )
     fitted = Cwola(classifier=Discriminant()).fit(task, Learned(), Stages(Seeds(1), RunFolder(None)))
     reference = fitted.reference

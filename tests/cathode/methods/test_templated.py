@@ -18,6 +18,8 @@ from cathode.template.drawing import Template
 
 from ..toys import REGION, Discriminant, toy_events
 
+WINDOW = (Interval(REGION.low, REGION.high),)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Copied(Templated):
@@ -51,7 +53,7 @@ def test_copies_of_an_event_are_in_one_fold_and_weights_come_along() -> None:
         AsRead().observed(inside),
         lambda n, seed: np.zeros(n),
         3,
-        (Interval(REGION.low, REGION.high),),
+        WINDOW,
     )
     method = Copied(classifier=Discriminant(remember=True))
     fitted = method.fit(task, Learned(), Stages(Seeds(1), RunFolder(None)))
