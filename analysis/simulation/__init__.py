@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.simulation.dijets import simulate_dijets as simulate_dijets
+    from analysis.simulation.showers import simulate_showers as simulate_showers
 
-__all__ = ["simulate_dijets"]
+_WHERE = {"simulate_dijets": "dijets", "simulate_showers": "showers"}
+
+__all__ = ["simulate_dijets", "simulate_showers"]
 
 
 def __getattr__(name: str) -> Any:
     """Import public names on first use."""
-    if name in __all__:
-        from analysis.simulation import dijets
-
-        return getattr(dijets, name)
+    if name in _WHERE:
+        return getattr(import_module(f"analysis.simulation.{_WHERE[name]}"), name)
     raise AttributeError(f"module 'analysis.simulation' has no attribute '{name}'")

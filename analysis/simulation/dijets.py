@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +14,9 @@ import numpy as np
 
 from analysis.errors import SimulationError
 from analysis.outputs import check_output_file
+from analysis.simulation.parts import folder_beside, in_order
 from analysis.simulation.processes import LEADING_JET_PT, process
-from analysis.tasks import Executor, Task, TaskFolder, executor, resumed, task
+from analysis.tasks import Task, executor, task
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -94,10 +93,10 @@ def simulate_dijets(
     title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
     done = 0
     with (
-        _folder_beside(Path(output), chunks) as folder,
+        folder_beside(Path(output), chunks) as folder,
         dijet_ntuple(output, title=title, constituents=constituents) as extend,
     ):
-        for block, events in enumerate(_in_order(folder, executor(workers)), start=1):
+        for block, events in enumerate(in_order(folder, executor(workers), _read), start=1):
             events["run"] = np.full(len(events), run, np.uint32)
             events["luminosityBlock"] = np.full(len(events), block, np.uint32)
             events["event"] = np.arange(done + 1, done + 1 + len(events), dtype=np.uint64)
@@ -170,39 +169,6 @@ def select(objects: ak.Array, *, constituents: bool) -> ak.Array:
         flat = ak.flatten(ak.with_field(members, index, "jetIdx"), axis=2)
         events["PFCands"] = shorten_records(flat)
     return events
-
-
-@contextmanager
-def _folder_beside(output: Path, chunks: Sequence[Task]) -> Iterator[TaskFolder]:
-    """A hidden folder of tasks beside a file that is made of them; after an interruption it stays, and is continued."""
-    place = output.with_name(f".{output.name}.tasks")
-    # Outside of the block: a folder that is refused is somebody else's.
-    folder = TaskFolder.planned(place, chunks)
-    try:
-        yield folder
-    except Exception:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def _in_order(folder: TaskFolder, by: Executor) -> Iterator[ak.Array]:
-    """The events of all chunks, in their order, each as soon as those before it are there.
-
-    Raises
-    ------
-    SimulationError
-        If one can not be simulated.
-    """
-    with closing(resumed(folder, by)) as outcomes:
-        for each in folder.tasks:
-            while not folder.is_done(each):
-                ended = next(outcomes, None)
-                if ended is None:
-                    raise SimulationError(f"{folder.path} is changed by another process. Try again.")
-                if ended[1].failure is not None:
-                    raise SimulationError(ended[1].failure.message)
-            yield _read(folder.result(each).place)
 
 
 def _write(place: Path, events: ak.Array) -> None:

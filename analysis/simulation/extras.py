@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from analysis.errors import SimulationError
 
 INSTALL = "pip install 'cathode-hep[simulation]'"
+#: The extra of the simulation of showers.
+GEANT4 = "geant4"
 
 
 def pythia8() -> ModuleType:
@@ -26,8 +29,35 @@ def fastjet() -> ModuleType:
     return module
 
 
-def _require(name: str) -> ModuleType:
+def xraylib() -> ModuleType:
+    """Cross sections of photons (Schoonjans et al., Spectrochim. Acta B 66 (2011) 776); SimulationError without."""
+    return _require("xraylib", GEANT4)
+
+
+def geant4() -> ModuleType:
+    """The Geant4 bindings (Agostinelli et al., Nucl. Instrum. Meth. A 506 (2003) 250); SimulationError without.
+
+    What they would ask for on the terminal when they are imported is set before; `analysis.simulation.geant4` does it.
+    """
+    return _require("geant4_pybind", GEANT4)
+
+
+def has_geant4() -> bool:
+    """Whether the Geant4 bindings are installed; they are not loaded."""
+    return find_spec("geant4_pybind") is not None
+
+
+def missing(name: str, extra: str = "simulation") -> SimulationError:
+    """The error of a library that is not installed, with the extra that brings it."""
+    return SimulationError(f"{name} is not installed; install the optional simulation with: {_install(extra)}")
+
+
+def _install(extra: str) -> str:
+    return INSTALL.replace("[simulation]", f"[{extra}]")
+
+
+def _require(name: str, extra: str = "simulation") -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        raise SimulationError(f"{name} is not installed; install the optional simulation with: {INSTALL}") from error
+        raise missing(name, extra) from error

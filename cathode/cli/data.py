@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +13,7 @@ import typer
 from cathode.cli.options import Json, Output, Quiet
 from cathode.cli.terminal import Terminal, echo
 
-app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, cluster raw ones, or simulate dijets.")
+app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, cluster raw ones, or simulate.")
 
 
 @app.command("list")
@@ -124,17 +126,23 @@ def cluster(
         echo(path)
 
 
-@app.command()
-def simulate(
-    sample: Annotated[str, typer.Argument(help="What to simulate: dijets.")] = "dijets",
+simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, or showers in a calorimeter.")
+app.add_typer(simulation, name="simulate")
+
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the file does not depend on it.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+
+@simulation.command()
+def dijets(
     events: Annotated[int, typer.Option("--events", "-n", min=1, help="Selected events.")] = 10_000,
     signal: Annotated[str | None, typer.Option(help="wprime or zprime_tt; without it QCD dijets.")] = None,
     mass: Annotated[float, typer.Option(help="Of the resonance, GeV.")] = 3500.0,
     daughters: Annotated[tuple[float, float], typer.Option(help="Masses of its two daughters, GeV.")] = (500.0, 100.0),
     shower: Annotated[str, typer.Option(help="Parton shower: simple, which is Pythia's own, or vincia.")] = "simple",
     constituents: Annotated[bool, typer.Option("--constituents", help="Keep the particles of the jets.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the file does not depend on it.")] = 1,
+    seed: Seed = 1,
+    workers: Workers = 1,
     output: Output = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -142,21 +150,13 @@ def simulate(
     """Simulate dijets with Pythia 8 and a fast detector (extra `simulation`)."""
     from analysis.simulation.dijets import simulate_dijets
 
-    if sample != "dijets":
-        raise typer.BadParameter(f"{sample!r} can not be simulated; there is: dijets.", param_hint="SAMPLE")
-    target = output or Path(f"{signal or 'qcd'}_{seed}.root")
     terminal = Terminal(json=json, quiet=quiet)
-    with terminal.progress() as progress:
-
-        def simulated(done: int, total: int) -> None:
-            if progress is not None:
-                progress("simulate", done, total, f"{done:,} events")
-
+    with _counted(terminal, "events") as simulated:
         path = simulate_dijets(
             events,
             signal=signal,
             seed=seed,
-            output=target,
+            output=output or Path(f"{signal or 'qcd'}_{seed}.root"),
             resonance_mass=mass,
             daughter_masses=daughters,
             shower=shower,
@@ -167,3 +167,59 @@ def simulate(
     terminal.result({"path": str(path), "events": events, "signal": signal, "seed": seed})
     if not json:
         echo(path)
+
+
+@simulation.command()
+def showers(
+    geometry: Annotated[str, typer.Option(help="ds1-photons, ds2, ds3, calogan or ild.")] = "ds1-photons",
+    number: Annotated[int, typer.Option("--showers", "-n", min=1, help="Showers.")] = 1_000,
+    particle: Annotated[str, typer.Option(help="photon, electron, or scalar, which decays to two photons.")] = "photon",
+    energies: Annotated[tuple[float, float], typer.Option(help="Lowest and highest energy, GeV.")] = (1.0, 20.0),
+    uniform: Annotated[bool, typer.Option("--uniform", help="Energies are uniform; by default log-uniform.")] = False,
+    angle: Annotated[float, typer.Option(help="Degrees between direction and front face.")] = 90.0,
+    mass: Annotated[float, typer.Option(help="Of the scalar, GeV.")] = 0.0,
+    distance: Annotated[float, typer.Option(help="From the front face to its decay, mm; negative is before.")] = 0.0,
+    call_backs: Annotated[
+        bool, typer.Option(help="Without, showers are empty and cpu_s is the time of Geant4 alone.")
+    ] = True,
+    seed: Seed = 1,
+    workers: Workers = 1,
+    output: Output = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate electromagnetic showers with Geant4 (extra `geant4`); an interrupted call can be repeated."""
+    from analysis.simulation.showers import simulate_showers
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with _counted(terminal, "showers") as simulated:
+        path = simulate_showers(
+            number,
+            geometry=geometry,
+            seed=seed,
+            output=output or Path(f"{geometry}_{particle}_{seed}.h5"),
+            particle=particle,
+            energies=energies,
+            uniform=uniform,
+            angle=angle,
+            mass=mass,
+            distance=distance,
+            workers=workers,
+            call_backs=call_backs,
+            progress=simulated,
+        )
+    terminal.result({"path": str(path), "geometry": geometry, "showers": number, "particle": particle, "seed": seed})
+    if not json:
+        echo(path)
+
+
+@contextmanager
+def _counted(terminal: Terminal, what: str) -> Iterator[Callable[[int, int], None]]:
+    """What shows how many of all are simulated."""
+    with terminal.progress() as progress:
+
+        def simulated(done: int, total: int) -> None:
+            if progress is not None:
+                progress("simulate", done, total, f"{done:,} {what}")
+
+        yield simulated

@@ -108,7 +108,7 @@ def test_what_is_not_there_is_a_user_error(arguments, tmp_path: Path, monkeypatc
 def test_a_misspelt_verb_or_option_is_status_2() -> None:
     assert cathode("rnu").exit_code == 2
     assert cathode("demo", "--jsn").exit_code == 2
-    assert cathode("data", "simulate", "showers").exit_code == 2
+    assert cathode("data", "simulate", "muons").exit_code == 2
 
 
 def test_a_bug_is_not_dressed_up_as_a_user_error(analysis: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def content(folder: Path) -> dict[str, bytes]:
         "export run --onnx a.root",
         "report other",
         "data fetch lhco-features --folder a.root",
-        "data simulate -n 1 -o other",
+        "data simulate dijets -n 1 -o other",
         "data simulate -n 1 -o a.root/x",
         "calibrate analysis.yaml -o .",
         "calibrate analysis.yaml -o other",
