@@ -12,7 +12,6 @@ from analysis.errors import SimulationError
 from analysis.simulation.parts import folder_beside, in_order
 from analysis.tasks import Serial, Task
 
-
 WORK = """
 from analysis.tasks import task
 
@@ -48,10 +47,14 @@ def test_parts_come_in_their_order_and_the_folder_goes(tmp_path: Path, write_num
 
 def test_an_interrupted_file_is_continued(tmp_path: Path, write_number: Callable[..., None]) -> None:
     chunks = [Task.of(write_number, number=number) for number in (3, 1)]
-    with pytest.raises(KeyboardInterrupt), folder_beside(tmp_path / "all", chunks) as folder:
-        for number in in_order(folder, Serial(), read):
-            assert number == 3
+
+    def interrupted() -> None:
+        with folder_beside(tmp_path / "all", chunks) as folder:
+            assert next(in_order(folder, Serial(), read)) == 3
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     with folder_beside(tmp_path / "all", chunks) as folder:
         assert folder.is_done(chunks[0])
 
