@@ -77,8 +77,7 @@ def throughput(kind: str, points: int, mean: float, batch: int, turns: int, devi
     """Microseconds per jet of a training step, and of one evaluation on the way of a sample."""
     torch.manual_seed(0)
     generator = create({"kind": kind, "multiplicity": 0})
-    generator.points_ = points
-    ours = generator.build(3, 2).to(device)
+    ours = generator.build((points, 3), 2).to(device)
     for parameter in ours.network.parameters():
         # Away from zeros that some layers start with, where everything would be the same function.
         parameter.data += 0.02 * torch.randn_like(parameter)

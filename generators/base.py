@@ -71,8 +71,8 @@ class NetworkGenerator(ABC, Generic[S]):
     training: TrainingSettings
 
     @abstractmethod
-    def build(self, features: int, context: int) -> S:
-        """An untrained network for events whose last axis has `features` columns, and `context` columns."""
+    def build(self, shape: tuple[int, ...], context: int) -> S:
+        """An untrained network for events of this shape, such as (D,) or (P, F), and `context` columns."""
 
     @property
     @abstractmethod
@@ -190,7 +190,7 @@ class NetworkGenerator(ABC, Generic[S]):
         """The network of `build` for these data, with initial weights drawn from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.build(data.x.shape[-1], data.context.shape[1] - self.beside)
+            return self.build(tuple(data.x.shape[1:]), data.context.shape[1] - self.beside)
 
     def trained(
         self,
@@ -264,7 +264,7 @@ class NetworkGenerator(ABC, Generic[S]):
         self.networks_: list[S] = []
         for state in states:
             with torch.random.fork_rng(devices=[]):
-                network = self.build(self.features_, len(self.context_map_.shift))
+                network = self.build(self.event_shape, len(self.context_map_.shift))
             network.load_state_dict(state)
             self.networks_.append(network.eval().requires_grad_(False).to(accelerator()))
 

@@ -113,6 +113,7 @@ GENERATORS = Registry(
         "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
         "autoregressive_cloud": "generators.jets.autoregressive:AutoregressiveCloud",
         "cloud_consistency": "generators.jets.consistency:CloudConsistency",
+        "factorised": "generators.factorised.columns:Factorised",
         "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
     },
 )

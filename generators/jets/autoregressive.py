@@ -42,12 +42,13 @@ class AutoregressiveCloud(CloudDensityGenerator):
         require_sizes(self.kind, **sizes)
 
     @override
-    def build(self, features: int, context: int) -> OrderedPoints:
+    def build(self, shape: tuple[int, ...], context: int) -> OrderedPoints:
+        points, features = shape
         return OrderedPoints(
             features,
             context,
-            self.points_,
-            self.counting(context),
+            points,
+            self.counting(points, context),
             width=self.width,
             layers=self.layers,
             components=self.components,

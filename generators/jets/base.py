@@ -90,9 +90,6 @@ class CloudGenerator(NetworkGenerator[S]):
     beside: ClassVar[int] = 1
     sizes: ClassVar[tuple[str, ...]] = ("points_",)
 
-    #: Constituents of the largest cloud that was fitted. Without a type, or it would be a hyperparameter.
-    points_ = 0
-
     multiplicity: int | None = None
 
     @override
@@ -114,9 +111,9 @@ class CloudGenerator(NetworkGenerator[S]):
         self._require_fit()
         return (self.points_, self.features_)
 
-    def counting(self, context: int) -> Multiplicity | None:
-        """What a network of `build` learns of the number of points, of which there are at most `points_`."""
-        return Multiplicity(context, self.points_) if self.multiplicity is None else None
+    def counting(self, points: int, context: int) -> Multiplicity | None:
+        """What a network of `build` learns of the number of points, of which there are at most `points`."""
+        return Multiplicity(context, points) if self.multiplicity is None else None
 
     @override
     def rows_at_once(self, network: S) -> int:

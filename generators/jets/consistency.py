@@ -45,15 +45,15 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
     )
 
     @override
-    def build(self, features: int, context: int) -> CloudConsistencySampler:
+    def build(self, shape: tuple[int, ...], context: int) -> CloudConsistencySampler:
         return CloudConsistencySampler(
-            self.prepared_teacher().build(features, context), self.stages, self.sampling_steps
+            self.prepared_teacher().build(shape, context), self.stages, self.sampling_steps
         )
 
     @override
     def prepared_teacher(self) -> Any:
-        """The size of the clouds, and where their numbers of points are."""
-        self.inner.points_, self.inner.multiplicity = self.points_, self.multiplicity
+        """Where the numbers of points are."""
+        self.inner.multiplicity = self.multiplicity
         return self.inner
 
     @override

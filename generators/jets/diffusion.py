@@ -57,14 +57,15 @@ class CloudDiffusion(CloudDensityGenerator):
         density_trace(self.log_density, self.probes)
 
     @override
-    def build(self, features: int, context: int) -> CloudFlow:
+    def build(self, shape: tuple[int, ...], context: int) -> CloudFlow:
+        points, features = shape
         schedule = SCHEDULES[self.schedule]
         time_sampling: TimeSampling = LogNormalNoise(*EDM_NOISE) if self.schedule == "edm" else UniformNoise(schedule)
         by_ode = self.sampler in ODE_SAMPLERS
         return CloudFlow(
             self.velocity(features, context),
             features,
-            self.counting(context),
+            self.counting(points, context),
             # Between the same ends, the fewest steps are needed in equal angles.
             schedule=Trigonometric(*schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()),
             time_sampling=time_sampling,

@@ -50,12 +50,13 @@ class CloudFlowMatching(CloudDensityGenerator):
         density_trace(self.log_density, self.probes)
 
     @override
-    def build(self, features: int, context: int) -> CloudFlow:
+    def build(self, shape: tuple[int, ...], context: int) -> CloudFlow:
+        points, features = shape
         schedule = PATHS[self.path]()
         return CloudFlow(
             self.velocity(features, context),
             features,
-            self.counting(context),
+            self.counting(points, context),
             schedule=schedule,
             time_sampling=VelocityMatching(schedule),
             time_embedding=by_angle,

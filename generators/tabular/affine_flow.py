@@ -45,7 +45,8 @@ class InverseAutoregressiveFlow(_AffineFlow):
     kind: ClassVar[str] = "iaf"
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         stack = autoregressive_stack(
             Affine(), features, context, blocks=self.blocks, hidden=self.hidden, layers=self.layers
         )
@@ -64,6 +65,7 @@ class AffineCouplingFlow(_AffineFlow):
     kind: ClassVar[str] = "affine_coupling"
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         stack = coupling_stack(Affine(), features, context, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
         return ComposedFlow(features, stack)

@@ -39,8 +39,8 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
     )
 
     @override
-    def build(self, features: int, context: int) -> ConsistencySampler:
-        return ConsistencySampler(self.inner.build(features, context), self.stages, self.sampling_steps)
+    def build(self, shape: tuple[int, ...], context: int) -> ConsistencySampler:
+        return ConsistencySampler(self.inner.build(shape, context), self.stages, self.sampling_steps)
 
     @override
     def prepared_teacher(self) -> Any:

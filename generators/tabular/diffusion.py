@@ -80,7 +80,8 @@ class Diffusion(TabularDensity):
         density_trace(self.log_density, self.probes)
 
     @override
-    def build(self, features: int, context: int) -> DiffusionDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> DiffusionDensity:
+        (features,) = shape
         return DiffusionDensity(self, features, context)
 
 

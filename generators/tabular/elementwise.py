@@ -46,7 +46,8 @@ class ElementwiseFlow(TabularDensity):
         check_bins(self.bins, self.tail_bound, fewest=2, most=500)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         univariate = RationalQuadratic(self.bins, self.tail_bound)
         network = ParameterMLP(
             0,

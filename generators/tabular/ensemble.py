@@ -68,9 +68,9 @@ class Ensemble(FeatureDensity):
         """Its members already are trained at once."""
         return False
 
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
         """The network of one member."""
-        return self.inner.build(features, context)
+        return self.inner.build(shape, context)
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None

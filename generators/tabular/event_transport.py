@@ -53,7 +53,7 @@ class EventTransport:
                 "a flow; take one such as autoregressive_spline."
             )
         with torch.random.fork_rng(devices=[]):
-            followed = isinstance(inner.build(2, 1), Invertible)
+            followed = isinstance(inner.build((2,), 1), Invertible)
         if not followed:
             raise HyperparameterError(f"generator of {self.kind}: {cannot(inner)}")
         self.inner = inner

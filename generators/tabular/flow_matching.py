@@ -78,7 +78,8 @@ class FlowMatching(FeatureDensity):
         density_trace(self.log_density, self.probes)
 
     @override
-    def build(self, features: int, context: int) -> FlowMatchingDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> FlowMatchingDensity:
+        (features,) = shape
         return FlowMatchingDensity(self, features, context)
 
     @property

@@ -82,7 +82,8 @@ class GenerativeAdversarialNetwork(TabularGenerator["Maker"]):
         )
 
     @override
-    def build(self, features: int, context: int) -> Maker:
+    def build(self, shape: tuple[int, ...], context: int) -> Maker:
+        (features,) = shape
         latent = features if self.latent is None else self.latent
         return Maker(features, context, latent, hidden=self.hidden, layers=self.layers)
 

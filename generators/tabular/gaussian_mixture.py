@@ -45,7 +45,8 @@ class GaussianMixture(TabularDensity):
         require_sizes(self.kind, components=self.components, hidden=self.hidden, layers=self.layers)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         return MixtureDensity(features, context, components=self.components, hidden=self.hidden, layers=self.layers)
 
 

@@ -39,5 +39,6 @@ class LinearFlow(TabularDensity):
         require_sizes(self.kind, hidden=self.hidden, layers=self.layers)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         return ComposedFlow(features, [LULinear(features, context, hidden=self.hidden, layers=self.layers)])

@@ -57,7 +57,8 @@ class MaskedAutoregressiveFlow(TabularDensity):
         require_sizes(self.kind, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         steps = [
             step
             for block in range(self.blocks)

@@ -39,6 +39,7 @@ class PlanarFlow(TabularDensity):
         require_sizes(self.kind, blocks=self.blocks, hidden=self.hidden, layers=self.layers)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         blocks = (Planar(features, context, hidden=self.hidden, layers=self.layers) for _ in range(self.blocks))
         return ComposedFlow(features, blocks)

@@ -48,7 +48,8 @@ class ResidualFlow(TabularDensity):
             raise HyperparameterError(f"exact_features = {self.exact_features} of {self.kind} must not be negative.")
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         blocks = ResidualBlocks(
             features,
             context,

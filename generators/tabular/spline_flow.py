@@ -62,7 +62,8 @@ class _SplineFlow(TabularDensity):
         """The transforms of all blocks."""
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         univariate = SPLINES[self.spline](self.bins, self.tail_bound)
         sizes = {"blocks": self.blocks, "hidden": self.hidden, "layers": self.layers}
         return ComposedFlow(features, self._stack(univariate, features, context, **sizes))

@@ -56,7 +56,8 @@ class VariationalAutoencoder(OnePhase["Autoencoder"], TabularGenerator["Autoenco
             raise HyperparameterError(f"beta = {self.beta} of {self.kind} must be positive.")
 
     @override
-    def build(self, features: int, context: int) -> Autoencoder:
+    def build(self, shape: tuple[int, ...], context: int) -> Autoencoder:
+        (features,) = shape
         latent = features if self.latent is None else self.latent
         return Autoencoder(features, context, latent, hidden=self.hidden, layers=self.layers, beta=self.beta)
 

@@ -68,10 +68,11 @@ class ZukoFlow(TabularDensity):
             _flow_class(self.flow)
             if self.arguments and not _OF_THE_FEATURES & set(self.arguments):
                 with torch.random.fork_rng(devices=[]):
-                    self.build(2, 1)
+                    self.build((2,), 1)
 
     @override
-    def build(self, features: int, context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+        (features,) = shape
         try:
             flow = _flow_class(self.flow)(features, context, **_with_modules(self.arguments))
         except (TypeError, ValueError, AssertionError) as error:

@@ -248,9 +248,9 @@ def test_log_density_is_that_of_the_brute_force_jacobian() -> None:
     generator = create(
         {"kind": "mdma_fm", **_MEAN_FIELD, "solver": "rk4", "sampling_steps": 40, "log_density": "exact"}
     )
-    generator.density_steps, generator.points_ = 40, 4
+    generator.density_steps = 40
     torch.manual_seed(1)
-    network = generator.build(3, 1).double()
+    network = generator.build((4, 3), 1).double()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     counts = torch.tensor([2, 3])
@@ -279,9 +279,8 @@ def test_solvers_converge_with_their_order(solver: str, order: int) -> None:
 
     def made(name: str, steps: int) -> torch.Tensor:
         generator = create({"kind": "mdma_fm", **_MEAN_FIELD, "solver": name, "sampling_steps": steps})
-        generator.points_ = 5
         torch.manual_seed(2)
-        network = generator.build(3, 1).double()
+        network = generator.build((5, 3), 1).double()
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.4)
         out: torch.Tensor = network.transport(noise, counts, c)
@@ -325,9 +324,8 @@ def test_numbers_in_the_context_must_be_true() -> None:
 def test_drawing_and_judging_ask_an_autoregressive_network_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mixtures of every point, one after the other and all at once."""
     generator = create({"kind": "autoregressive_cloud", "width": 8, "components": 3, "anchors": 3, "layers": 2})
-    generator.points_ = 6
     torch.manual_seed(3)
-    network = generator.build(4, 1).double()
+    network = generator.build((6, 4), 1).double()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     asked: dict[str, list[torch.Tensor]] = {"drawn": [], "judged": []}

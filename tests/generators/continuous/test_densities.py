@@ -60,7 +60,7 @@ def untrained(specification: dict[str, Any], d: int, c: int, scale: float = 2.0)
     """A flow with arbitrary, large parameters, as after a training that went far."""
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        flow: ComposedFlow = create(specification).build(d, c)
+        flow: ComposedFlow = create(specification).build((d,), c)
         for parameter in flow.parameters():
             parameter.data *= scale
     flow.after_epoch(*(part.float() for part in rows(500, d, c, seed=9)))
@@ -109,7 +109,7 @@ class TestFlow:
 
 class TestMaskedAutoregressiveFlow:
     def test_has_the_parameters_of_the_paper(self) -> None:
-        flow = MaskedAutoregressiveFlow().build(4, 1)
+        flow = MaskedAutoregressiveFlow().build((4,), 1)
         assert sum(p.numel() for p in flow.parameters()) == 274_800
 
     def test_recipe_of_the_paper_is_the_default(self) -> None:
@@ -120,14 +120,14 @@ class TestMaskedAutoregressiveFlow:
 
     def test_is_autoregressive_within_a_block(self) -> None:
         """Feature i after the first block depends on features up to i and on no later one."""
-        block = MaskedAutoregressiveFlow(hidden=16).build(4, 1).transforms[0].double()
+        block = MaskedAutoregressiveFlow(hidden=16).build((4,), 1).transforms[0].double()
         z, context = rows(1, 4, 1)
         jacobian = torch.autograd.functional.jacobian(lambda r: block(r, context)[0], z)[0, :, 0]
         assert torch.equal(jacobian, jacobian.tril())
         assert (jacobian.tril(-1).abs().sum(dim=1)[1:] > 0).all()
 
     def test_normalisation_is_that_of_the_whole_sample_after_an_epoch(self) -> None:
-        flow = MaskedAutoregressiveFlow(blocks=2, hidden=8).build(3, 1).eval()
+        flow = MaskedAutoregressiveFlow(blocks=2, hidden=8).build((3,), 1).eval()
         z, context = (part.float() for part in rows(1_000, 3, 1))
         flow.after_epoch(3 * z + 5, context)
         y = 3 * z + 5
@@ -138,7 +138,7 @@ class TestMaskedAutoregressiveFlow:
                 assert torch.allclose(y.square().mean(0), torch.ones(3), atol=1e-3)
 
     def test_bad_row_poisons_no_statistics(self) -> None:
-        flow = MaskedAutoregressiveFlow(blocks=2, hidden=8).build(3, 1)
+        flow = MaskedAutoregressiveFlow(blocks=2, hidden=8).build((3,), 1)
         z, context = (part.float() for part in rows(100, 3, 1))
         flow.after_epoch(z, context)
         before = {key: value.clone() for key, value in flow.state_dict().items()}

@@ -423,7 +423,8 @@ class Lines(TabularDensity):
     kind = "lines"
     training: TrainingSettings
 
-    def build(self, features: int, context: int) -> Line:
+    def build(self, shape: tuple[int, ...], context: int) -> Line:
+        (features,) = shape
         return Line(features, context)
 
 

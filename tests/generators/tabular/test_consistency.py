@@ -126,7 +126,7 @@ class TestLoss:
     def test_perfect_student_draws_the_data_in_one_step_and_in_more(self) -> None:
         truth, n = one_gaussian(2), 20_000
         for steps in (1, 3):
-            network = Consistency(sampling_steps=steps, teacher={"kind": "flow_matching", "hidden": 4}).build(2, 0)
+            network = Consistency(sampling_steps=steps, teacher={"kind": "flow_matching", "hidden": 4}).build((2,), 0)
             network.network = Consistent()
             z = network.draw(torch.empty(n, 0, dtype=torch.float64), torch.Generator().manual_seed(1))
             assert torch.allclose(z.mean(0), truth.means[0], atol=5 * float(truth.covariances.max() / n) ** 0.5)
@@ -186,7 +186,7 @@ class TestDistillation:
             create({"kind": "consistency", name: 0})
 
     def test_training_without_a_teacher_is_a_loss_too(self) -> None:
-        network = Consistency(teacher={"kind": "flow_matching", "hidden": 4}).build(2, 1)
+        network = Consistency(teacher={"kind": "flow_matching", "hidden": 4}).build((2,), 1)
         torch.manual_seed(1)
         loss = network(torch.randn(64, 2), torch.rand(64, 1))
         assert loss.shape == (64,)

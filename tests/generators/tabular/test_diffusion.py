@@ -142,7 +142,7 @@ class TestSamplers:
 class TestDensity:
     def test_with_the_best_field_is_that_of_the_data(self, schedule: str) -> None:
         truth = two_gaussians()
-        network: Any = Diffusion(schedule=schedule, density_steps=60).build(2, 0)
+        network: Any = Diffusion(schedule=schedule, density_steps=60).build((2,), 0)
         network.network = BestField(truth, angle_of_log_noise)
         rows = truth.draw(40, seed=2)
         found = network.log_density(rows, torch.empty(40, 0, dtype=torch.float64))
@@ -151,7 +151,7 @@ class TestDensity:
 
     def test_samples_of_the_best_field_are_the_data(self, schedule: str) -> None:
         truth = one_gaussian(2)
-        network: Any = Diffusion(schedule=schedule).build(2, 0)
+        network: Any = Diffusion(schedule=schedule).build((2,), 0)
         network.network = BestField(truth, angle_of_log_noise)
         drawn = network.draw(torch.empty(20_000, 0, dtype=torch.float64), torch.Generator().manual_seed(1))
         error = 5 * float(truth.covariances.max() / 20_000) ** 0.5
@@ -161,7 +161,7 @@ class TestDensity:
 
     def test_loss_of_a_field_at_rest(self, schedule: str) -> None:
         """For data of unit variance the rate of change on the circle has unit variance at every angle."""
-        network: Any = Diffusion(schedule=schedule, hidden=4, layers=1).build(2, 1).requires_grad_(False)
+        network: Any = Diffusion(schedule=schedule, hidden=4, layers=1).build((2,), 1).requires_grad_(False)
         torch.manual_seed(1)
         loss = network(seeded(40_000, 2).float(), torch.zeros(40_000, 1))
         assert loss.shape == (40_000,)

@@ -68,7 +68,7 @@ def test_features_are_independent_at_any_context(fitted: Any) -> None:
 
 
 def test_inverse_undoes_forward_without_context_too() -> None:
-    flow = create({"kind": "elementwise", "hidden": 8}).build(3, 0).double()
+    flow = create({"kind": "elementwise", "hidden": 8}).build((3,), 0).double()
     (transform,) = flow.transforms
     x = 3 * torch.randn(50, 3, generator=torch.Generator().manual_seed(1)).double()
     z, log_det = transform(x, None)

@@ -60,7 +60,7 @@ class TestPaths:
     def test_loss_of_the_best_field_is_the_least(self, path: str) -> None:
         """What it misses is uncorrelated with the point, so a share of the point harms alike with either sign."""
         truth, n = one_gaussian(2), 30_000
-        network: Any = FlowMatching(path=path, hidden=4, layers=1).build(2, 0)
+        network: Any = FlowMatching(path=path, hidden=4, layers=1).build((2,), 0)
         best = BestField(truth)
         rows = truth.draw(n, seed=3)
 
@@ -79,7 +79,7 @@ class TestPaths:
 
     def test_sampler_and_density_with_the_best_field_are_those_of_the_data(self, path: str) -> None:
         truth = one_gaussian(2)
-        network: Any = FlowMatching(path=path, sampling_steps=20, density_steps=60, solver="rk4").build(2, 0)
+        network: Any = FlowMatching(path=path, sampling_steps=20, density_steps=60, solver="rk4").build((2,), 0)
         network.network = BestField(truth)
         c = torch.empty(20_000, 0, dtype=torch.float64)
         z = network.draw(c, torch.Generator().manual_seed(1))
@@ -96,7 +96,7 @@ class TestDensity:
         """Large weights: a skewed density of no simple form."""
         torch.manual_seed(8)
         settings = {"hidden": 16, "layers": 2, "density_steps": 8, "sampling_steps": 8, "solver": "rk4", **changes}
-        network: Any = FlowMatching(**settings).build(2, 1)
+        network: Any = FlowMatching(**settings).build((2,), 1)
         for parameter in network.parameters():
             parameter.data = 0.5 * torch.randn_like(parameter)
         for parameter in network.network.head.parameters():
@@ -150,7 +150,7 @@ class TestDensity:
 class TestCoupling:
     def test_weighted_loss_is_that_of_repeated_rows_on_average(self) -> None:
         """What the loop makes of the loss is the mean over events in proportion to their weights."""
-        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build(2, 1).requires_grad_(False)
+        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build((2,), 1).requires_grad_(False)
         # Groups of one leave noise where it is, so that only the resampling by weight remains.
         network.coupling = OptimalTransport(group=1)
         z, c = seeded(512, 2).float(), torch.rand(512, 1)
@@ -166,14 +166,14 @@ class TestCoupling:
         unweighted = (math.pi / 2) ** 2 * (float(squares.mean()) + 1) / 2
         assert abs(unweighted - expected) > 0.02
         assert coupled == pytest.approx(expected, rel=0.01)
-        independent: Any = FlowMatching(hidden=4, layers=1).build(2, 1).requires_grad_(False)
+        independent: Any = FlowMatching(hidden=4, layers=1).build((2,), 1).requires_grad_(False)
         torch.manual_seed(1)
         alone = [float((independent(z, c) * weights).mean() / weights.mean()) for _ in range(30)]
         assert float(np.mean(alone)) == pytest.approx(expected, rel=0.02)
 
     def test_times_know_nothing_of_the_context(self) -> None:
         """Pairs may come in the order of the context, and times in the order of the pairs: not in both."""
-        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build(2, 1)
+        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build((2,), 1)
         seen: list[Tensor] = []
 
         def spy(x: Tensor, t: Tensor, c: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class TestOtherDevice:
     def network(self, kind: str) -> Any:
         generator = create({"kind": kind})
         assert isinstance(generator, TabularGenerator)
-        return generator.build(4, 1).to("meta")
+        return generator.build((4,), 1).to("meta")
 
     def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
         network = self.network(kind).train()
@@ -76,11 +76,10 @@ class TestCloudsOnAnotherDevice:
 
     def network(self, kind: str) -> Any:
         generator = create({"kind": kind})
-        generator.points_ = 5
         for name, few in (("sampling_steps", 3), ("density_steps", 1), ("probes", 1)):
             if hasattr(generator, name):
                 setattr(generator, name, few)
-        return generator.build(3, 1).to("meta")
+        return generator.build((5, 3), 1).to("meta")
 
     def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
         network = self.network(kind).train()
@@ -101,8 +100,8 @@ class TestCloudsOnAnotherDevice:
 
 class TestPrecision:
     def test_velocities_bear_bfloat16_and_flows_do_not(self) -> None:
-        velocity = create({"kind": "flow_matching"}).build(2, 1)
-        flow = create({"kind": "autoregressive_spline"}).build(2, 1)
+        velocity = create({"kind": "flow_matching"}).build((2,), 1)
+        flow = create({"kind": "autoregressive_spline"}).build((2,), 1)
         assert acceleration.precision_for(velocity, SETTINGS, GPU) == "bf16-mixed"
         assert acceleration.precision_for(Members([velocity, velocity]), SETTINGS, GPU) == "bf16-mixed"
         assert acceleration.precision_for(flow, SETTINGS, GPU) == "32-true"
@@ -110,7 +109,7 @@ class TestPrecision:
         assert acceleration.precision_for(flow, TrainingSettings(steps=1, precision="bf16-true"), CPU) == "bf16-true"
 
     def test_velocity_in_bfloat16_is_off_by_half_a_percent(self) -> None:
-        velocity = create({"kind": "flow_matching"}).build(4, 1)
+        velocity = create({"kind": "flow_matching"}).build((4,), 1)
         torch.manual_seed(1)
         for parameter in velocity.parameters():
             parameter.data = torch.randn_like(parameter) / max(parameter.shape[-1], 1) ** 0.5

@@ -1,0 +1,1 @@
+"""Generators made of two: p(a | c) · p(b | a, c)."""
