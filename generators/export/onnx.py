@@ -64,8 +64,11 @@ def _export(generator: Any, form: type[Any], path: str | os.PathLike[str]) -> Pa
     needed, what = (FeatureDensity, "density") if form is LogProb else (TabularGenerator, "generator")
     kind = getattr(generator, "kind", type(generator).__name__)
     if not isinstance(generator, needed):
+        parts = " or ".join(f"part({name!r})" for name in getattr(generator, "parts", ()))
+        instead = f" Export its {parts}." if parts else ""
         raise ExportError(
             f"'{kind}' is no {what} of feature vectors ({needed.__name__}), so its {form.name} can not be exported."
+            f"{instead}"
         )
     if not hasattr(generator, "networks_"):
         raise NotFittedError(f"This '{kind}' has not been fitted; call fit or load a saved one.")

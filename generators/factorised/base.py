@@ -99,9 +99,7 @@ class FactorisedGenerator(ABC):
         first = sequence.run(_stage(self.parts[0], unfitted[0], a, raw, w, seeds[0]))
         del a
         b = coordinates.second(events, raw)
-        second = sequence.run(
-            _stage(self.parts[1], unfitted[1], b.x, b.context, repeated(w, len(b.x)), seeds[1])
-        )
+        second = sequence.run(_stage(self.parts[1], unfitted[1], b.x, b.context, repeated(w, len(b.x)), seeds[1]))
         self.coordinates_, self.fitted_ = coordinates, (first, second)
         self.seed_, self.data_hash_, self.context_columns_ = seed, data_hash, raw.shape[1]
         return self

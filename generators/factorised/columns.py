@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -35,11 +35,11 @@ class Factorised(FactorisedGenerator):
     second: dict[str, Any] = field(default_factory=lambda: {"kind": "flow_matching"})
 
     def __new__(cls, **fields: Any) -> Self:
-        # What knows a density has the method that says it, and nothing else has.
+        """What knows a density has the method that says it, and nothing else has."""
         if cls is Factorised and "first" in fields and "second" in fields:
             inner = (generator_of(fields[name], f"{name} of {cls.kind}") for name in cls.parts)
             if are_densities(*inner):
-                return object.__new__(_WithDensity)
+                return cast(Self, object.__new__(_WithDensity))
         return object.__new__(cls)
 
     @override
@@ -56,9 +56,7 @@ class Factorised(FactorisedGenerator):
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
         shape = np.shape(x)
         if len(shape) != 2 or not max(self.columns) < shape[1] or len(self.columns) == shape[1]:
-            raise ShapeError(
-                f"x must be (N, D) with the columns {self.columns} and at least one other; it is {shape}."
-            )
+            raise ShapeError(f"x must be (N, D) with the columns {self.columns} and at least one other; it is {shape}.")
         check_rows(x, context, weights)
 
     @override

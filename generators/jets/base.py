@@ -90,6 +90,9 @@ class CloudGenerator(NetworkGenerator[S]):
     beside: ClassVar[int] = 1
     sizes: ClassVar[tuple[str, ...]] = ("points_",)
 
+    #: Constituents of the largest cloud that was fitted. Without a type, or it would be a hyperparameter.
+    points_ = 0
+
     multiplicity: int | None = None
 
     @override

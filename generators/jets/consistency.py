@@ -46,9 +46,7 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
 
     @override
     def build(self, shape: tuple[int, ...], context: int) -> CloudConsistencySampler:
-        return CloudConsistencySampler(
-            self.prepared_teacher().build(shape, context), self.stages, self.sampling_steps
-        )
+        return CloudConsistencySampler(self.prepared_teacher().build(shape, context), self.stages, self.sampling_steps)
 
     @override
     def prepared_teacher(self) -> Any:

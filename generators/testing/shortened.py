@@ -16,7 +16,7 @@ def shortened(generator: Any, **training: Any) -> Any:
 def shorter(specification: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The specification, and those of the generators inside of it, with a training of a moment."""
     found = {
-        name: shorter(value, changes) if isinstance(value, Mapping) and "training" in value else value
+        name: shorter(value, changes) if isinstance(value, Mapping) and _has_training(value) else value
         for name, value in specification.items()
     }
     if "training" in found:  # that of an ensemble is that of its members

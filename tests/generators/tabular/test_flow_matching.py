@@ -150,7 +150,9 @@ class TestDensity:
 class TestCoupling:
     def test_weighted_loss_is_that_of_repeated_rows_on_average(self) -> None:
         """What the loop makes of the loss is the mean over events in proportion to their weights."""
-        network: Any = FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build((2,), 1).requires_grad_(False)
+        network: Any = (
+            FlowMatching(coupling="optimal_transport", hidden=4, layers=1).build((2,), 1).requires_grad_(False)
+        )
         # Groups of one leave noise where it is, so that only the resampling by weight remains.
         network.coupling = OptimalTransport(group=1)
         z, c = seeded(512, 2).float(), torch.rand(512, 1)
