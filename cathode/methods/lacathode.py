@@ -147,7 +147,7 @@ def require_followed(generator: Any, kind: str) -> None:
             f"method {kind} needs a flow of feature vectors; {type(generator).__name__} is none. Use "
             "autoregressive_spline."
         )
-    if not isinstance(generator.build(2, 1), Invertible):
+    if not isinstance(generator.build((2,), 1), Invertible):
         raise ConfigError(f"method {kind}: {cannot(generator)}")
 
 

@@ -11,8 +11,7 @@ from generators.jets.ordered_points import OrderedPoints
 
 def test_its_network_has_the_sizes_that_it_is_told() -> None:
     generator = AutoregressiveCloud(width=8, components=2, anchors=3)
-    generator.points_ = 5
-    network = generator.build(3, 1)
+    network = generator.build((5, 3), 1)
     assert isinstance(network, OrderedPoints)
     assert (network.points, network.anchors, network.mixture.components) == (5, 3, 5)
 

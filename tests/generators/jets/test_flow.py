@@ -26,8 +26,7 @@ def test_absent_points_stay_at_zero_and_padding_changes_nothing() -> None:
     generator = create(
         {"kind": "epic_fm", "hidden": 8, "layers": 1, "latent": 4, "frequencies": 2, "sampling_steps": 3}
     )
-    generator.points_ = 5
-    density = generator.build(3, 1).eval()
+    density = generator.build((5, 3), 1).eval()
     counts, c = torch.tensor([2, 3]), torch.randn(2, 1)
     noise = torch.randn(2, 3, 3) * (torch.arange(3) < counts[:, None])[..., None]
     with torch.no_grad():

@@ -13,7 +13,7 @@ from generators.registry import create
 
 def network(kind: str) -> Any:
     torch.manual_seed(1)
-    built = create({"kind": kind, "blocks": 3, "hidden": 8}).build(3, 1)
+    built = create({"kind": kind, "blocks": 3, "hidden": 8}).build((3,), 1)
     for parameter in built.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return built
@@ -22,7 +22,7 @@ def network(kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["iaf", "affine_coupling"])
 def test_the_density_integrates_to_one(kind: str) -> None:
     torch.manual_seed(2)
-    model = create({"kind": kind, "blocks": 3, "hidden": 8}).build(2, 1)
+    model = create({"kind": kind, "blocks": 3, "hidden": 8}).build((2,), 1)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     axis = torch.linspace(-12, 12, 241, dtype=torch.float64)

@@ -12,7 +12,7 @@ from generators.registry import create
 
 def test_it_has_as_many_blocks_and_its_density_integrates_to_one() -> None:
     torch.manual_seed(4)
-    model = create({"kind": "radial", "blocks": 4, "hidden": 8}).build(2, 1)
+    model = create({"kind": "radial", "blocks": 4, "hidden": 8}).build((2,), 1)
     assert [type(transform) for transform in model.transforms] == [Radial] * 4
     axis = torch.linspace(-30, 30, 601, dtype=torch.float64)
     grid = torch.cartesian_prod(axis, axis)
