@@ -1,8 +1,9 @@
-"""Text that comes from files, made safe to be shown: names can hold characters that command a terminal."""
+"""Numbers as a reader wants them, and text of files made safe to be shown: names can command a terminal."""
 
 from __future__ import annotations
 
 import logging
+import math
 import re
 
 # Controls of a terminal (C0 but tab and line break, DEL, C1), marks that turn the direction of text, lone surrogates.
@@ -21,6 +22,51 @@ def visible(text: str) -> str:
 def visible_json(text: str) -> str:
     """The same for JSON, which stays JSON and means the same."""
     return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def number(value: float) -> str:
+    """Events for reading: whole numbers stay whole, the rest gets three significant digits or one decimal.
+
+    >>> number(612.0), number(480.33), number(0.01234), number(float("nan"))
+    ('612', '480.3', '0.0123', '–')
+    """
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def p_value(value: float) -> str:
+    """A p-value for reading.
+
+    >>> p_value(0.0421), p_value(3.3e-7), p_value(0.0)
+    ('0.042', '3.3 × 10⁻⁷', 'below 10⁻³⁰⁰')
+    """
+    if math.isnan(value):
+        return "–"
+    if value == 0:
+        return "below 10⁻³⁰⁰"
+    if value >= 1e-3:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def sigma(value: float, spread: float | None = None, *, digits: int = 1) -> str:
+    """A significance for reading, signed, with its spread where that is known.
+
+    >>> sigma(4.97), sigma(-0.52), sigma(-0.01), sigma(4.97, 0.31)
+    ('5.0 σ', '−0.5 σ', '0.0 σ', '5.0 ± 0.3 σ')
+    """
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    error = "" if spread is None else f" ± {spread:.{digits}f}"
+    return f"{text.replace('-', '−')}{error} σ"
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _written(code: int) -> str:

@@ -13,8 +13,8 @@ from analysis.atomic import write_text
 from analysis.errors import OutputError
 from analysis.outputs import check_output_file
 from cathode.config import AnalysisConfig, load_run_config
-from cathode.errors import ConfigError, RunFolderError
-from cathode.result import CalibratedCut, SearchResult
+from cathode.errors import CalibrationError, ConfigError, ResultError, RunFolderError
+from cathode.result import SearchResult
 from cathode.runtime.lock import alone_in
 from cathode.runtime.progress import Progress
 from cathode.runtime.run_folder import (
@@ -23,8 +23,10 @@ from cathode.runtime.run_folder import (
     RESULT,
     check_run_folder,
 )
+from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
+    from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
     from cathode.comparison.result import GeneratorComparison
     from cathode.template.drawing import Template
@@ -61,7 +63,7 @@ def run_analysis(
                 events, output=folder, reference=reference, auxiliary=auxiliary, store=store, progress=progress
             )
         write_text(folder / CONFIG, config.to_yaml())
-        result = replace(found, config=config.resolved(), calibrated=_calibrated(config, found))
+        result = concluded(_calibrated(config, replace(found, config=config.resolved()), folder))
         result.write(folder / RESULT)
         if report:
             from cathode.report import write_report
@@ -70,14 +72,24 @@ def run_analysis(
     return result
 
 
-def _calibrated(config: AnalysisConfig, result: SearchResult) -> tuple[CalibratedCut, ...]:
-    """Significances of all cuts under the calibration that the file names, if it names one."""
-    if config.calibration is None:
-        return ()
-    from cathode.calibration.calibrate import apply
+def _calibrated(config: AnalysisConfig, result: SearchResult, folder: Path) -> SearchResult:
+    """With the significances of all cuts under the calibration that the file names, or that lies beside the folder.
+
+    One that nobody named is left out if it is of another search, and a warning says so.
+    """
+    from cathode.calibration.calibrate import CALIBRATION, apply, beside
     from cathode.calibration.result import Calibration
 
-    return apply(Calibration.read(config.calibration), config.search().settings(), result)
+    found = beside(folder) / CALIBRATION
+    if config.calibration is None and not found.is_file():
+        return result
+    try:
+        calibration = Calibration.read(config.calibration or found)
+        return replace(result, calibrated=apply(calibration, config.search().settings(), result))
+    except (CalibrationError, ResultError) as error:
+        if config.calibration is not None:
+            raise
+        return replace(result, warnings=(*result.warnings, f"{found} is not applied. {error}"))
 
 
 def validate_analysis(
@@ -183,13 +195,15 @@ def calibrate_analysis(
     output: Path | str,
     *,
     experiments: int,
+    source: Source = "template",
     background: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Find what a search says without a signal: `cathode.calibration.calibrate.calibrate` says how.
 
-    `output` gets calibration.json, which `calibration:` of the analysis file names to correct its p-values.
+    `output` gets calibration.json. A run whose folder has it beside it, in RUN-calibration, is corrected by it if all
+    settings are the same; `calibration:` of the analysis file names it elsewhere.
     """
     from cathode.calibration.calibrate import calibrate
 
@@ -197,6 +211,7 @@ def calibrate_analysis(
         config,
         output,
         experiments=experiments,
+        source=source,
         background=background,
         workers=config.threads if workers is None else workers,
         train=lambda chosen, folder: train_template(chosen, folder, progress=progress),

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
-from analysis.statistics.counting import log_p_to_z, on_off_log_p_value
+from analysis.statistics.counting import log_p_to_z, on_off_deficit_p_value, on_off_log_p_value, p_to_z
 from analysis.weights import effective_sample_size, sum_and_unit
 from cathode.result import CutResult
 
 if TYPE_CHECKING:
     from cathode.methods.protocol import Reference
     from cathode.template.mass_models import Expected
+
+
+#: Deficits of less probable than double precision knows.
+_LARGEST_DEFICIT = 38.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,8 @@ class Count:
 
     `per_event` is Σw²/Σw of the data: so much weight fluctuates like one event of weight one. `effective` is
     (Σw)²/Σw² of the template events that pass, which is their number where they have no weights and none is a copy of
-    another: copies count as one event of their weight.
+    another: copies count as one event of their weight. `efficiency` is the share of the reference that passes, by
+    weight.
     """
 
     observed: float
@@ -51,6 +56,7 @@ class Count:
     template_total: int
     effective: float
     per_event: float = 1.0
+    efficiency: float | None = None
 
 
 def make_cut(background_efficiency: float, reference: Reference, folds: int) -> Cut:
@@ -108,6 +114,7 @@ def count(cut: Cut, scores: FloatArray, weights: FloatArray, fold: NDArray[np.in
         template_total=len(reference),
         effective=effective_sample_size(_of_origins(passing, reference)),
         per_event=per_event,
+        efficiency=float(passing.sum() / reference.weights.sum()),
     )
 
 
@@ -136,7 +143,8 @@ def background_only(
     counts = dataclasses.replace(counts, expected=counts.expected * (1 + shift))
     systematic /= 1 + shift
     statistical = counts.effective**-0.5
-    log_p = _log_p_value(counts, statistical**2 + systematic**2)
+    variance = statistical**2 + systematic**2
+    log_p = _log_p_value(counts, variance)
     return CutResult(
         background_efficiency=cut.background_efficiency,
         observed=counts.observed,
@@ -145,13 +153,14 @@ def background_only(
         systematic=counts.expected * systematic,
         p_value_exact=float(np.exp(_log_p_value(counts, statistical**2))),
         p_value=float(np.exp(log_p)),
-        significance=max(0.0, float(log_p_to_z(log_p))),
+        significance=_significance(counts, variance, log_p),
         thresholds=tuple(float(t) for t in cut.thresholds),
         template_passing=counts.template_passing,
         template_total=counts.template_total,
         signal_efficiency=signal_efficiency,
         shift=shift,
         resolution=resolution,
+        realised_efficiency=counts.efficiency,
     )
 
 
@@ -167,8 +176,9 @@ def from_spectrum(
     events, error = (np.nan, np.nan) if expected is None else (expected.events, expected.error)
     p_value = significance = np.nan
     if expected is not None and events > 0:
-        log_p = _log_p_value(dataclasses.replace(counts, expected=events), max((error / events) ** 2, 1e-12))
-        p_value, significance = float(np.exp(log_p)), max(0.0, float(log_p_to_z(log_p)))
+        fitted, variance = dataclasses.replace(counts, expected=events), max((error / events) ** 2, 1e-12)
+        log_p = _log_p_value(fitted, variance)
+        p_value, significance = float(np.exp(log_p)), _significance(fitted, variance, log_p)
     return CutResult(
         background_efficiency=cut.background_efficiency,
         observed=counts.observed,
@@ -184,13 +194,27 @@ def from_spectrum(
         signal_efficiency=signal_efficiency,
         estimate="spectrum",
         reason=reason or "the reference of this method is no background at the masses of the window",
+        realised_efficiency=counts.efficiency,
     )
 
 
 def _log_p_value(counts: Count, relative_variance: float) -> float:
     """Logarithm of the p-value if the prediction comes from an auxiliary count of that relative variance."""
+    return float(on_off_log_p_value(*_on_off(counts, relative_variance)))
+
+
+def _significance(counts: Count, relative_variance: float, log_p: float) -> float:
+    """Signed: of the p-value for an excess, of that of the other tail for a deficit, and 0 if neither is below ½."""
+    if log_p < np.log(0.5):
+        return float(log_p_to_z(log_p))
+    other = float(on_off_deficit_p_value(*_on_off(counts, relative_variance)))
+    return -float(np.clip(p_to_z(other), 0.0, _LARGEST_DEFICIT))
+
+
+def _on_off(counts: Count, relative_variance: float) -> tuple[float, float, float]:
+    """Data events, and events and size ratio of the auxiliary count that predicts them, in effective events."""
     auxiliary = 1.0 / relative_variance
     # Negative weights can leave less than nothing, which is no excess.
     observed, expected = max(counts.observed, 0.0) / counts.per_event, counts.expected / counts.per_event
     # One event less, because the cut itself is a template event: see `order_statistic_p_value`.
-    return float(on_off_log_p_value(observed, max(auxiliary - 1.0, 0.0), auxiliary / expected))
+    return observed, max(auxiliary - 1.0, 0.0), auxiliary / expected

@@ -7,10 +7,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from analysis.events import BoolArray, Events
+from analysis.folds import fold_of
 from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import MassModelError
-from cathode.methods.protocol import Fitted, Learned, Method, Reference
+from cathode.methods.contrast import Contrast
+from cathode.methods.protocol import Fitted, Learned, Method, Reference, Scoring
 from cathode.observables import Observed
 from cathode.region import Region
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
@@ -28,9 +32,13 @@ from cathode.validation.caveats import (
     warnings_of,
     warnings_of_events,
 )
+from cathode.validation.claims import concluded
 from cathode.validation.performance import Ranking, evaluate
 from cathode.validation.sculpting import Shape, sculpting
 from cathode.validation.sideband_closure import ClosureTest
+
+#: Parts of a classifier ensemble that are asked alone, to see how far a significance depends on its members.
+_PARTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +88,13 @@ def result_of(
     folder: RunFolder,
 ) -> SearchResult:
     """All that was found, with what has to be said of it."""
+    spreads = _spreads(settings, observed, evaluation.scorer.scoring, closure)
     counted = tuple(
-        _counted(settings, cut, passes, observed.events, evaluation.reference, evaluation.scores, closure)
-        for cut, passes in zip(evaluation.scorer.cuts, evaluation.scores.passes, strict=True)
+        dataclasses.replace(
+            _counted(settings, cut, passes, observed.events, evaluation.reference, evaluation.scores, closure),
+            spread=spread,
+        )
+        for cut, passes, spread in zip(evaluation.scorer.cuts, evaluation.scores.passes, spreads, strict=True)
     )
     result = SearchResult(
         region=RegionSummary(**asdict(settings.region)),
@@ -104,8 +116,33 @@ def result_of(
         seed=settings.seed,
         seconds=timer.seconds,
         fingerprint=folder.fingerprint,
+        configured=folder.configured,
     )
-    return dataclasses.replace(result, warnings=(*warnings_of_events(events), *warnings_of(result)))
+    warnings = (*warnings_of_events(events), *warnings_of(result))
+    return concluded(dataclasses.replace(result, warnings=warnings))
+
+
+def _spreads(settings: SearchSettings, observed: Observed, fitted: Scoring, closure: ClosureTest) -> list[float | None]:
+    """Error of the mean significance over parts of the classifier ensembles, by cut; None where they have no parts."""
+    unknown: list[float | None] = [None] * len(settings.background_efficiencies)
+    if not isinstance(fitted, Contrast) or not fitted.reference.predicts:
+        return unknown
+    parts = fitted.parts(_PARTS)
+    if len(parts) < 2:
+        return unknown
+    window = observed[settings.region.signal(observed.events.mass)]
+    found = []
+    for part in parts:
+        cuts = [make_cut(e, part.reference, settings.folds) for e in settings.background_efficiencies]
+        fold = fold_of(window.events.ids, settings.folds)
+        score = part.score(window)
+        passes = np.array([cut.passes(score, fold) for cut in cuts])
+        counted = (
+            _counted(settings, cut, kept, window.events, part.reference, Scores(score, fold, passes), closure)
+            for cut, kept in zip(cuts, passes, strict=True)
+        )
+        found.append([each.significance for each in counted])
+    return [float(spread) for spread in np.std(found, axis=0, ddof=1) / len(parts) ** 0.5]
 
 
 def _counted(

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from analysis.events import SourceFile
+from analysis.printing import sigma
 from cathode.runtime.documents import Document
+
+#: A held-out classifier may tell template from data this well before a validation region fails.
+TOLERANCE = 0.51
+
+#: "passed" needs regions that all closed, and enough events in them to have seen a difference as large as tolerated.
+Validation = Literal["passed", "failed", "unresolved", "not made"]
+
+#: Why no significance is claimed.
+NOT_CLAIMED: Mapping[Validation, str] = {
+    "failed": "validation failed",
+    "unresolved": "validation has too few events to see a difference as large as its tolerance",
+    "not made": "validation was not made",
+}
+
+#: A cut that leaves so many times the events that it was asked for is one of tied scores.
+_TIED = 2.0
 
 
 @dataclass(frozen=True)
 class CutResult:
-    """One cut on the score, at a background efficiency that was chosen before looking.
+    """One cut on the score, at a background efficiency as configured.
 
     Attributes
     ----------
@@ -23,7 +41,8 @@ class CutResult:
     systematic : absolute error of `expected` from the closure test, in events.
     p_value_exact : p-value of counting against a finite template (negative binomial), without the systematic.
     p_value : p-value including the systematic; this is the one to quote.
-    significance : `p_value` in one-sided standard deviations; 0 for a deficit.
+    significance : in one-sided standard deviations: of `p_value` for an excess, and for a deficit, where it is
+        negative, of the probability of at most as many events.
     thresholds : score threshold of each fold.
     template_passing, template_total : template events that pass, and all of them, summed over the folds.
     signal_efficiency : fraction of the true signal that passes, or None where nobody knows.
@@ -32,7 +51,12 @@ class CutResult:
     reason : why it does not come from the template; empty where it does.
     shift : relative correction that `expected` contains, from the mean of the closure test.
     resolution : relative systematic that the closure test can not tell from none.
+    realised_efficiency : share of the template that passes, by weight; None in results of before.
+    spread : standard deviation of `significance` over the members of the classifier ensemble, for the mean of all; None
+        where there is no ensemble. Retraining the generator adds to it.
     """
+
+    derived: ClassVar[tuple[str, ...]] = ("effective_efficiency", "exact_usable", "obstacle")
 
     background_efficiency: float
     observed: float
@@ -50,6 +74,8 @@ class CutResult:
     reason: str = ""
     shift: float = 0.0
     resolution: float = 0.0
+    realised_efficiency: float | None = None
+    spread: float | None = None
 
     @property
     def uncertainty(self) -> float:
@@ -59,7 +85,40 @@ class CutResult:
     @property
     def effective_efficiency(self) -> float:
         """Fraction of the template that passes; differs from what was asked for by rounding and by ties."""
+        if self.realised_efficiency is not None:
+            return self.realised_efficiency
         return self.template_passing / self.template_total if self.template_total else 0.0
+
+    @property
+    def exact_usable(self) -> bool:
+        """Whether `p_value_exact`, which knows no systematic, agrees with the validation regions.
+
+        It does not where they have a common mean that had to be corrected for, or scatter by more than they resolve.
+        """
+        relative = self.systematic * (1 + self.shift) / self.expected if self.expected else 0.0
+        scatters = self.resolution > 0 and relative**2 > 2 * self.resolution**2
+        return self.shift == 0 and not scatters
+
+    @property
+    def obstacle(self) -> str:
+        """Why no significance can be computed; empty if it can."""
+        if not math.isfinite(self.significance) or not self.expected > 0:
+            return self.reason or "no background is expected"
+        if self.uncertainty > self.expected:
+            return f"the error of the expected background is {100 * self.uncertainty / self.expected:.0f} % of it"
+        if self.effective_efficiency > _TIED * self.background_efficiency:
+            return (
+                f"scores are tied: {100 * self.effective_efficiency:.3g} % of the template pass a cut that was to keep "
+                f"{100 * self.background_efficiency:.3g} %"
+            )
+        return ""
+
+    def local(self, validation: Validation) -> str:
+        """The local significance as it may be shown; in parentheses where validation does not support a claim."""
+        if self.obstacle:
+            return "not computable"
+        text = sigma(self.significance, self.spread)
+        return text if validation == "passed" else f"({text})"
 
 
 @dataclass(frozen=True)
@@ -74,6 +133,7 @@ class CalibratedCut:
     resolution : the smallest p-value that so many experiments can give.
     extrapolated : whether it comes from a normal tail fitted to them.
     experiments, null_mean, null_width : how many there were, and mean and width of their significances.
+    null : their significances, (experiments,).
     """
 
     background_efficiency: float
@@ -86,6 +146,7 @@ class CalibratedCut:
     experiments: int
     null_mean: float
     null_width: float
+    null: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -266,12 +327,16 @@ class SearchResult(Document):
     seed : the seed of everything random.
     seconds : stage -> wall time.
     fingerprint : hash of data and settings; equal fingerprints mean the same analysis.
+    configured : when the run folder first saw this configuration, ISO 8601 in UTC; empty without a folder.
+    conclusion : the headline, see `cathode.validation.claims`.
     """
 
-    schema_version: ClassVar[int] = 2
+    schema_version: ClassVar[int] = 3
     renamed: ClassVar[Mapping[int, Mapping[str, str]]] = {
-        1: {"reweightings.unreached": "outside_support", "reweightings.exhausted": "unaccepted"}
+        1: {"reweightings.unreached": "outside_support", "reweightings.exhausted": "unaccepted"},
+        2: {},
     }
+    derived: ClassVar[tuple[str, ...]] = ("validation",)
 
     region: RegionSummary
     columns: tuple[str, ...]
@@ -295,6 +360,8 @@ class SearchResult(Document):
     seed: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     fingerprint: str = ""
+    configured: str = ""
+    conclusion: str = ""
 
     @property
     def primary(self) -> CutResult:
@@ -302,24 +369,47 @@ class SearchResult(Document):
         return self.cuts[0]
 
     @property
-    def validated(self) -> bool:
-        """Whether the template closed in every validation region that was tested.
+    def validation(self) -> Validation:
+        """What the closure test in the validation regions came to.
 
         Sculpting does not enter: counting against the template makes no use of the mass spectrum after the cut.
         """
-        return all(closure.passed for closure in self.closures)
+        if not self.closures:
+            return "not made"
+        if not all(closure.passed for closure in self.closures):
+            return "failed"
+        value, error = self.closure_mean
+        if value - 2 * error > TOLERANCE:
+            return "failed"
+        return "passed" if 2 * error < TOLERANCE - 0.5 else "unresolved"
+
+    @property
+    def validated(self) -> bool:
+        """Whether a validation was made, and passed at a resolution that could have seen it fail."""
+        return self.validation == "passed"
+
+    @property
+    def closure_mean(self) -> tuple[float, float]:
+        """Weighted mean of the AUC of all validation regions and its error; NaN without any."""
+        if not self.closures:
+            return math.nan, math.nan
+        weights = [max(closure.auc_error, 1e-9) ** -2 for closure in self.closures]
+        mean = sum(w * closure.auc for w, closure in zip(weights, self.closures, strict=True)) / sum(weights)
+        return mean, sum(weights) ** -0.5
 
     def __str__(self) -> str:
         region = f"Signal region {self.region.low:g}–{self.region.high:g} GeV: {self.counts.signal_region:,} events."
         cuts = [
             f"Background efficiency {c.background_efficiency:g}: {c.observed:g} observed, {c.expected:.1f} "
             f"± {c.statistical:.1f} (stat) ± {c.systematic:.1f} (sys) expected; "
-            f"local significance {c.significance:.1f} σ (p = {c.p_value:.2g})."
+            f"local significance {c.local(self.validation)} (p = {c.p_value:.2g})."
             for c in self.cuts
         ]
+        if not self.validated:
+            cuts.append(f"No significance is claimed: {NOT_CLAIMED[self.validation]}.")
         cuts += [
             f"Background efficiency {c.background_efficiency:g}, calibrated by {c.experiments} pseudo-experiments: "
-            f"p = {c.p_value:.2g} ({c.low:.2g} to {c.high:.2g}), {c.significance:.1f} σ"
+            f"p = {c.p_value:.2g} ({c.low:.2g} to {c.high:.2g}), {sigma(c.significance)}"
             + (", extrapolated." if c.extrapolated else ".")
             for c in self.calibrated
         ]

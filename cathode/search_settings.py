@@ -37,7 +37,7 @@ class SearchSettings:
     mass_model : learns p(m) in the sidebands and draws the masses of the template.
     observables : what the classifier sees of an event, of data and template alike; by default what was read.
     folds : parts of the data; each is scored by models that were trained on the others.
-    background_efficiencies : the cuts, chosen before looking.
+    background_efficiencies : the cuts.
     closure : repeat the search in validation regions of the sidebands, which the background is not learned from.
     region_fraction : width of a validation region over the width of the window.
     closure_members : members of the classifier ensemble in the sideband closure test.

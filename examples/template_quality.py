@@ -35,8 +35,9 @@ from analysis.plots.performance import Line, significance_improvement
 from analysis.plots.validation import closure
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
 from cathode.classifiers.cross_fitting import Sample, cross_fit
+from cathode.result import TOLERANCE
 from cathode.template.drawing import draw_at, train_generator
-from cathode.validation.sideband_closure import TOLERANCE, without_validation_regions
+from cathode.validation.sideband_closure import without_validation_regions
 from generators import create
 
 # %matplotlib inline

@@ -61,7 +61,7 @@ def significance_improvement(
     Parameters
     ----------
     lines : curves above their floor; the first is the search, further ones (idealised, supervised) are dashed.
-    marked : points (ε_B, value) to emphasise, such as the cuts that were chosen beforehand.
+    marked : points (ε_B, value) to emphasise, such as the configured cuts.
     floor : background efficiency below which too few background events are left; shaded.
     """
     figure, axes = single()

@@ -111,6 +111,18 @@ def on_off_log_p_value(n_on: ArrayLike, n_off: ArrayLike, tau: ArrayLike) -> Flo
     return _log_with_tail(p, np.ones(on.shape, dtype=bool), tail)
 
 
+def on_off_deficit_p_value(n_on: ArrayLike, n_off: ArrayLike, tau: ArrayLike) -> FloatArray:
+    """Probability of at most n_on data events, the other tail of `on_off_p_value`; both hold n_on itself.
+
+    >>> round(float(on_off_deficit_p_value(139, 100, 1.0) + on_off_p_value(140, 100, 1.0)), 12)
+    1.0
+    """
+    on, off, ratio = np.broadcast_arrays(
+        _not_negative("n_on", n_on), _not_negative("n_off", n_off), _positive("tau", tau)
+    )
+    return _scalar(special.betainc(off + 1.0, on + 1.0, ratio / (1.0 + ratio)))
+
+
 def order_statistic_p_value(n_on: ArrayLike, rank: ArrayLike, n_data: ArrayLike, n_template: ArrayLike) -> FloatArray:
     """P-value of n_on data scores at or above the rank-th largest of n_template template scores; exact at any size.
 

@@ -5,46 +5,68 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analysis.atomic import atomic_path
 from analysis.statistics.counting import p_to_z
 from analysis.tasks import Done, Task, TaskFolder, task
-from cathode.calibration.pseudo_data import FromSimulation, FromTemplate, PseudoData
+from cathode.calibration.pseudo_data import FromSidebands, FromSimulation, FromTemplate, PseudoData
+from cathode.calibration.recording import recorded
 from cathode.calibration.result import Experiment
 from cathode.errors import CalibrationError
 from cathode.runtime.seeds import Seeds
 
 if TYPE_CHECKING:
     from analysis.events import Events
+    from cathode.region import Region
     from cathode.result import SearchResult
 
 #: What the folder of a calibration holds beside its tasks.
 TEMPLATE, POOL, SIDEBANDS, ANALYSIS = "template", "pool.npz", "sidebands.npz", "analysis.yaml"
 
 
-@task
-def pseudo_experiment(place: Path, *, source: str, fingerprint: str, number: int, seed: int) -> dict[str, Any]:
-    """Search in background-only events; `source` is the folder that `cathode calibrate` prepared.
+#: What features come from where no file of simulated background is given.
+Source = Literal["template", "sidebands"]
 
-    `fingerprint` of that folder is an argument so that experiments on other events are other tasks.
+
+@task
+def pseudo_experiment(
+    place: Path, *, folder: str, source: str, fingerprint: str, number: int, seed: int
+) -> dict[str, Any]:
+    """Search in background-only events; `folder` is what `cathode calibrate` prepared.
+
+    `fingerprint` of the events there is an argument so that experiments on other events are other tasks. The result
+    and the held-out scores stay beside what is returned, so that other statistics need no other training.
     """
     import dataclasses
 
     from cathode.config import load_config
 
-    del fingerprint, place
-    folder = Path(source)
-    config = load_config(folder / ANALYSIS)
+    del fingerprint
+    prepared = Path(folder)
+    config = load_config(prepared / ANALYSIS)
     search = config.search()
     seeds = Seeds(seed)
-    events = pseudo_data(folder).draw(seeds(f"pseudo-data/{number}"))
+    events = pseudo_data(prepared, source).draw(seeds(f"pseudo-data/{number}"))
     alone = dataclasses.replace(search, seed=seeds(f"search/{number}"), workers=1)
-    return of_result(alone.run(events, auxiliary=config.read_auxiliary()))
+    return of_result(recorded(alone, events, place, auxiliary=config.read_auxiliary()))
 
 
-def pseudo_data(folder: Path) -> PseudoData:
+def prepare(
+    folder: Path, events: Events, region: Region, *, source: Source, pool: Events | None
+) -> Literal["template", "sidebands", "simulation"]:
+    """Keep for all workers what experiments are drawn from, and say what that is."""
+    if pool is not None:
+        _store_events(folder / POOL, pool, float(len(events)))
+        return "simulation"
+    sideband = events[region.sideband(events.mass)]
+    _store_events(folder / SIDEBANDS, sideband, float(len(sideband)))
+    return source
+
+
+def pseudo_data(folder: Path, source: str) -> PseudoData:
     """What the folder of a calibration draws its experiments from.
 
     Raises
@@ -54,14 +76,13 @@ def pseudo_data(folder: Path) -> PseudoData:
     """
     from cathode.template.stored import stored_template
 
-    if (folder / POOL).exists():
-        stored = _arrays(folder / POOL)
-        return FromSimulation(events_of(stored), float(stored["events"]))
-    if (folder / SIDEBANDS).exists():
-        stored = _arrays(folder / SIDEBANDS)
-        template = stored_template(folder / TEMPLATE)
-        return FromTemplate(template.sampler, template.mass_model, stored["mass"], template.columns)
-    raise CalibrationError(f"{folder}: nothing to draw pseudo-experiments from; prepare it by `cathode calibrate`.")
+    if source == "simulation":
+        return FromSimulation(*_stored_events(folder / POOL))
+    sideband, _ = _stored_events(folder / SIDEBANDS)
+    template = stored_template(folder / TEMPLATE)
+    if source == "sidebands":
+        return FromSidebands(template.sampler, template.mass_model, sideband)
+    return FromTemplate(template.sampler, template.mass_model, sideband.mass, template.columns)
 
 
 def of_result(result: SearchResult) -> dict[str, Any]:
@@ -69,7 +90,7 @@ def of_result(result: SearchResult) -> dict[str, Any]:
     return {
         name: {repr(cut.background_efficiency): value(cut) for cut in result.cuts}
         for name, value in (
-            ("significance", lambda cut: signed(cut.p_value)),
+            ("significance", lambda cut: bounded(cut.significance)),
             ("significance_exact", lambda cut: signed(cut.p_value_exact)),
             ("observed", lambda cut: cut.observed),
             ("expected", lambda cut: cut.expected),
@@ -78,16 +99,19 @@ def of_result(result: SearchResult) -> dict[str, Any]:
 
 
 def signed(p_value: float) -> float:
-    """Significance of a p-value, negative for a deficit; 38 where it leaves double precision, −38 for p = 1."""
-    return float(np.clip(p_to_z(p_value), -38.0, 38.0))
+    """Significance of a p-value, negative for a deficit."""
+    return bounded(float(p_to_z(p_value)))
 
 
-def plan(folder: Path, experiments: int, *, fingerprint: str, seed: int) -> TaskFolder:
+def bounded(significance: float) -> float:
+    """A significance within ±38, where p-values leave double precision."""
+    return float(np.clip(significance, -38.0, 38.0))
+
+
+def plan(folder: Path, experiments: int, *, source: str, fingerprint: str, seed: int) -> TaskFolder:
     """All experiments as tasks in a folder; more of them later keep those that are done."""
-    tasks = [
-        Task.of(pseudo_experiment, source=str(folder.resolve()), fingerprint=fingerprint, number=number, seed=seed)
-        for number in range(experiments)
-    ]
+    every = {"folder": str(folder.resolve()), "source": source, "fingerprint": fingerprint, "seed": seed}
+    tasks = [Task.of(pseudo_experiment, number=number, **every) for number in range(experiments)]
     return TaskFolder.planned(folder / "experiments", tasks)
 
 
@@ -105,33 +129,25 @@ def failures(folder: TaskFolder) -> dict[str, int]:
     return dict(Counter(failure.message for _, failure in folder.status().failures))
 
 
-def store_events(path: Path, events: Events, number: float) -> None:
-    """Keep a pool of events for all workers, and how many an experiment has on average."""
-    _save(path, x=events.x, mass=events.mass, weights=events.weights, columns=np.array(events.columns), events=number)
+def _store_events(path: Path, events: Events, number: float) -> None:
+    """A pool of events, and how many of it an experiment has on average."""
+    with atomic_path(path) as temporary:
+        np.savez(
+            temporary,
+            x=events.x,
+            mass=events.mass,
+            weights=events.weights,
+            columns=np.array(events.columns),
+            events=number,
+        )
 
 
-def store_sidebands(path: Path, events: Events) -> None:
-    """Keep sideband masses for all workers."""
-    _save(path, mass=events.mass)
-
-
-def events_of(stored: dict[str, Any]) -> Events:
-    """The pool that `store_events` kept."""
+def _stored_events(path: Path) -> tuple[Events, float]:
     from analysis.events import Events
 
-    return Events(stored["x"], stored["mass"], tuple(stored["columns"].tolist()), weights=stored["weights"])
-
-
-def _save(path: Path, **arrays: Any) -> None:
-    from analysis.atomic import atomic_path
-
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)
-
-
-def _arrays(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
+            columns = tuple(stored["columns"].tolist())
+            return Events(stored["x"], stored["mass"], columns, weights=stored["weights"]), float(stored["events"])
+    except (OSError, ValueError, KeyError) as error:
         raise CalibrationError(f"{path}: can not be read ({error}). Calibrate again.") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from cathode.errors import CalibrationError
@@ -46,7 +47,37 @@ class FromTemplate:
         inside = self.mass_model.sample(int(rng.poisson(self.mass_model.expected().events)), seed=window)
         mass = rng.permutation(np.concatenate([beside, inside]))
         drawn = draw_at(self.generator, mass, seed=features)
-        return Events(drawn.x, drawn.mass, self.columns, ids=_ids(len(drawn)))
+        return Events(drawn.x, drawn.mass, self.columns, ids=_ids(np.arange(len(drawn))))
+
+
+@dataclass(frozen=True, eq=False)
+class FromSidebands:
+    """A bootstrap of the sideband events beside features from the template in the window.
+
+    The sidebands are real data, drawn with replacement, so the generator of every experiment learns what a template
+    does not have; copies of an event share its number and so its fold. In the window, where data may hold a signal,
+    features come from the template of the analysis. The validation regions are then as hard as those of the data, the
+    window is as easy as the template.
+    """
+
+    generator: Sampler
+    mass_model: MassModel
+    sideband: Events
+
+    def draw(self, seed: int) -> Events:
+        """Background events in window and sidebands."""
+        streams = np.random.SeedSequence(seed).spawn(2)
+        rng = np.random.default_rng(streams[0])
+        window, features = (int(each) >> 1 for each in streams[1].generate_state(2, np.uint64))
+        rows = _with_replacement(self.sideband, float(len(self.sideband)), rng)
+        inside = self.mass_model.sample(int(rng.poisson(self.mass_model.expected().events)), seed=window)
+        drawn = draw_at(self.generator, inside, seed=features)
+        return Events(
+            np.concatenate([self.sideband.x[rows], drawn.x]),
+            np.concatenate([self.sideband.mass[rows], drawn.mass]),
+            self.sideband.columns,
+            ids=np.concatenate([_ids(rows), _ids(np.arange(len(drawn)), of=2)]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +85,7 @@ class FromSimulation:
     """Events of a file of simulated background, with replacement: a bootstrap of as many as the data have.
 
     Experiments share events, the more the fewer there are in the file; `shared` is the mean share of the file that one
-    of them uses.
+    of them uses. Copies of an event share its number and so its fold: a classifier that has seen one scores none.
     """
 
     pool: Events
@@ -71,10 +102,8 @@ class FromSimulation:
 
     def draw(self, seed: int) -> Events:
         """Background events in window and sidebands."""
-        rng = np.random.default_rng(seed)
-        share = self.pool.weights.clip(min=0)
-        rows = rng.choice(len(self.pool), rng.poisson(self.events), p=share / share.sum())
-        return Events(self.pool.x[rows], self.pool.mass[rows], self.pool.columns, ids=_ids(len(rows)))
+        rows = _with_replacement(self.pool, self.events, np.random.default_rng(seed))
+        return Events(self.pool.x[rows], self.pool.mass[rows], self.pool.columns, ids=_ids(rows))
 
 
 def selected(events: Events, region: Region) -> Events:
@@ -82,8 +111,14 @@ def selected(events: Events, region: Region) -> Events:
     return events[region.signal(events.mass) | region.sideband(events.mass)]
 
 
-def _ids(events: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
-    """Numbers of new events: copies of one event are other events, which other classifiers may see."""
-    ids = np.ones((events, 3), dtype=np.uint64)
-    ids[:, 2] = np.arange(events)
+def _with_replacement(pool: Events, events: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows of a Poisson number of events, chosen by weight."""
+    share = pool.weights.clip(min=0)
+    return rng.choice(len(pool), rng.poisson(events), p=share / share.sum()).astype(np.int64)
+
+
+def _ids(rows: NDArray[np.int64], *, of: int = 1) -> NDArray[np.uint64]:
+    """Numbers of events (N, 3) that are rows (N,) of one source, which is told from others by its own number."""
+    ids = np.full((len(rows), 3), of, dtype=np.uint64)
+    ids[:, 2] = rows
     return ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -66,15 +67,23 @@ class Calibration(Document):
         Raises
         ------
         CalibrationError
-            Names the first setting that differs.
+            Names every setting that differs, with both values.
         """
-        other = comparable(settings)
-        differ = [key for key in sorted({*self.settings, *other}) if self.settings.get(key) != other.get(key)]
+        differ = list(_differences(self.settings, comparable(settings)))
         if differ:
             raise CalibrationError(
-                f"The calibration is of another search: {differ[0]} was {self.settings.get(differ[0])!r}. Calibrate "
-                "this one, or leave the calibration out."
+                f"The calibration is of another search: {'; '.join(differ)}. Calibrate this one, or leave the "
+                "calibration out."
             )
+
+
+def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Settings that differ, by their path."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+    elif before != now:
+        yield f"{path} was {before!r} and is {now!r}"
 
 
 def comparable(settings: dict[str, Any]) -> dict[str, Any]:

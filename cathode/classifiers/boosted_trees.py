@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -121,6 +122,15 @@ class BoostedTrees:
         """Mean probability of data for x (M, D), (M,)."""
         self._require_fit()
         return self.forest_.score(finite_rows(x, self.features_), jobs=self.jobs or default_jobs())
+
+    def of_members(self, chosen: Sequence[int]) -> Self:
+        """The ensemble of these of its members."""
+        self._require_fit()
+        found = dataclasses.replace(self, members=len(chosen))
+        found.forest_ = Forest(self.forest_.edges, tuple(self.forest_.members[number] for number in chosen))
+        found.validation_losses_ = [self.validation_losses_[number] for number in chosen]
+        found.features_, found.seed_ = self.features_, self.seed_
+        return found
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments that decide a result: all but `jobs`."""

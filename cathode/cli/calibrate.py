@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 def calibrate(
     analysis: AnalysisFile,
     experiments: Annotated[int, typer.Option("--experiments", "-n", min=1, help="Pseudo-experiments.")] = 300,
+    source: Annotated[
+        Literal["template", "sidebands"],
+        typer.Option(help="Where features come from: the template, or beside the window a bootstrap of the sidebands."),
+    ] = "template",
     background: Annotated[
-        str | None, typer.Option(help="Files of simulated background; by default features come from the template.")
+        str | None, typer.Option(help="Files of simulated background, from which all features come instead.")
     ] = None,
     workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
     output: Output = None,
@@ -28,22 +32,30 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Repeat the search in background-only pseudo-experiments, everything retrained, to correct its p-values."""
+    from cathode.calibration.calibrate import beside
     from cathode.commands import calibrate_analysis
     from cathode.config import load_config
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
-    folder = output or Path("runs") / f"{analysis.stem}-calibration"
+    folder = output or beside(Path(config.output or Path("runs") / analysis.stem))
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         found = calibrate_analysis(
-            config, folder, experiments=experiments, background=background, workers=workers, progress=progress
+            config,
+            folder,
+            experiments=experiments,
+            source=source,
+            background=background,
+            workers=workers,
+            progress=progress,
         )
     terminal.result(summary(found))
     if not (json or quiet):
         from cathode.cli.tables import null_distributions
 
-        terminal.show(null_distributions(found), f"Correct p-values by `calibration: {folder / 'calibration.json'}`.")
+        applied = "`cathode run` applies it" if output is None else "`calibration:` of the analysis file applies it"
+        terminal.show(null_distributions(found), f"{applied}: {folder / 'calibration.json'}")
 
 
 def summary(found: Calibration) -> dict[str, object]:

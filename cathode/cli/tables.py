@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.ranking import Measured
+from analysis.printing import number, p_value
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
 from cathode.comparison.showers import ShowerEvaluation
-from cathode.report.words import headline, number, p_value, validation
 from cathode.result import Closure, Sculpting, SearchResult
+from cathode.validation.claims import headline, validation
 
 
 def conclusion(result: SearchResult) -> Iterator[RenderableType]:
@@ -25,15 +26,15 @@ def conclusion(result: SearchResult) -> Iterator[RenderableType]:
     for warning in result.warnings:
         yield Padding(Text.assemble(("Warning: ", "bold yellow"), (warning, "yellow")), (0, 0, 0, 2))
     yield cuts(result)
-    said = validation(result)
-    if said:
-        yield Text(said, style="green" if result.validated else "bold yellow")
+    if not result.validated:
+        yield "Significances in parentheses are not claimed."
+    yield Text(validation(result), style="green" if result.validated else "bold yellow")
 
 
 def cuts(result: SearchResult) -> Table:
     """One row for each background efficiency, in the order in which they were asked for."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("background efficiency", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
+    for title in ("background efficiency", "realised", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
         table.add_column(title, justify="right")
     known = any(cut.signal_efficiency is not None for cut in result.cuts)
     if known:
@@ -41,13 +42,14 @@ def cuts(result: SearchResult) -> Table:
     for cut in result.cuts:
         row = [
             f"{cut.background_efficiency:g}",
+            f"{cut.effective_efficiency:.3g}",
             number(cut.observed),
             number(cut.expected),
             f"± {number(cut.statistical)}",
             f"± {number(cut.systematic)}",
-            p_value(cut.p_value_exact),
+            p_value(cut.p_value_exact) if cut.exact_usable else f"[dim]{p_value(cut.p_value_exact)} unusable[/]",
             p_value(cut.p_value),
-            f"[bold]{cut.significance:.1f} σ[/]",
+            f"[bold]{cut.local(result.validation)}[/]",
         ]
         if known:
             row.append("–" if cut.signal_efficiency is None else f"{100 * cut.signal_efficiency:.1f} %")

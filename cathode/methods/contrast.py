@@ -14,7 +14,7 @@ from analysis.events import FloatArray
 from analysis.folds import fold_of
 from cathode.classifiers import Pretrainable, WeakClassifier, load_classifier
 from cathode.classifiers.cross_fitting import Sample, held_out_scores, pretrained, train_folds
-from cathode.classifiers.ensembles import with_members
+from cathode.classifiers.ensembles import parts, with_members
 from cathode.methods.protocol import Reference, Task
 from cathode.observables import Observed
 from cathode.runtime.run_folder import CLASSIFIERS, PRETRAINING
@@ -41,6 +41,15 @@ class Contrast(HeldOutClassifiers):
     """Held-out classifiers of data against a reference, and that reference with its scores."""
 
     reference: Reference
+
+    def parts(self, count: int) -> tuple[Contrast, ...]:
+        """The same by at most `count` parts of the classifier ensembles, each with the reference scored by it."""
+        divided = [parts(each, count) for each in self.classifiers]
+        found = []
+        for classifiers in zip(*divided, strict=True):
+            scores = held_out_scores(classifiers, self.reference.x, self.reference.fold)
+            found.append(Contrast(classifiers, dataclasses.replace(self.reference, scores=scores)))
+        return tuple(found)
 
 
 def contrast(

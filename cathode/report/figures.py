@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.plots.calibration import null_distribution
 from analysis.plots.distributions import template_against_data
 from analysis.plots.performance import Line, roc_curves, significance_improvement
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
@@ -28,8 +29,7 @@ from cathode.report.histograms import (
     ratio_range,
     vetoed_bins,
 )
-from cathode.result import CutResult, SearchResult
-from cathode.validation.sideband_closure import TOLERANCE
+from cathode.result import TOLERANCE, CutResult, SearchResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,6 +72,7 @@ def plates(result: SearchResult, diagnostics: Diagnostics) -> Iterator[Plate]:
     yield from _features(result, diagnostics)
     yield from _selected(result, diagnostics)
     yield from _validation(result, diagnostics)
+    yield from _calibration(result)
     yield from _truth(result, diagnostics)
     yield from _trainings(result)
 
@@ -234,6 +235,25 @@ def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
         )
         caption = "The spectrum after each cut over the spectrum before it, times the efficiency. Flat is not sculpted."
         yield Plate("sculpting", "validation", figure, caption, caption)
+
+
+def _calibration(result: SearchResult) -> Iterator[Plate]:
+    """The null distribution of every cut that was calibrated."""
+    for number, each in enumerate(result.calibrated):
+        if not each.null:
+            continue
+        cut = next(c for c in result.cuts if c.background_efficiency == each.background_efficiency)
+        said = (
+            f"Significances of {each.experiments} background-only pseudo-experiments of this search, everything "
+            f"trained again, at background efficiency {each.background_efficiency:g}. N(0, 1) would be perfect."
+        )
+        yield Plate(
+            f"null_{number}",
+            "calibration",
+            null_distribution(np.array(each.null), observed=cut.significance),
+            said,
+            f"{said} Mean {each.null_mean:.2f}, width {each.null_width:.2f}; the data are at {cut.significance:.2f}.",
+        )
 
 
 def _truth(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:

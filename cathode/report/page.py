@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import atomic_path, write_text
 from analysis.outputs import check_output_folder, refuse_links_out
-from analysis.printing import visible
+from analysis.printing import number, p_value, sigma, visible
 from cathode.diagnostics import Diagnostics
 from cathode.report import words
 from cathode.result import SearchResult, TruthEvaluation
 from cathode.runtime.lock import alone_in
+from cathode.validation import claims
 
 if TYPE_CHECKING:
     from cathode.report.figures import Plate
@@ -134,15 +135,17 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
         css=Markup(stored("report.css")),
         result=result,
         plates=pictures,
-        headline=words.headline(result),
-        validation=words.validation(result),
+        headline=claims.headline(result),
+        validation=claims.validation(result),
+        configuration=claims.configuration(result),
         derivations=[(cut, words.derivation(result, cut)) for cut in result.cuts],
-        caveats=words.CAVEATS,
+        scope=claims.scope(result),
         truth_rows=list(_truth_rows(result.truth)),
         sections=list(_sections(result, {picture.section for picture in pictures})),
         config=_config_text(result),
-        number=words.number,
-        p_value=words.p_value,
+        number=number,
+        p_value=p_value,
+        sigma=sigma,
     )
 
 
@@ -162,6 +165,8 @@ def _sections(result: SearchResult, drawn: set[str]) -> Iterable[tuple[str, str]
     if "selected" in drawn:
         yield "selected", "What the cut keeps"
     yield "validation", "Validation"
+    if result.calibrated:
+        yield "calibration", "Calibration"
     if result.truth is not None:
         yield "truth", "Against the truth"
     yield "derivation", "How the p-value was computed"

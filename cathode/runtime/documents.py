@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,10 @@ from cathode.errors import ResultError
 
 
 class Document:
-    """What a frozen dataclass tree needs to be stored; `schema_version` changes when an older text can not be read."""
+    """What a frozen dataclass tree needs to be stored; `schema_version` changes when an older text can not be read.
+
+    Any dataclass of the tree may name properties in `derived`: they are written for readers of the text, and not read.
+    """
 
     schema_version: ClassVar[int]
     #: Older version that can still be read -> path of a field in it, through lists -> the name of today.
@@ -22,7 +25,7 @@ class Document:
 
     def to_json(self) -> str:
         """JSON text with a schema version; NaN and infinity become strings, so that any parser reads it."""
-        body = {"schema_version": self.schema_version, **_plain(asdict(self))}  # type: ignore[call-overload]
+        body = {"schema_version": self.schema_version, **_plain(self)}
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -89,6 +92,9 @@ def _rename(body: Any, path: Sequence[str], name: str) -> None:
 
 def _plain(value: Any) -> Any:
     """Only what JSON knows. The strings for non-finite numbers are those that pydantic reads back as numbers."""
+    if is_dataclass(value):
+        names = (*(f.name for f in fields(value)), *getattr(value, "derived", ()))
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
         return {key if isinstance(key, str) else repr(float(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -7,7 +7,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,13 +48,14 @@ class RunFolder:
     """A folder that belongs to one search, or no folder at all; with a folder it is a context that holds its lock.
 
     Every part is written atomically and loaded instead of made again when it is there; what belongs to another search
-    is refused, not overwritten.
+    is refused, not overwritten. `configured` is when the folder first saw its configuration, ISO 8601 in UTC.
     """
 
     path: Path | None
     fingerprint: str = ""
     lock: FolderLock | None = None
     store: Store | None = None
+    configured: str = ""
 
     @classmethod
     def claim(
@@ -83,14 +86,14 @@ class RunFolder:
         try:
             if (folder / IDENTITY).exists():
                 _refuse_other(folder, fingerprint, settings, store)
-            write_text(
-                folder / IDENTITY, json.dumps({"fingerprint": fingerprint, "settings": settings}, indent=2, default=str)
-            )
+            since = _configured(folder, fingerprint)
+            identity = {"fingerprint": fingerprint, "settings": settings, "configured": since}
+            write_text(folder / IDENTITY, json.dumps(identity, indent=2, default=str))
             _sweep(folder, lock.before)
         except BaseException:
             lock.release()
             raise
-        return cls(folder, fingerprint, lock, store)
+        return cls(folder, fingerprint, lock, store, since)
 
     def __enter__(self) -> RunFolder:
         return self
@@ -161,6 +164,17 @@ def _identity(folder: Path) -> tuple[str, dict[str, Any]]:
             f"{folder / IDENTITY}: unreadable, no identity of a search. Delete the folder or choose another."
         )
     return known, settings
+
+
+def _configured(folder: Path, fingerprint: str) -> str:
+    """Since when a folder has the configuration with this fingerprint: now, unless it says otherwise."""
+    if (folder / IDENTITY).exists() and _identity(folder)[0] == fingerprint:
+        said = read_json(folder / IDENTITY).get("configured")
+        with suppress(TypeError, ValueError):
+            return datetime.fromisoformat(said).astimezone(UTC).isoformat(timespec="seconds")
+        # A folder of a version that did not say.
+        return datetime.fromtimestamp((folder / IDENTITY).stat().st_mtime, UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _refuse_other(folder: Path, fingerprint: str, settings: dict[str, Any], store: Store | None) -> None:

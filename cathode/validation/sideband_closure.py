@@ -19,13 +19,10 @@ from cathode.classifiers.closure import two_sample_auc
 from cathode.methods.protocol import Background, Learned, Method, Task
 from cathode.observables import Observables, Observed
 from cathode.region import Interval, Region
-from cathode.result import Closure, RegionShift
+from cathode.result import TOLERANCE, Closure, RegionShift
 from cathode.runtime.stages import Stages
 from cathode.validation.region_shifts import region_shifts
 from cathode.validation.trial import Trial, trial
-
-#: A held-out classifier may tell template from data this well before the result carries a warning.
-TOLERANCE = 0.51
 
 
 @dataclass(frozen=True)

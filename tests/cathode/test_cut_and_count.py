@@ -192,7 +192,8 @@ class TestWeights:
     def test_sum_below_zero_is_no_excess(self) -> None:
         counts = Count(-2.0, 1.5, 40, 10_000, 40)
         found = background_only(counts, CUT, systematic=0.1, signal_efficiency=None)
-        assert (found.p_value, found.significance) == (1.0, 0.0)
+        assert found.p_value == 1.0
+        assert found.significance < 0
 
 
 class TestPValue:
@@ -250,11 +251,22 @@ class TestPValue:
         """140 over 100 ± 10 is Z = 2.588 with Poisson errors only in the asymptotic limit; exactly a little less."""
         assert outcome(140, 100.0, 100).significance == pytest.approx(2.588, abs=0.08)
 
-    @pytest.mark.parametrize("observed", [0, 50, 99])
-    def test_deficit_has_no_significance(self, observed: int) -> None:
-        found = outcome(observed, 100.0, 400, 0.05)
-        assert found.significance == 0
+    @pytest.mark.parametrize("observed", [0, 50, 80, 99])
+    def test_a_deficit_is_as_negative_as_its_probability(self, observed: int) -> None:
+        """Against a sum over the gamma-Poisson mixture that the negative binomial is."""
+        found = outcome(observed, 100.0, 400, 0.0)
+        rate = np.linspace(1, 300, 60_001)
+        weight = stats.gamma.pdf(rate, 400, scale=100 / 400) * (rate[1] - rate[0])
+        at_most = float(weight @ stats.poisson.cdf(observed, rate))
+        assert found.significance == pytest.approx(-stats.norm.isf(at_most), abs=1e-3)
         assert found.p_value > 0.5
+
+    def test_the_sign_changes_where_neither_tail_is_below_one_half(self) -> None:
+        z = [outcome(n, 100.0, 400, 0.05).significance for n in range(70, 131)]
+        assert z == sorted(z)
+        assert z[0] < -2
+        assert z[-1] > 2
+        assert 0.0 in z
 
     def test_overwhelming_excess_keeps_its_significance(self) -> None:
         found = outcome(50_000, 100.0, 10**6)

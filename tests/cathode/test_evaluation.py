@@ -1,11 +1,18 @@
-"""What a fitted method says of the events, gathered: counts add up, and truth is there only where it is known."""
+"""What a fitted method says of the events, gathered: counts, truth where it is known, spreads over an ensemble."""
 
 from __future__ import annotations
+
+import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
-from .toys import REGION, Discriminant, toy_events, toy_search
+from cathode import BoostedTrees, Search
+from cathode.classifiers.ensembles import parts
+from cathode.result import SearchResult
+
+from .toys import REGION, Discriminant, TrueGenerator, TrueMass, toy_events, toy_search
 
 
 @pytest.mark.parametrize("truth", [True, False])
@@ -27,10 +34,6 @@ def test_counts_add_up(truth: bool) -> None:
 
 
 def test_a_method_that_predicts_nothing_counts_against_the_spectrum() -> None:
-    from cathode.search import Search
-
-    from .toys import TrueMass
-
     events = toy_events(6_000, seed=13)
     search = Search.of(
         "cwola",
@@ -45,3 +48,47 @@ def test_a_method_that_predicts_nothing_counts_against_the_spectrum() -> None:
     found = search.run(events).primary
     assert found.estimate == "spectrum"
     assert np.isfinite(found.expected)
+
+
+def search(**changes: Any) -> SearchResult:
+    settings: dict[str, Any] = {
+        "generator": TrueGenerator(),
+        "mass_model": TrueMass(),
+        "classifier": BoostedTrees(members=5, max_iter=20, jobs=1),
+        "closure": False,
+        "folds": 2,
+        "oversampling": 2,
+        "background_efficiencies": (0.05,),
+        "workers": 1,
+    }
+    return Search.of(region=REGION, **(settings | changes)).run(toy_events(12_000, seed=17))
+
+
+def test_parts_of_an_ensemble_have_its_mean() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
+    fitted = BoostedTrees(members=4, max_iter=5, jobs=1).fit(x, y, seed=1)
+    found = parts(fitted, 4)
+    assert [each.members for each in found] == [1, 1, 1, 1]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(np.mean([each.score(x) for each in found], axis=0), fitted.score(x), rtol=1e-12)
+    uneven = parts(fitted, 3)
+    assert [each.members for each in uneven] == [2, 1, 1]  # type: ignore[attr-defined]
+    assert parts(dataclasses.replace(fitted, members=1), 5) != ()
+
+
+def test_the_spread_is_that_of_searches_with_other_seeds_of_the_classifier() -> None:
+    """Within the factor that five of each can tell."""
+    results = [search(seed=seed) for seed in range(1, 6)]
+    z = [each.primary.significance for each in results]
+    mean = np.mean([each.primary.spread for each in results])
+    # The seeds also draw another template, so it is a lower bound.
+    assert 0 < mean < 2.5 * np.std(z, ddof=1) + 0.3
+    assert len({each.primary.spread for each in results}) == 5
+
+
+def test_one_classifier_alone_has_no_spread() -> None:
+    found = search(classifier=BoostedTrees(members=1, max_iter=5, jobs=1))
+    assert found.primary.spread is None
+    assert found.conclusion.endswith("because validation was not made.")
+    # Few trees give equal scores, of which all pass.
+    assert 0.05 <= found.primary.effective_efficiency < 0.06

@@ -40,7 +40,7 @@ def test_a_result_from_before_there_was_reweighting_is_read(result: SearchResult
     assert SearchResult.from_json(json.dumps(body)) == replace(result, reweightings=())
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_another_schema_version_is_refused_by_number(result: SearchResult, version: object) -> None:
     body = json.loads(result.to_json())
     body["schema_version"] = version
@@ -74,6 +74,20 @@ def test_verdict_names_counts_errors_and_warnings(result: SearchResult) -> None:
     assert "Warning: Only 12 template events" in text
 
 
+def test_what_follows_from_the_numbers_is_written_for_other_readers_too(result: SearchResult) -> None:
+    body = json.loads(result.to_json())
+    assert body["validation"] == result.validation == "passed"
+    assert [cut["exact_usable"] for cut in body["cuts"]] == [True, True]
+    assert body["cuts"][0]["effective_efficiency"] == 0.01
+
+
+def test_no_significance_is_printed_as_a_claim_without_validation(result: SearchResult) -> None:
+    text = str(replace(result, closures=()))
+    assert "local significance (5.0 σ)" in text
+    assert "No significance is claimed: validation was not made." in text
+    assert "No significance is claimed" not in str(result)
+
+
 def test_errors_add_in_quadrature(cut: CutResult) -> None:
     assert replace(cut, statistical=3.0, systematic=4.0).uncertainty == 5.0
 
@@ -85,7 +99,7 @@ def test_one_strip_that_does_not_close_is_a_failed_validation(result: SearchResu
 
 def test_a_result_of_before_its_fields_had_their_names_is_read(result: SearchResult) -> None:
     body = json.loads(result.to_json())
-    assert body["schema_version"] == 2
+    assert body["schema_version"] == 3
     assert body["reweightings"]
     for reweighting in body["reweightings"]:
         reweighting["unreached"] = reweighting.pop("outside_support")
@@ -93,5 +107,7 @@ def test_a_result_of_before_its_fields_had_their_names_is_read(result: SearchRes
     assert SearchResult.from_json(json.dumps(body | {"schema_version": 1})) == result
     with pytest.raises(ResultError, match=r"field 'reweightings.0"):
         SearchResult.from_json(json.dumps(body))
+    later = json.loads(result.to_json())
+    assert SearchResult.from_json(json.dumps(later | {"schema_version": 2})) == result
     with pytest.raises(ResultError, match="reweightings"):
         SearchResult.from_json(json.dumps(body | {"schema_version": 1, "reweightings": [3]}))
