@@ -6,8 +6,9 @@ import copy
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -30,7 +31,7 @@ from generators.training.rules import Rule
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 from generators.training.trained import Losses, Trained
-from generators.usable_rows import relative_weights
+from generators.usable_rows import event_weights, relative_weights
 
 #: Sets the seed of the noise of discrete columns apart from that of the training.
 NOISE = 0x6E6F697365
@@ -43,12 +44,13 @@ class Prepared:
     """Events as a network sees them.
 
     z (N, *event) are the events behind the preprocessing, `beside` (N, E) what the network gets of them beside the
-    context, and `fitted` the attributes that hold the preprocessing.
+    context. The preprocessing is the fitted `bijection`, and `sizes`, whole numbers by name.
     """
 
     z: Tensor
     beside: Tensor
-    fitted: dict[str, Any]
+    bijection: FittedBijection
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,12 +62,15 @@ class NetworkGenerator(ABC, Generic[S]):
     former are those of the first.
 
     A generator whose network gets of an event more than the context says by `beside` how many columns that are, and
-    by `sizes` which whole numbers, found by `prepared`, belong to its preprocessing.
+    by `sizes` which whole numbers, found by `prepared`, belong to its preprocessing; they are in `sizes_`.
     """
 
     kind: ClassVar[str]
     beside: ClassVar[int] = 0
     sizes: ClassVar[tuple[str, ...]] = ()
+
+    #: Without a type, or it would be a hyperparameter.
+    sizes_ = MappingProxyType[str, int]({})
 
     bijection: str | dict[str, Any] = "quantile_normal"
     training: TrainingSettings
@@ -129,7 +134,7 @@ class NetworkGenerator(ABC, Generic[S]):
         DivergedError, CheckpointError
             From the training; what was fitted before stays.
         """
-        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        w = event_weights(x, weights)
         self.check(x, context, w)
         w = relative_weights(w)
         used = w != 0
@@ -138,10 +143,10 @@ class NetworkGenerator(ABC, Generic[S]):
         ready, context_map = self.prepared(events, raw, w_t, seed=seed), ContextMap.of(raw)
         c = torch.cat([context_map(raw), ready.beside], dim=1)
         learner = copy.copy(self)
-        vars(learner).update(ready.fitted)
+        learner._take_preprocessing(ready.bijection, ready.sizes)
         data = TrainingData(ready.z.float(), c.float(), w_t.float())
         trained = learner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
-        vars(self).update(ready.fitted)
+        self._take_preprocessing(ready.bijection, ready.sizes)
         self.features_, self.context_map_, self.seed_ = events.shape[-1], context_map, seed
         self.data_hash_ = fingerprint(x, context, weights)
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
@@ -165,14 +170,13 @@ class NetworkGenerator(ABC, Generic[S]):
     def preprocessing(self) -> dict[str, Tensor]:
         """What was fitted beside networks and context, as named tensors."""
         bijection = {f"bijection.{key}": value for key, value in self.bijection_.state_dict().items()}
-        return bijection | {name.rstrip("_"): torch.tensor(getattr(self, name)) for name in self.sizes}
+        return bijection | {name: torch.tensor(self.sizes_[name]) for name in self.sizes}
 
     def restore_preprocessing(self, state: dict[str, Tensor]) -> int:
         """Take what `preprocessing` gave; the number of features is returned."""
-        for name in self.sizes:
-            setattr(self, name, int(state[name.rstrip("_")]))
-        self.bijection_ = self.unfitted_bijection()
-        self.bijection_.load_state_dict(under("bijection.", state))
+        bijection = self.unfitted_bijection()
+        bijection.load_state_dict(under("bijection.", state))
+        self._take_preprocessing(bijection, {name: int(state[name]) for name in self.sizes})
         # Tensors of another shape would be found out at first use only.
         row = torch.zeros(1, self.bijection_.features, dtype=torch.float64)
         mapped = self.one_mapped_back(row)
@@ -223,7 +227,7 @@ class NetworkGenerator(ABC, Generic[S]):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON types."""
-        arguments = {field.name for field in dataclasses.fields(self) if field.init}
+        arguments = {each.name for each in dataclasses.fields(self) if each.init}
         return {key: value for key, value in dataclasses.asdict(self).items() if key in arguments}
 
     def state(self) -> dict[str, Tensor]:
@@ -257,6 +261,9 @@ class NetworkGenerator(ABC, Generic[S]):
         count = 1 + max(int(key.split(".")[0]) for key in networks)
         self._take([under(f"{index}.", networks) for index in range(count)])
         return self
+
+    def _take_preprocessing(self, bijection: FittedBijection, sizes: Mapping[str, int]) -> None:
+        self.bijection_, self.sizes_ = bijection, MappingProxyType(dict(sizes))
 
     def _take(self, states: list[State]) -> None:
         """Build the networks of all kept states."""

@@ -12,6 +12,11 @@ from generators.protocols import Array
 MINIMUM_EVENTS = 50
 
 
+def event_weights(x: Array, weights: Array | None) -> NDArray[np.float64]:
+    """Weights (N,) of events x (N, *event) in double precision; one each where none are given."""
+    return np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+
+
 def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
     """Refuse x (N, *event), context (N, C) and weights (N,) that can not be learned from, by name."""
     if np.ndim(context) != 2:

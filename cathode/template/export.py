@@ -35,9 +35,10 @@ def export_onnx(folder: Path | str, output: Path | str) -> Exported:
         If neither can be exported, or the extra `onnx` is not installed.
     """
     from analysis.outputs import check_output_folder, refuse_links_out
-    from generators.artifact import CARD, load
+    from generators.artifact import load
     from generators.errors import ExportError
     from generators.export.onnx import export_log_prob, export_sampler
+    from generators.model_folder import CARD
 
     place = next((path for path in (Path(folder), Path(folder) / TEMPLATE) if (path / CARD).exists()), None)
     if place is None:

@@ -88,10 +88,7 @@ class CloudGenerator(NetworkGenerator[S]):
     """
 
     beside: ClassVar[int] = 1
-    sizes: ClassVar[tuple[str, ...]] = ("points_",)
-
-    #: Constituents of the largest cloud that was fitted. Without a type, or it would be a hyperparameter.
-    points_ = 0
+    sizes: ClassVar[tuple[str, ...]] = ("points",)
 
     multiplicity: int | None = None
 
@@ -106,7 +103,12 @@ class CloudGenerator(NetworkGenerator[S]):
         self._check_counts(counts, context)
         bijection = self._fitted_bijection(clouds, counts, weights, seed)
         z, _ = _behind(bijection, clouds, counts, seed)
-        return Prepared(z, counts[:, None].double(), {"bijection_": bijection, "points_": clouds.shape[1]})
+        return Prepared(z, counts[:, None].double(), bijection, {"points": clouds.shape[1]})
+
+    @property
+    def points_(self) -> int:
+        """Constituents of the largest cloud that was fitted; 0 before."""
+        return self.sizes_.get("points", 0)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

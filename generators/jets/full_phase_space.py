@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -62,8 +63,9 @@ class FullPhaseSpace(FactorisedGenerator):
 
     @override
     def arranged(self, first: Any, second: Any) -> tuple[Any, Any]:
-        if hasattr(second, "multiplicity"):
-            second.multiplicity = _NUMBER
+        if "multiplicity" in second.hyperparameters():
+            # A copy: the generator may be one that somebody else uses too.
+            second = dataclasses.replace(second, multiplicity=_NUMBER)
         return first, second
 
     @override

@@ -99,7 +99,7 @@ class TabularGenerator(NetworkGenerator[S]):
         noise = uniform(x, seed=seed ^ NOISE)
         bijection = self.unfitted_bijection().fit(x, weights, context, noise)
         z, _ = bijection.forward(x, context, noise)
-        return Prepared(z, x.new_zeros(len(x), 0), {"bijection_": bijection})
+        return Prepared(z, x.new_zeros(len(x), 0), bijection)
 
     @override
     def one_mapped_back(self, row: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from generators.errors import NotFittedError
 from generators.protocols import Array, Monitor
 from generators.registry import register
 from generators.tabular.bracketing import Bracketing, masses_of, require_reach
-from generators.usable_rows import check_rows
+from generators.usable_rows import check_rows, event_weights
 
 
 @register
@@ -54,7 +54,7 @@ class EventMixing:
         NonFiniteInputError, ShapeError, TooFewRowsError, ContextRangeError, WeightError
             Before anything changes.
         """
-        w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
+        w = event_weights(x, weights)
         check_rows(x, context, w)
         used = np.flatnonzero(w)
         mass = masses_of(np.asarray(context)[used])

@@ -24,6 +24,7 @@ from generators.jets.four_momenta import (
     turned,
     wrapped,
 )
+from generators.jets.full_phase_space import FullPhaseSpace
 from generators.registry import create
 from tests.generators.contracts import EventContract
 
@@ -240,3 +241,10 @@ def test_other_generators_of_clouds_go_in_by_name() -> None:
     assert create({"kind": made.kind, **made.hyperparameters()}).hyperparameters() == made.hyperparameters()
     with pytest.raises(HyperparameterError, match="constituents"):
         create({**SPECIFICATION, "constituents": {"kind": "standardise"}})
+
+
+def test_a_generator_that_is_handed_over_stays_as_it_was() -> None:
+    mine = create({"kind": "epic_fm"})
+    made = FullPhaseSpace(constituents=mine)
+    assert mine.multiplicity is None
+    assert made.constituents["multiplicity"] is not None
