@@ -23,7 +23,7 @@ from generators.protocols import Array, ConditionalGenerator, DensityGenerator, 
 from generators.registry import create
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.trained import identity_of
-from generators.usable_rows import relative_weights
+from generators.usable_rows import event_weights, relative_weights
 
 #: Prefix of the tensors of the coordinates in a state.
 _COORDINATES = "features."
@@ -84,7 +84,7 @@ class FactorisedGenerator(ABC):
         NonFiniteInputError, ShapeError, TooFewRowsError
             Before anything changes; and what the two generators raise.
         """
-        w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        w = event_weights(x, weights)
         self.check(x, context, w)
         data_hash = fingerprint(x, context, weights)
         w = relative_weights(w)

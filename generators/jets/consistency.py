@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -51,8 +52,8 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
     @override
     def prepared_teacher(self) -> Any:
         """Where the numbers of points are."""
-        self.inner.multiplicity = self.multiplicity
-        return self.inner
+        # A copy: the teacher may be one that somebody else uses too.
+        return dataclasses.replace(self.inner, multiplicity=self.multiplicity)
 
     @override
     def distillation_loss(self, student: CloudConsistencySampler, teacher: Any) -> nn.Module:
