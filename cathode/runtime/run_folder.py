@@ -198,18 +198,37 @@ def _refuse_other(folder: Path, fingerprint: str, settings: dict[str, Any], stor
 
 
 def _emptied(folder: Path, store: Store) -> bool:
-    """Remove the products of a run if the store has all of them; whether it has."""
-    found = [path for name in _PRODUCTS for path in folder.rglob(name)]
-    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    products = [path if path.parent == folder or path.name.startswith("closure_") else path.parent for path in shown]
-    if not all(store.holds(product) for product in products):
+    """Remove the products of a run if the store has all of them; whether it has.
+
+    Raises
+    ------
+    RunFolderError
+        If something was put into a product that no search made; nothing is removed then.
+    """
+    products = _products(folder)
+    added = [store.added_to(product) for product in products]
+    if None in added:
         return False
+    for product, names in zip(products, added, strict=True):
+        if names:
+            raise RunFolderError(
+                f"{folder} holds an unfinished search of other settings, which could be taken over, but "
+                f"'{(product / names[0]).relative_to(folder)}' was made by no search. Move it away, or choose another "
+                "output folder."
+            )
     for product in products:
         if product.is_dir():
             shutil.rmtree(product)
         else:
             product.unlink()
     return True
+
+
+def _products(folder: Path) -> list[Path]:
+    """What was trained in a run: folders, and files of closures."""
+    found = [path for name in _PRODUCTS for path in folder.rglob(name)]
+    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return [path if path.parent == folder or path.name.startswith("closure_") else path.parent for path in shown]
 
 
 def versions() -> dict[str, str]:

@@ -117,10 +117,20 @@ class Store:
         except OSError as error:
             logger.warning("%s: a product can not be shared (%s).", self.root, error)
 
-    def holds(self, product: Path) -> bool:
-        """Whether a product of a run, under whatever key, is here too."""
-        wanted = _hashes(product)
-        return any(listed["sha256"] == wanted for _, listed in self._listed())
+    def added_to(self, product: Path) -> list[str] | None:
+        """What a product of a run has beyond the files that are here too, under whatever key; None if it is not here.
+
+        Names are relative to the product; folders without a file count.
+        """
+        there = _hashes(product)
+        known = [listed["sha256"] for _, listed in self._listed() if listed["sha256"].items() <= there.items()]
+        if not known:
+            return None
+        files = max(known, key=len)
+        if not product.is_dir():
+            return []
+        ours = {part.as_posix() for name in files for part in (Path(name), *Path(name).parents)}
+        return sorted({path.relative_to(product).as_posix() for path in product.rglob("*")} - ours)
 
     def entries(self) -> list[Entry]:
         """Everything that is here, what was used last first."""

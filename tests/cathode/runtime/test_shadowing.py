@@ -93,3 +93,18 @@ def test_the_console_command_names_a_shadow_without_a_traceback(
 def test_the_own_folder_of_the_package_is_no_shadow() -> None:
     assert call(ROOT, "-m", "cathode", "--help", path="").returncode == 0
     assert call(ROOT, "-c", "import cathode; cathode.Region", path="").returncode == 0
+
+
+@pytest.mark.parametrize("theirs", ["cathode.py", "cathode/config.py", "cathode/__init__.py"])
+def test_a_cathode_of_the_user_does_not_hide_the_command(
+    theirs: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`python -m cathode` asks Python for whatever has this name, first here: only -P keeps it from that."""
+    script = tmp_path_factory.mktemp("bin") / "cathode"
+    script.write_text(COMMAND)
+    (tmp_path / theirs).parent.mkdir(exist_ok=True)
+    (tmp_path / theirs).write_text("raise RuntimeError('imported the file of the user')\n")
+    for command in ([str(script)], ["-P", "-m", "cathode"]):
+        done = call(tmp_path, *command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout

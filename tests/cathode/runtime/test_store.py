@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -406,6 +407,33 @@ class TestTakingOver:
             with pytest.raises(RunFolderError, match="holds another search"):
                 search(seed=9).run(events, output=run, store=shared)
         assert sorted(run.rglob("*")) == before
+
+    @pytest.mark.parametrize("mine", ["notes.txt", ".hidden", "plots/roc.pdf", "empty/"])
+    def test_what_a_user_put_into_a_product_is_kept_and_named(self, mine: str, store: Path, tmp_path: Path) -> None:
+        run, shelf = tmp_path / "run", Store.at(store)
+        with RunFolder.claim(run, "one", {"seed": 1}, store=shelf):
+            for number in (0, 1):
+                product = run / "classifiers" / f"fold_{number}"
+                product.mkdir(parents=True)
+                (product / "card.json").write_text(f"card {number}")
+                (product / "weights.safetensors").write_text(f"weights {number}")
+                shelf.share(f"key{number}", product, stage="classifier", kind="toy")
+        added = run / "classifiers" / "fold_1" / mine
+        added.parent.mkdir(exist_ok=True)
+        if mine.endswith("/"):
+            added.mkdir()
+        else:
+            added.write_text("years of work")
+        before = sorted(run.rglob("*"))
+        first = mine.split("/")[0]
+        with pytest.raises(RunFolderError, match=rf"'classifiers/fold_1/{re.escape(first)}' was made by no search"):
+            RunFolder.claim(run, "two", {"seed": 2}, store=shelf)
+        assert sorted(run.rglob("*")) == before
+        shutil.rmtree(added) if mine.endswith("/") else added.unlink()
+        if mine.startswith("plots"):
+            added.parent.rmdir()
+        with RunFolder.claim(run, "two", {"seed": 2}, store=shelf):
+            assert not list(run.rglob("card.json"))
 
     def test_a_training_in_progress_goes_on_or_begins_anew(
         self, events: Events, work: Counter[str], store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
