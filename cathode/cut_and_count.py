@@ -17,6 +17,7 @@ from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
 from analysis.statistics.counting import log_p_to_z, on_off_deficit_p_value, on_off_log_p_value, p_to_z
 from analysis.weights import effective_sample_size, sum_and_unit
+from cathode.errors import WeightsError
 from cathode.result import CutResult
 
 if TYPE_CHECKING:
@@ -66,11 +67,19 @@ def make_cut(background_efficiency: float, reference: Reference, folds: int) -> 
     ------
     TooFewEventsError
         If less than one event of the reference per fold would pass.
+    WeightsError
+        If the weights of the reference of a fold do not sum to more than nothing.
     """
     thresholds = np.empty(folds)
     for index in range(folds):
         mine = reference.fold == index
         scores, weights = reference.scores[mine], reference.weights[mine]
+        total = sum_and_unit(weights)[0]
+        if not total > 0:
+            raise WeightsError(
+                f"The weights of the {len(weights)} events of the reference in fold {index} sum to {total:g}, so no "
+                "share of them can pass a cut. Use fewer folds, or a reference with fewer negative weights."
+            )
         order = np.argsort(-scores, kind="stable")
         rank = events_passing(background_efficiency, len(scores), f"the template events of fold {index}")
         if np.ptp(weights) > 0:
@@ -139,7 +148,11 @@ def background_only(
     prediction and uncertainty are those of an auxiliary Poisson measurement of (1/relative error)² events (Cousins,
     Linnemann & Tucker, physics/0702156), so that without a systematic both agree exactly. Weighted counts are compared
     as scaled Poisson counts (Bohm & Zech, 1309.1287), so that no probability depends on the unit of the weights.
+    Where the reference predicts no background above the cut, as with weights that cancel, nothing is claimed: errors,
+    p-values and significance are NaN, and `reason` says why.
     """
+    if not (counts.expected > 0 and counts.effective > 0):
+        return _nothing(counts, cut, signal_efficiency)
     counts = dataclasses.replace(counts, expected=counts.expected * (1 + shift))
     systematic /= 1 + shift
     statistical = counts.effective**-0.5
@@ -161,6 +174,25 @@ def background_only(
         shift=shift,
         resolution=resolution,
         realised_efficiency=counts.efficiency,
+    )
+
+
+def _nothing(counts: Count, cut: Cut, signal_efficiency: float | None) -> CutResult:
+    """What is said where the reference predicts nothing to count against."""
+    return CutResult(
+        background_efficiency=cut.background_efficiency,
+        observed=counts.observed,
+        expected=counts.expected,
+        statistical=np.nan,
+        systematic=np.nan,
+        p_value_exact=np.nan,
+        p_value=np.nan,
+        significance=np.nan,
+        thresholds=tuple(float(t) for t in cut.thresholds),
+        template_passing=counts.template_passing,
+        template_total=counts.template_total,
+        signal_efficiency=signal_efficiency,
+        reason=f"the weights of the {counts.template_passing} reference events above the cut sum to nothing positive",
     )
 
 

@@ -48,7 +48,7 @@ class CutResult:
     signal_efficiency : fraction of the true signal that passes, or None where nobody knows.
     estimate : what `expected` comes from: "template", the share of the reference that passes, or "spectrum", a fit of
         the mass spectrum after the cut. NaN in `expected`, p-values and significance says that there is none.
-    reason : why it does not come from the template; empty where it does.
+    reason : why it does not come from the template, or why there is none; else empty.
     shift : relative correction that `expected` contains, from the mean of the closure test.
     resolution : relative systematic that the closure test can not tell from none.
     realised_efficiency : share of the template that passes, by weight; None in results of before.

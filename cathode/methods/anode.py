@@ -95,7 +95,7 @@ class Anode:
             for index, seed in enumerate(stages.many("classifier", task.folds))
         )
         ratio = DensityRatio(learned.generator, inner)
-        masses = task.masses(self.template_events(len(events)), stages.seed("mass"))
+        masses = task.masses(self.template_events(len(events), task.background), stages.seed("mass"))
         drawn = draw_at(learned.generator, masses, seed=stages.seed("template"))
         of_drawn = random_folds(len(drawn), task.folds, seed=stages.seed("folds"))
         scores = ratio.log_ratio(drawn.x, drawn.mass, of_drawn)
@@ -113,7 +113,7 @@ class Anode:
         outer, *inner = (load(place) for place in places)
         return DensityRatio(outer, tuple(inner))
 
-    def template_events(self, target: int) -> int:
+    def template_events(self, target: int, background: Background) -> int:
         """Events drawn from the interpolated density for so many of the target."""
         return round(self.oversampling * target)
 

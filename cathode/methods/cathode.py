@@ -84,7 +84,7 @@ class Cathode:
     def fit(self, task: Task, learned: Learned, stages: Stages) -> Contrast:
         """Draw the template at background masses of the target, and tell data from it."""
         assert learned.sampler is not None
-        masses = task.masses(self.template_events(len(task.target)), stages.seed("mass"))
+        masses = task.masses(self.template_events(len(task.target), task.background), stages.seed("mass"))
         drawn = draw_at(learned.sampler, masses, seed=stages.seed("template"))
         template = task.background.observables.of_template(drawn)
         fold = folds_of(template, task.folds, seed=stages.seed("folds"))
@@ -108,6 +108,6 @@ class Cathode:
         """The classifiers of a finished search."""
         return load_contrast(folder, folds)
 
-    def template_events(self, target: int) -> int:
+    def template_events(self, target: int, background: Background) -> int:
         """Events of the template for so many of the target."""
         return round(self.oversampling * target)

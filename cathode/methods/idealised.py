@@ -50,9 +50,9 @@ class Idealised(Templated):
         return Template(there.x, there.mass, there.weights)
 
     @override
-    def template_events(self, target: int) -> int:
-        """The reference is as large as the sample is, which is not known here."""
-        return target
+    def template_events(self, target: int, background: Background) -> int:
+        """At most the sample that is not in the sidebands."""
+        return background.outside(background.auxiliary["background"])
 
 
 def sample_inside(sample: Events, task: Task, kind: str, name: str) -> Events:

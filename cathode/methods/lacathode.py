@@ -81,7 +81,7 @@ class LaCathode:
         latent = dataclasses.replace(
             task, target=Observed(events, dataclasses.replace(events, x=latents(flow, events)))
         )
-        masses = task.masses(self.template_events(len(events)), stages.seed("mass"))
+        masses = task.masses(self.template_events(len(events), task.background), stages.seed("mass"))
         rng = np.random.default_rng(stages.seed("template"))
         noise = rng.standard_normal((len(masses), events.x.shape[1])).clip(-_FARTHEST, _FARTHEST)
         found = contrast(
@@ -104,7 +104,7 @@ class LaCathode:
             raise RunFolderError(f"{folder / TEMPLATE}: missing; this is not a finished run of method lacathode.")
         return LatentScoring(load(folder / TEMPLATE), load_contrast(folder, folds))
 
-    def template_events(self, target: int) -> int:
+    def template_events(self, target: int, background: Background) -> int:
         """Normal numbers for so many events of the target."""
         return round(self.oversampling * target)
 

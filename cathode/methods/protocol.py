@@ -41,6 +41,10 @@ class Background:
     auxiliary: Mapping[str, Events] = field(default_factory=dict)
     inside: Callable[[FloatArray], BoolArray] = everywhere
 
+    def outside(self, sample: Events) -> int:
+        """How many events of a sample are not at masses of the sidebands: as many may lie in a target."""
+        return len(sample) - int(np.count_nonzero(self.inside(sample.mass)))
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -162,6 +166,6 @@ class Method(Protocol):
         """The scores of a finished search from its run folder; errors name the folder."""
         ...
 
-    def template_events(self, target: int) -> int:
-        """Events of the reference for so many in the target, as far as it is known beforehand."""
+    def template_events(self, target: int, background: Background) -> int:
+        """Events of the reference for so many in the target, and at most what there can be of a given sample."""
         ...

@@ -96,9 +96,9 @@ class SaCwola:
         """The classifiers of a finished search."""
         return load_contrast(folder, folds)
 
-    def template_events(self, target: int) -> int:
-        """The reference is as large as the sidebands are, which is not known here."""
-        return target
+    def template_events(self, target: int, background: Background) -> int:
+        """As many as there are in the sidebands."""
+        return len(background.events)
 
 
 def _scaled(weights: FloatArray, total: float) -> FloatArray:

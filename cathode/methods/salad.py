@@ -86,9 +86,9 @@ class Salad(Templated):
         return odds
 
     @override
-    def template_events(self, target: int) -> int:
-        """The reference is as large as the sample is, which is not known here."""
-        return target
+    def template_events(self, target: int, background: Background) -> int:
+        """At most the simulation that is not in the sidebands."""
+        return background.outside(background.auxiliary["simulation"])
 
 
 def simulation_beside(background: Background, kind: str) -> Events:

@@ -75,9 +75,10 @@ class Supervised:
         """The classifiers of a finished search."""
         return load_contrast(folder, folds)
 
-    def template_events(self, target: int) -> int:
-        """The reference is as large as the sample is, which is not known here."""
-        return target
+    def template_events(self, target: int, background: Background) -> int:
+        """At most the labelled background that is not in the sidebands."""
+        labelled = background.auxiliary["labelled"]
+        return background.outside(labelled[~_truth(labelled)])
 
 
 def _truth(labelled: Events) -> BoolArray:

@@ -34,8 +34,8 @@ class Templated(ABC):
         """Learn the background, without a look at any target."""
 
     @abstractmethod
-    def template_events(self, target: int) -> int:
-        """Events of the template for so many in the target, as far as it is known beforehand."""
+    def template_events(self, target: int, background: Background) -> int:
+        """Events of the template for so many in the target, and at most what there can be of a given sample."""
 
     @final
     def prepared(self, unlabelled: Observed, stages: Stages) -> Self:

@@ -172,6 +172,11 @@ def _warnings(result: SearchResult) -> Iterator[str]:
                 f"after the cut, not a direct estimate: {cut.reason}. It holds only if the cut does not change the "
                 "shape of the background spectrum."
             )
+        elif cut.reason:
+            yield (
+                f"At background efficiency {cut.background_efficiency:g} there is no expectation: {cut.reason}. Loosen "
+                "the cut, or use a reference with fewer negative weights."
+            )
         if cut.template_passing < _FEW:
             yield (
                 f"Only {cut.template_passing} template events pass the cut at background efficiency "

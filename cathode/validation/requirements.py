@@ -85,21 +85,25 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
     events = events if events.weights.all() else events[events.weights != 0]
     signal, sideband = region.signal(events.mass), region.sideband(events.mass)
     _require_sideband(int(sideband.sum()), "in the sidebands")
+    background = Background(events[sideband], search.observables, auxiliary, region.sideband)
+    method.require(background)
     _require_folds(
-        events[signal], search.folds, method.template_events, search.background_efficiencies, "the signal region"
+        events[signal],
+        search.folds,
+        partial(method.template_events, background=background),
+        search.background_efficiencies,
+        "the signal region",
     )
-    method.require(Background(events[sideband], search.observables, auxiliary, region.sideband))
     if search.closure:
         regions = search.validation_regions(events.mass)
         beside = events[outside(events.mass, region, regions)]
-        method.require(
-            Background(beside, search.observables, auxiliary, partial(outside, region=region, regions=regions))
-        )
+        background = Background(beside, search.observables, auxiliary, partial(outside, region=region, regions=regions))
+        method.require(background)
         require_validation_regions(
             events[sideband],
             regions,
             search.folds,
-            method.template_events,
+            partial(method.template_events, background=background),
             search.background_efficiencies,
         )
 

@@ -9,6 +9,7 @@ from scipy import stats
 from analysis.errors import TooFewEventsError
 from analysis.statistics.counting import on_off_p_value, order_statistic_p_value, significance_with_uncertainty
 from cathode.cut_and_count import Count, Cut, background_only, count, from_spectrum, make_cut
+from cathode.errors import WeightsError
 from cathode.methods.protocol import Reference
 from cathode.result import CutResult
 from cathode.template.mass_models import Expected
@@ -124,6 +125,24 @@ class TestWeightedReference:
             results.append(background_only(counts, cut, systematic=0.0, signal_efficiency=None))
         assert results[1].p_value == pytest.approx(results[0].p_value, rel=1e-9)
         assert results[1].thresholds == results[0].thresholds
+
+    def test_passing_weights_that_cancel_are_no_expectation(self) -> None:
+        """Generators of events with negative weights leave regions where those cancel; no number is made of them."""
+        scores, fold = np.arange(8.0), np.zeros(8, np.int64)
+        for last in (-1.0, -3.0):
+            r = reference(scores, fold, np.array([5.0, 5, 5, 5, 5, 5, 1, last]))
+            counts = count(Cut(0.2, np.array([6.0])), np.array([7.0, 7.0, 1.0]), np.ones(3), np.zeros(3, np.int64), r)
+            assert (counts.observed, counts.template_passing) == (2.0, 2)
+            found = background_only(counts, Cut(0.2, np.array([6.0])), systematic=0.1, signal_efficiency=None)
+            assert np.isnan([found.p_value, found.p_value_exact, found.significance, found.uncertainty]).all()
+            assert found.expected <= 0
+            assert "2 reference events above the cut sum to nothing positive" in found.reason
+
+    def test_a_fold_of_the_reference_without_weight_is_named(self) -> None:
+        for weights in (np.zeros(200), np.tile([1.0, -1.0], 100), -np.ones(200)):
+            everything = np.concatenate([np.ones(200), weights])
+            with pytest.raises(WeightsError, match="200 events of the reference in fold 1 sum to"):
+                make_cut(0.1, reference(np.arange(400.0), np.repeat([0, 1], 200), everything), 2)
 
     def test_error_of_the_prediction_is_its_scatter(self) -> None:
         """Over many weighted references the prediction scatters as its statistical error says."""

@@ -44,7 +44,7 @@ class MovedSidebands:
     def fit(self, task, learned, stages):
         beside = task.background.events
         drift = np.polynomial.polynomial.polyfit(beside.mass / 1000, beside.x, self.degree, w=np.abs(beside.weights))
-        masses = task.masses(self.template_events(len(task.target)), stages.seed("mass"))
+        masses = task.masses(self.template_events(len(task.target), task.background), stages.seed("mass"))
         rng = np.random.default_rng(stages.seed("template"))
         positive = np.clip(beside.weights, 0, None)
         rows = rng.choice(len(beside), len(masses), p=positive / positive.sum())
@@ -61,5 +61,5 @@ class MovedSidebands:
     def load(cls, folder, *, folds):
         return load_contrast(folder, folds)
 
-    def template_events(self, target):
+    def template_events(self, target, background):
         return round(self.oversampling * target)

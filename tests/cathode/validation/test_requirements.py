@@ -11,10 +11,12 @@ import pytest
 from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from cathode.errors import EmptyRegionError, WeightsError
+from cathode.region import Region
+from cathode.search import Search
 from cathode.validation.requirements import require, require_spread
 from generators.errors import ConstantFeatureError
 
-from ..toys import REGION, toy_events, toy_search
+from ..toys import REGION, Discriminant, TrueGenerator, TrueMass, toy_events, toy_search
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +66,40 @@ def test_a_constant_feature_is_named_with_its_value(events: Events) -> None:
     x[:, 1] = 2.5
     with pytest.raises(ConstantFeatureError, match=rf"'{events.columns[1]}' has the single value 2.5"):
         require_spread(dataclasses.replace(events, x=x), REGION)
+
+
+#: A window with few events between sidebands with many.
+NARROW = Region(3490, 3510)
+
+
+def narrow(method: str, **changes: Any) -> Search:
+    settings = {"classifier": Discriminant(), "mass_model": TrueMass(), "closure": False, "folds": 2}
+    return Search.of(method, region=NARROW, **{**settings, **changes})
+
+
+def test_the_reference_of_cwola_is_as_large_as_the_sidebands() -> None:
+    """A cut that leaves events of the sidebands is not too tight, however few events the window has."""
+    events = toy_events(20_000, seed=1)
+    inside, beside = int(NARROW.signal(events.mass).sum()), int(NARROW.sideband(events.mass).sum())
+    tight = 2 * 10.0 / beside
+    assert tight * inside / 2 < 0.5 < tight * beside / 2
+    require(events, narrow("cwola", background_efficiencies=(tight,)), {})
+    with pytest.raises(TooFewEventsError, match=r"leaves .* of the template events"):
+        require(
+            events,
+            narrow("cathode", generator=TrueGenerator(), oversampling=1.0, background_efficiencies=(tight,)),
+            {},
+        )
+    with pytest.raises(TooFewEventsError, match=r"leaves .* of the template events"):
+        require(events, narrow("cwola", background_efficiencies=(0.5 / beside,)), {})
+
+
+def test_a_sample_that_is_given_bounds_the_cuts_by_what_there_is_of_it() -> None:
+    data, sample = toy_events(20_000, seed=1), toy_events(200_000, seed=2)
+    there = int(NARROW.signal(sample.mass).sum())
+    beyond = len(sample) - there - int(NARROW.sideband(sample.mass).sum())
+    assert beyond == 0
+    search = narrow("idealised", background_efficiencies=(2 * 2.0 / there,))
+    require(data, search, {"background": sample})
+    with pytest.raises(TooFewEventsError, match="on 27 template events"):
+        require(data, search, {"background": sample[np.arange(len(sample)) % 20 == 0]})
