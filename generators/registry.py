@@ -73,7 +73,8 @@ class Registry:
         """An unfitted part from ``{"kind": …, **hyperparameters}``.
 
         A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass;
-        what it does not mention stays as the class of the kind has it.
+        what it does not mention stays as the class of the kind has it. A ``preset`` is the name of one of the sets of
+        hyperparameters that a class has in `presets`; what is given beside it has precedence.
         """
         values = dict(specification)
         kind = values.pop("kind", None)
@@ -81,7 +82,11 @@ class Registry:
             raise self._unknown(
                 f"A specification needs a 'kind', one of {', '.join(self._known)}; it has {sorted(values)}."
             )
-        return _construct(self.resolve(kind), values, str(kind), self._wrong)
+        cls = self.resolve(kind)
+        known = getattr(cls, "presets", None)
+        if known is not None and "preset" in values:
+            values = _with_preset(known, values, str(kind), self._wrong)
+        return _construct(cls, values, str(kind), self._wrong)
 
 
 GENERATORS = Registry(
@@ -108,6 +113,11 @@ GENERATORS = Registry(
         "gan": "generators.tabular.gan:GenerativeAdversarialNetwork",
         "vae": "generators.tabular.vae:VariationalAutoencoder",
         "epic_fm": "generators.jets.epic_fm:EpicFM",
+        "mpgan": "generators.jets.mpgan:MPGAN",
+        "epic_gan": "generators.jets.epic_gan:EpicGAN",
+        "mdma": "generators.jets.mdma:MDMA",
+        "deep_tree_gan": "generators.jets.deep_tree_gan:DeepTreeGAN",
+        "deep_tree_gan2": "generators.jets.deep_tree_gan2:DeepTreeGAN2",
         "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
         "epic_jedi": "generators.jets.epic_jedi:EpicJeDi",
         "pc_jedi": "generators.jets.pc_jedi:PCJeDi",
@@ -221,6 +231,21 @@ def _construct(cls: type[Any], values: Mapping[str, Any], place: str, wrong: typ
     if absent:
         raise wrong(f"{place} needs the hyperparameter '{absent[0]}'.")
     return cls(**arguments)
+
+
+def _with_preset(
+    known: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], place: str, wrong: type[Exception]
+) -> dict[str, Any]:
+    """Hyperparameters with those of the preset that they name, where they do not say otherwise."""
+    given = dict(values)
+    name = given.pop("preset")
+    if name not in known:
+        raise wrong(f"{place} has no preset {name!r}. Known: {', '.join(known)}.")
+    out = {key: dict(value) if isinstance(value, Mapping) else value for key, value in known[name].items()}
+    for key, value in given.items():
+        below = out.get(key)
+        out[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return out
 
 
 def field_type(cls: type[Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What keeps the slope of a critic bounded: a penalty on its gradient, or the norm of its layers."""
+"""What keeps the slope of a critic bounded: a penalty on its gradient, or a norm of its layers."""
 
 from __future__ import annotations
 
@@ -44,4 +44,15 @@ def spectrally_normed(network: nn.Module, *, iterations: int = 1) -> nn.Module:
     for layer in list(network.modules()):
         if isinstance(layer, _LAYERS):
             parametrizations.spectral_norm(layer, n_power_iterations=iterations)
+    return network
+
+
+def weight_normed(network: nn.Module) -> nn.Module:
+    """The same network, the rows of whose matrices are a length times a direction, each learned on its own.
+
+    Salimans & Kingma, 1602.07868. The network is the same function at first.
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, _LAYERS):
+            parametrizations.weight_norm(layer)
     return network

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.base import NOISE, NetworkGenerator, Prepared
@@ -32,17 +32,32 @@ _CHUNK = 1 << 13
 _FITTED = 1_000_000
 
 
-class CloudNetwork(ConditionalNetwork):
-    """A network with a loss and a sampler of clouds in the space behind the preprocessing.
+class CloudSampler(nn.Module, ABC):
+    """A network that draws clouds in the space behind the preprocessing.
 
     z (N, P, F) holds the present points first and zeros after them; every feature has about zero mean and unit
-    variance. The last column of c (N, C + 1) is the number of points, the others lie in [−1, 1] over the training
-    range. `multiplicity` knows p(n | c), or is None where the number is always given; `random_numbers` is how many are
-    needed for one point, if not as many as it has features.
+    variance. c (N, C) lies in [−1, 1] over the training range. `multiplicity` knows p(n | c), or is None where the
+    number of points is always given.
     """
 
     features: int
     multiplicity: Multiplicity | None
+
+    @abstractmethod
+    def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
+        """Clouds (N, P, F) of so many points (N,), of which there are at most `points`, at c (N, C).
+
+        The generator of random numbers is one of the CPU.
+        """
+
+
+class CloudNetwork(ConditionalNetwork, CloudSampler):
+    """A network with a loss and a sampler of clouds, which turns normal noise into points.
+
+    The last column of what its loss gets as c (N, C + 1) is the number of points. `random_numbers` is how many are
+    needed for one point, if not as many as it has features.
+    """
+
     random_numbers: int | None = None
 
     @abstractmethod
@@ -57,6 +72,11 @@ class CloudNetwork(ConditionalNetwork):
     def noise_features(self) -> int:
         """Random numbers for one point."""
         return self.features if self.random_numbers is None else self.random_numbers
+
+    @override
+    def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(len(c), points, self.noise_features, generator=generator)
+        return self.transport(noise.to(c.device) * prefix_mask(counts, points)[..., None], counts, c)
 
     @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
@@ -74,7 +94,7 @@ class CloudDensity(CloudNetwork):
         """Log p(z | n, c), (N,), of the present points."""
 
 
-S = TypeVar("S", bound=CloudNetwork)
+S = TypeVar("S", bound=CloudSampler)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -138,8 +158,7 @@ class CloudGenerator(NetworkGenerator[S]):
         else:
             counts = raw[:, self.multiplicity].round().long().clamp(0, self.points_)
         mask = prefix_mask(counts, self.points_)
-        noise = torch.randn(len(c), self.points_, network.noise_features, generator=generator)
-        z = network.transport((noise * mask[..., None]).to(device), counts.to(device), c.to(device)).cpu()
+        z = network.draw(counts.to(device), c.to(device), self.points_, generator).cpu()
         rows = self.bijection_.inverse(z[mask].double())
         clouds = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float64)
         rows[:, PT] = rows[:, PT].exp()

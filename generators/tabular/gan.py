@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from generators.adversarial.collapse import Watch, signs
 from generators.adversarial.distances import directions_of, sliced_wasserstein
 from generators.adversarial.losses import adversarial_loss
 from generators.adversarial.phases import Adversaries, adversarial_phases
@@ -100,7 +101,7 @@ class GenerativeAdversarialNetwork(TabularGenerator["Maker"]):
             seed=seed,
             monitor=monitor,
             checkpoint=checkpoint,
-            rule=BestMetric(distance_to_held_out),
+            rule=BestMetric(Nearness(Watch(self.kind))),
             keep=maker,
             averaged=[maker],
         )
@@ -155,9 +156,17 @@ class Critic(nn.Module):
         return out[:, 0]
 
 
-def distance_to_held_out(model: nn.Module, held_out: Rows) -> float:
-    """Sliced Wasserstein distance of features and context together, generated ones from those held out."""
-    assert isinstance(model, Adversaries)
-    x, c, weights = held_out.x, held_out.context, held_out.weights
-    true, made = (torch.cat([events, c], dim=1) for events in (x, model.made_like(x, c)))
-    return float(sliced_wasserstein(true, made, weights, directions_of(true.shape[1], _DIRECTIONS, like=true)))
+class Nearness:
+    """Distance of generated from held-out events; `watch` sees the same events."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def __call__(self, model: nn.Module, held_out: Rows) -> float:
+        """Sliced Wasserstein distance of features and context together."""
+        assert isinstance(model, Adversaries)
+        x, c, weights = held_out.x, held_out.context, held_out.weights
+        drawn = model.made_like(x, c)
+        true, made = (torch.cat([events, c], dim=1) for events in (x, drawn))
+        self.watch.look(signs(true, made, model.critic(x, c), model.critic(drawn, c)))
+        return float(sliced_wasserstein(true, made, weights, directions_of(true.shape[1], _DIRECTIONS, like=true)))

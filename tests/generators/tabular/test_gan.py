@@ -10,11 +10,12 @@ import pytest
 import torch
 
 import generators
+from generators.adversarial.collapse import Watch
 from generators.adversarial.phases import Adversaries
 from generators.errors import HyperparameterError
 from generators.protocols import DensityGenerator
 from generators.registry import create
-from generators.tabular.gan import distance_to_held_out
+from generators.tabular.gan import Nearness
 from generators.training.batches import TrainingData
 
 from ..contracts import GeneratorContract, gaussian_events, quick
@@ -88,8 +89,12 @@ def test_distance_is_of_the_joint_distribution_with_the_context() -> None:
         def made_like(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
             return self.sign * c
 
+    class Fair(torch.nn.Module):
+        def forward(self, x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+            return x[:, 0]
+
     held_out = TrainingData(c, c, torch.ones(2_000))
-    near, far = (distance_to_held_out(Adversaries(Fixed(sign), torch.nn.Identity()), held_out) for sign in (1, -1))
+    near, far = (Nearness(Watch("toy"))(Adversaries(Fixed(sign), Fair()), held_out) for sign in (1, -1))
     assert near == pytest.approx(0, abs=1e-6)
     assert far > 0.2
 
