@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from typing_extensions import override
@@ -14,6 +14,9 @@ from analysis.errors import nearest
 from analysis.events import Events, FloatArray
 from cathode.errors import ConfigError
 from cathode.registry import OBSERVABLES
+
+if TYPE_CHECKING:
+    from analysis.showers.layered import Geometry
 
 
 class Drawn(Protocol):
@@ -125,10 +128,92 @@ class DijetSubstructure(Observables):
         return dijet_substructure(x)[:, wanted]
 
 
-def drawable(x: FloatArray) -> Observables | None:
-    """What can be drawn of events x: feature vectors as they are, substructure of two jets, of other events nothing."""
+@OBSERVABLES.register
+@dataclass(frozen=True)
+class ShowerShapes(Observables):
+    """Energy shares, centres, widths and numbers of cells of every layer: `analysis.features.shower_shapes`.
+
+    Events are voxels (N, V) of the calorimeter `geometry` in GeV. `columns` are some of the names, by default all.
+    """
+
+    kind: ClassVar[str] = "shower_shapes"
+
+    geometry: str = "ds1-photons"
+    columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        from analysis.features.shower_shapes import shower_shape_names
+
+        known = shower_shape_names(_geometry(self.kind, self.geometry))
+        if self.columns is not None:
+            object.__setattr__(self, "columns", tuple(self.columns))
+        for name in self.columns or ():
+            if name not in known:
+                raise ConfigError(f"shower_shapes has no '{name}'. {nearest(name, known)}")
+
+    @override
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        from analysis.features.shower_shapes import shower_shape_names
+
+        return shower_shape_names(_geometry(self.kind, self.geometry)) if self.columns is None else self.columns
+
+    @override
+    def compute(self, x: FloatArray) -> FloatArray:
+        from analysis.features.shower_shapes import shower_shape_names, shower_shapes
+
+        detector = _geometry(self.kind, self.geometry)
+        every = shower_shape_names(detector)
+        return shower_shapes(x, detector)[:, [every.index(name) for name in self.names(())]]
+
+
+@OBSERVABLES.register
+@dataclass(frozen=True)
+class ShowerCells(Observables):
+    """The cells of every layer as points, for classifiers of constituents: `analysis.features.shower_cells`.
+
+    Events are voxels (N, V) of the calorimeter `geometry` in GeV; the `leading` cells of a layer are kept.
+    """
+
+    kind: ClassVar[str] = "shower_cells"
+
+    geometry: str = "ds1-photons"
+    leading: int = 24
+
+    def __post_init__(self) -> None:
+        _geometry(self.kind, self.geometry)
+        if self.leading < 1:
+            raise ConfigError(f"shower_cells: leading = {self.leading} must be at least 1.")
+
+    @override
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        from analysis.features.shower_cells import SHOWER_CELLS
+
+        return SHOWER_CELLS
+
+    @override
+    def compute(self, x: FloatArray) -> FloatArray:
+        from analysis.features.shower_cells import shower_cells
+
+        return shower_cells(x, _geometry(self.kind, self.geometry), leading=self.leading)
+
+
+def _geometry(kind: str, name: str) -> Geometry:
+    from analysis.showers.detectors import GEOMETRIES, geometry
+
+    if name not in GEOMETRIES:
+        raise ConfigError(f"{kind}: no geometry '{name}'. {nearest(name, GEOMETRIES)}")
+    return geometry(name)
+
+
+def drawable(x: FloatArray, seen: Observables) -> Observables | None:
+    """What can be drawn of events x of which a search sees some observables; of other events nothing.
+
+    Of feature vectors it is what the search sees, of cells the shapes of their showers, of two jets their substructure.
+    """
+    if isinstance(seen, ShowerCells):
+        return ShowerShapes(geometry=seen.geometry)
     if x.ndim == 2:
-        return AsRead()
+        return seen
     return DijetSubstructure() if x.ndim == 4 and (x.shape[1], x.shape[3]) == (2, 3) else None
 
 

@@ -27,6 +27,8 @@ OBSERVABLES = Registry(
     {
         "as_read": "cathode.observables:AsRead",
         "dijet_substructure": "cathode.observables:DijetSubstructure",
+        "shower_cells": "cathode.observables:ShowerCells",
+        "shower_shapes": "cathode.observables:ShowerShapes",
     },
     unknown=ConfigError,
     wrong=ConfigError,

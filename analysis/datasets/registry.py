@@ -25,6 +25,7 @@ class DatasetFile:
     checksum_source : who says so.
     megabytes : rounded size, None if unknown.
     mirrors : further URLs of the same bytes; only sensible with a checksum.
+    saved_as : name of the file in the data folder, where the last part of the URL says nothing.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DatasetFile:
     checksum_source: str = ""
     megabytes: float | None = None
     mirrors: tuple[str, ...] = ()
+    saved_as: str = ""
 
     def __post_init__(self) -> None:
         for url in (self.url, *self.mirrors):
@@ -51,8 +53,8 @@ class DatasetFile:
 
     @property
     def filename(self) -> str:
-        """Name of the file in the data folder: the last part of the URL."""
-        return urlsplit(self.url).path.rsplit("/", 1)[-1]
+        """Name of the file in the data folder, by default the last part of the URL."""
+        return self.saved_as or urlsplit(self.url).path.rsplit("/", 1)[-1]
 
 
 def refuse_unsafe(url: str) -> None:
@@ -181,6 +183,33 @@ def _calochallenge() -> tuple[DatasetFile, ...]:
     return tuple(files)
 
 
+#: All files of a record as one zip archive; their names and checksums are the record's.
+_ARCHIVE = "https://zenodo.org/api/records/{}/files-archive"
+
+_OTHER_SHOWERS = (
+    DatasetFile(
+        "calogan",
+        "https://data.mendeley.com/archiver/pvn3xc3wy5?version=1",
+        "CaloGAN: archive of Geant4 showers of photons, positrons and pions of 1 to 100 GeV, 504 voxels",
+        doi="10.17632/pvn3xc3wy5.1",
+        saved_as="calogan.zip",
+    ),
+    DatasetFile(
+        "calogan-sampling",
+        _ARCHIVE.format("10393540"),
+        "CaloGAN's calorimeter with the energy of the argon alone: archive of photons, and of scalars to two photons",
+        doi="10.5281/zenodo.10393540",
+        saved_as="calogan_sampling.zip",
+    ),
+    DatasetFile(
+        "caloclouds",
+        _ARCHIVE.format("10044175"),
+        "CaloClouds: archive of 524,000 Geant4 showers of photons of 10 to 90 GeV in ILD, up to 6,000 points each",
+        doi="10.5281/zenodo.10044175",
+        saved_as="caloclouds.zip",
+    ),
+)
+
 _CATALOGUE = (
     DatasetFile(
         "lhco-features",
@@ -232,4 +261,5 @@ _CATALOGUE = (
     *_jetnet(),
     *_jetclass(),
     *_calochallenge(),
+    *_OTHER_SHOWERS,
 )

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.errors import GeometryError, InputFileError, NonFiniteError, NtupleReadError, UnitsError
+from analysis.errors import GeometryError, InputFileError, NonFiniteError, NtupleReadError, UnitsError, nearest
 from analysis.io.decoding import decoding
 from analysis.io.hdf5_links import open_node
 from analysis.io.hdf5_storage import refuse_fill_values
@@ -37,6 +37,9 @@ _LOOKED_AT = 200
 #: Medians of visible over incident energy that no calorimeter has: outside, energies are in another unit than the
 #: layout says. Wide, because a factor of a thousand is what is looked for.
 _RESPONSE = {False: (0.05, 20.0), True: (1e-3, 1.0)}
+
+#: Energies that a file may have for every shower beside those of its layout, in the unit of the incident energy.
+_ENERGIES = frozenset({"scalar_mass"})
 
 #: Where the layouts are, by what is in their files.
 _LAYOUTS = (
@@ -122,6 +125,26 @@ class ShowerFile(ABC, Generic[S]):
         else:
             yield (voxelise(part, self.geometry).showers if isinstance(part, PointShowers) else part).dense()
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Names of what else the file has as one number for every shower."""
+        return tuple(name for name in sorted(set(self._file) - set(self.needs)) if self._is_beside(name))
+
+    def column(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """What stands beside showers `start` to `stop`, (N,); energies among them in GeV.
+
+        Raises
+        ------
+        InputFileError
+            If there is nothing of that name.
+        """
+        if name not in self.beside:
+            raise InputFileError(f"'{self.path}' has no '{name}' for every shower. {nearest(name, self.beside)}")
+        start, stop, _ = slice(start, stop).indices(len(self))
+        with decoding(self.path, entries=(start, max(start, stop))):
+            values: NDArray[Any] = self._array(name)[start : max(start, stop)].reshape(max(start, stop) - start)
+        return self._energies(values, 0, np.float64) if name in _ENERGIES else values
+
     @abstractmethod
     def _length(self) -> int:
         """Number of showers."""
@@ -133,6 +156,12 @@ class ShowerFile(ABC, Generic[S]):
     @abstractmethod
     def _read(self, start: int, stop: int) -> S:
         """What `read` gives."""
+
+    def _is_beside(self, name: str) -> bool:
+        with decoding(self.path, name):
+            node = open_node(self._file, name)
+            shapes = {(len(self),), (len(self), 1)}
+            return isinstance(node, h5py.Dataset) and node.shape in shapes and node.dtype.kind in "fiu"
 
     def _incident(self, start: int, stop: int) -> Float:
         """Incident energies in GeV, positive."""

@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 from analysis.datasets.shower_files import open_showers
 from analysis.errors import InputFileError, TreeNotFoundError, nearest
 from analysis.expressions.column import Column
-from analysis.metrics.showers import observables
+from analysis.metrics.showers import cut, observables
 from analysis.showers.detectors import GEOMETRIES, geometry
 
 #: Numbers of voxels that are held at once.
 _AT_ONCE = 20_000_000
 
-NUMBER = "event"
+NUMBER, VOXELS = "event", "Voxel"
 _OF_SHOWERS = ("e_inc", "e_rec")
 _OF_LAYERS = ("energy", "share", "radius", "width", "sparsity")
 
 
 class ShowerTable:
-    """Observables of showers: e_inc, e_rec and, layer by layer, Layer_{energy, share, radius, width, sparsity}.
+    """Showers as events: e_inc, e_rec, voxels, and layer by layer Layer_{energy, share, radius, width, sparsity}.
+
+    `Voxel` has the energies of all voxels in GeV, nothing in those below the threshold. What else a file knows of every
+    shower, such as `scalar_mass`, has its name there.
 
     e_inc is the incident energy and e_rec the sum of all voxels above the threshold, in GeV; `share` is the part of
     e_rec, `radius` and `width` are centre of energy and width in mm from the axis. `event` is the row plus 1. A search
@@ -56,7 +59,9 @@ class ShowerTable:
         if not self.entries:
             self._file.close()
             raise InputFileError(f"'{path}' has no showers.")
-        self.names: Sequence[str] = (NUMBER, *_OF_SHOWERS, *(f"Layer_{each}" for each in _OF_LAYERS))
+        ours = (NUMBER, *_OF_SHOWERS, VOXELS, *(f"Layer_{each}" for each in _OF_LAYERS))
+        self._beside = tuple(name for name in self._file.beside if name not in ours)
+        self.names: Sequence[str] = (*ours, *self._beside)
 
     def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
         """As many showers as 20 million voxels hold."""
@@ -69,22 +74,32 @@ class ShowerTable:
 
     def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
         """The named columns for rows start to stop."""
-        numbers = Column(np.arange(start + 1, stop + 1, dtype=np.uint64))
-        if not set(names) - {NUMBER} or stop <= start:
-            return {name: numbers if name == NUMBER else self._nothing(name) for name in names}
-        found = observables(self._file.dense_rows(start, stop), self._geometry)
-        layers = len(self._geometry.layers)
-        offsets = np.arange(0, layers * len(found) + 1, layers, dtype=np.int64)
-        lists = (found.layers, found.ratios, found.radius, found.radius_width, found.sparsity)
-        columns = {NUMBER: numbers, "e_inc": Column(found.incident), "e_rec": Column(found.total)}
-        for name, values in zip(_OF_LAYERS, lists, strict=True):
-            columns[f"Layer_{name}"] = Column(np.ascontiguousarray(values).ravel(), offsets=offsets)
+        if stop <= start:
+            return {name: self._nothing(name) for name in names}
+        columns = {NUMBER: Column(np.arange(start + 1, stop + 1, dtype=np.uint64))}
+        columns |= {name: Column(self._file.column(name, start, stop)) for name in names if name in self._beside}
+        if set(names) - set(columns):
+            columns |= self._computed(start, stop)
         return {name: columns[name] for name in names}
+
+    def _computed(self, start: int, stop: int) -> dict[str, Column]:
+        """Voxels above the threshold and what is computed of them."""
+        parts = [cut(showers, self._geometry) for showers in self._file.dense_rows(start, stop)]
+        found = observables(parts, self._geometry)
+        lists = (found.layers, found.ratios, found.radius, found.radius_width, found.sparsity)
+        named = {f"Layer_{name}": values for name, values in zip(_OF_LAYERS, lists, strict=True)}
+        named[VOXELS] = np.concatenate([showers.energies for showers in parts])
+        columns = {"e_inc": Column(found.incident), "e_rec": Column(found.total)}
+        for name, values in named.items():
+            width = values.shape[1]
+            offsets = np.arange(0, width * len(found) + 1, width, dtype=np.int64)
+            columns[name] = Column(np.ascontiguousarray(values).ravel(), offsets=offsets)
+        return columns
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
 
     def _nothing(self, name: str) -> Column:
-        offsets = np.zeros(1, dtype=np.int64) if name.startswith("Layer_") else None
+        offsets = np.zeros(1, dtype=np.int64) if name == VOXELS or name.startswith("Layer_") else None
         return Column(np.zeros(0), offsets=offsets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
@@ -21,13 +21,26 @@ def _feature_set(value: Any) -> Any:
 
         return dict(DIJET_FEATURES)
     if isinstance(value, str):
-        raise ValueError("must be a mapping of name to expression, or the word 'dijet'")
+        raise ValueError("must be a mapping of name to expression, or the word 'dijet', or 'voxels' of showers")
     if isinstance(value, Mapping):
         try:
             check_feature_names(value)
         except FeatureNameError as error:
             raise ValueError(str(error)) from error
     return value
+
+
+def _voxels(data: Mapping[str, Any]) -> dict[str, str]:
+    """A feature for every voxel of the geometry that `tree` names."""
+    from analysis.errors import nearest
+    from analysis.showers.detectors import GEOMETRIES, geometry
+
+    tree = data.get("tree")
+    if data.get("layout") != "calochallenge":
+        raise ValueError("features: voxels are of showers, which layout: calochallenge reads")
+    if tree not in GEOMETRIES:
+        raise ValueError(f"tree has to name the geometry of the showers. {nearest(str(tree), GEOMETRIES)}")
+    return {f"voxel_{number}": f"Voxel[{number}]" for number in range(geometry(tree).voxels)}
 
 
 Features = Annotated[
@@ -37,7 +50,7 @@ Features = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"const": "dijet"},
+                {"enum": ["dijet", "voxels"]},
                 {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
             ]
         }
@@ -102,7 +115,9 @@ class DataConfig(Section):
     selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
     mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
     features: Features | None = Field(
-        default=None, description="name -> expression, or the word dijet; that is what null means without constituents"
+        default=None,
+        description="name -> expression, or the word dijet; that is what null means without constituents. The word "
+        "voxels means all voxels of showers",
     )
     constituents: ConstituentsConfig | None = Field(
         default=None, description="read the particles of the jets instead of features"
@@ -142,10 +157,20 @@ class DataConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _something_to_read(cls, value: Any) -> Any:
-        """Dijet features where nothing is said."""
-        if not isinstance(value, Mapping) or value.get("constituents") is not None or value.get("features") is not None:
+        """Dijet features where nothing is said; of showers their energy and all voxels."""
+        if not isinstance(value, Mapping) or value.get("constituents") is not None:
             return value
-        return {**value, "features": "dijet"}
+        if value.get("layout") == "calochallenge":
+            value = {"mass": "e_rec", **value}
+        if value.get("features") is None:
+            value = {**value, "features": "voxels" if value.get("layout") == "calochallenge" else "dijet"}
+        return {**value, "features": _voxels(value)} if value["features"] == "voxels" else value
+
+    @model_validator(mode="after")
+    def _showers_have_units(self) -> Self:
+        if self.layout == "calochallenge" and self.units != "GeV":
+            raise ValueError("units: files of showers say their units by their layout; leave units out")
+        return self
 
     @field_validator("memory")
     @classmethod

@@ -257,7 +257,7 @@ def test_catalogue(tmp_path, monkeypatch):
     assert len(set(names)) == len(names)
     assert {"lhco-features", "lhco-qcd-extra", "lhco-raw"} <= set(names)
     for file in catalogue():
-        assert file.url.startswith("https://zenodo.org/records/")
+        assert file.url.startswith(("https://zenodo.org/", "https://data.mendeley.com/"))
         assert (file.checksum is None) == (file.checksum_source == "")
         assert not file.mirrors or file.checksum
     with pytest.raises(InputFileError, match="lhco-features"):

@@ -15,10 +15,21 @@ from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.config import parse_config
 from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
-from cathode.observables import AsRead, DijetSubstructure, Observables, create, drawable, kinds, register
+from cathode.observables import (
+    AsRead,
+    DijetSubstructure,
+    Observables,
+    ShowerCells,
+    ShowerShapes,
+    create,
+    drawable,
+    kinds,
+    register,
+)
 from cathode.runtime.specification import specification
 from cathode.scoring import Scorer
 from cathode.template.drawing import Template
+from cathode.testing.observables import check_observables
 
 from .toys import REGION, Discriminant, TrueGenerator, decisive, toy_events, toy_search
 
@@ -88,7 +99,17 @@ def test_rows_keep_their_identity() -> None:
     np.testing.assert_array_equal(whole.x[order], part.x)
 
 
-@pytest.mark.parametrize("made", [AsRead(), DijetSubstructure(), DijetSubstructure(columns=("n_light",))])
+@pytest.mark.parametrize(
+    "made",
+    [
+        AsRead(),
+        DijetSubstructure(),
+        DijetSubstructure(columns=("n_light",)),
+        ShowerShapes(),
+        ShowerShapes(geometry="calogan", columns=("share_0",)),
+        ShowerCells(leading=5),
+    ],
+)
 def test_specification_makes_the_same_again(made: Observables) -> None:
     assert create(specification(made)) == made
 
@@ -123,6 +144,9 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
         {"kind": "test_multiplied", "factor": 2.0},
     ]
     assert results[0].pop("fingerprint") != results[1].pop("fingerprint")
+    # When each run folder first saw its settings.
+    for result in results:
+        result.pop("configured")
     assert results[0] == results[1]
 
     assert doubled.observables == Multiplied(factor=2.0)
@@ -172,8 +196,8 @@ def test_pairs_of_jets_are_drawn_as_their_substructure(tmp_path: Path) -> None:
     assert drawn.template_x is not None
     assert drawn.template_x.shape == (len(drawn.template_mass), len(DIJET_SUBSTRUCTURE))
     # Single jets are neither, nor are constituents with more than momenta: nothing is drawn of them.
-    assert drawable(events.x[:, :1]) is None
-    assert drawable(np.concatenate([events.x, events.x[..., :1]], axis=3)) is None
+    assert drawable(events.x[:, :1], AsRead()) is None
+    assert drawable(np.concatenate([events.x, events.x[..., :1]], axis=3), AsRead()) is None
 
 
 def test_unknown_names_are_named() -> None:
@@ -190,3 +214,30 @@ def test_unknown_names_are_named() -> None:
     )
     with pytest.raises(ConfigError, match="mj_light"):
         parse_config(text).observables.build()
+
+
+def test_of_cells_the_shapes_of_their_showers_are_drawn() -> None:
+    voxels = np.ones((3, 504))
+    assert drawable(voxels, ShowerCells(geometry="calogan")) == ShowerShapes(geometry="calogan")
+    assert drawable(voxels, ShowerShapes(geometry="calogan")) == ShowerShapes(geometry="calogan")
+    assert drawable(voxels, AsRead()) == AsRead()
+
+
+@pytest.mark.parametrize("made", [ShowerShapes(), ShowerCells(leading=4)])
+def test_observables_of_showers_keep_the_contract(made: Observables) -> None:
+    x = np.random.default_rng(4).exponential(0.003, (60, 368)).astype(np.float32)
+    events = Events(x, np.arange(60.0), tuple(f"voxel_{i}" for i in range(368)))
+    check_observables(lambda: made, events)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kind": "shower_shapes", "geometry": "ds1"}, "no geometry 'ds1'"),
+        ({"kind": "shower_shapes", "columns": ["share_7"]}, "has no 'share_7'"),
+        ({"kind": "shower_cells", "leading": 0}, "at least 1"),
+    ],
+)
+def test_observables_of_showers_are_checked(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        create(given)

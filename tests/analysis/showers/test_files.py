@@ -1,5 +1,6 @@
 """Files of showers in every layout: energies in GeV, by rows, and what is wrong is named."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,3 +239,19 @@ def test_all_files_of_the_challenge_can_be_fetched() -> None:
     assert len(files) == 2 + 2 + 2 + 4
     assert {file.url.split("/")[4] for file in files} == {"8099322", "6366271", "6366324"}
     assert all(file.checksum for file in files)
+
+
+def test_other_public_showers_are_known_by_their_record() -> None:
+    known = {file.name: file for file in catalogue()}
+    for name, doi in (
+        ("calogan", "10.17632/pvn3xc3wy5.1"),
+        ("calogan-sampling", "10.5281/zenodo.10393540"),
+        ("caloclouds", "10.5281/zenodo.10044175"),
+    ):
+        assert known[name].doi == doi
+        assert re.findall(r"pvn3xc3wy5|zenodo\.(\d+)", doi)[0] in known[name].url
+        assert known[name].filename.endswith(".zip")
+        # Nobody published a checksum that could be compared: the first download is remembered.
+        assert known[name].checksum is None
+    names = [file.filename for file in catalogue()]
+    assert len(set(names)) == len(names)

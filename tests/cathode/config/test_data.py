@@ -69,3 +69,30 @@ def test_files_start_from_the_folder_of_the_analysis(tmp_path: Path, monkeypatch
         "/eos/ntuples/d.root",
         "embedded:dijets",
     )
+
+
+SHOWERS = MINIMAL.replace("ntuple.root", "showers.h5\n  layout: calochallenge\n  tree: calogan")
+
+
+def test_of_showers_all_voxels_and_their_energy_are_read() -> None:
+    config = parse_config(SHOWERS)
+    assert config.data.mass == "e_rec"
+    assert config.data.features is not None
+    assert len(config.data.features) == 504
+    assert config.data.features["voxel_503"] == "Voxel[503]"
+    assert parse_config(config.to_yaml()) == config
+    named = parse_config(SHOWERS, overrides={"data.features": {"a": "Layer_share[0]"}, "data.mass": "e_rec / 0.937"})
+    assert named.data.features == {"a": "Layer_share[0]"}
+    assert named.data.mass == "e_rec / 0.937"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SHOWERS.replace("calogan", "calogn"), "tree has to name the geometry of the showers. Nearest: 'calogan'"),
+        (SHOWERS.replace("calogan", "calogan\n  units: MeV"), "files of showers say their units by their layout"),
+        (MINIMAL.replace("ntuple.root", "ntuple.root\n  features: voxels"), "voxels are of showers"),
+    ],
+)
+def test_what_makes_no_sense_of_showers_is_refused(text: str, said: str) -> None:
+    assert said in problem(text)
