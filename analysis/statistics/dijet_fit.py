@@ -183,6 +183,32 @@ class SpectrumFit:
         return cls(**{**content, **rest, "alternative": None if other is None else cls.from_dict(other)})
 
 
+@dataclass(frozen=True, eq=False)
+class DijetForm:
+    """A dijet function whose logarithm is terms(m) · θ, with terms that are orthonormal where the events are."""
+
+    function: str
+    sqrt_s: float
+    centre: float
+    basis: FloatArray
+
+    @classmethod
+    def centred(cls, function: str, bins: Bins, sqrt_s: float) -> DijetForm:
+        """The form for bins, of which some may be empty."""
+        k = n_parameters(function)
+        centre = float(np.sqrt(bins.low[0] * bins.high[-1]))
+        filled = bins.content > 0
+        middle = np.sqrt(bins.low * bins.high)[filled]
+        weight = bins.content[filled, None] / np.sqrt(bins.variance[filled, None])
+        basis = np.linalg.inv(np.linalg.qr(_raw_terms(middle, k, sqrt_s, centre) * weight)[1])
+        return cls(function, sqrt_s, centre, basis)
+
+    def terms(self, mass: ArrayLike) -> FloatArray:
+        """Terms (..., k) at masses (...,) in GeV."""
+        found: FloatArray = _raw_terms(mass, len(self.basis), self.sqrt_s, self.centre) @ self.basis
+        return found
+
+
 def fit_bins(bins: Bins, function: str, *, sqrt_s: float = 13_000.0) -> SpectrumFit:
     """Fit one function to bins, weighted or not.
 
@@ -201,14 +227,9 @@ def fit_bins(bins: Bins, function: str, *, sqrt_s: float = 13_000.0) -> Spectrum
         raise SpectrumError(f"The fit range ends at {bins.high[-1]:g} GeV, beyond √s = {sqrt_s:g} GeV: check the unit.")
     unit = float(bins.scale.mean())
     bins = bins.scaled(1 / unit)
-    centre = float(np.sqrt(bins.low[0] * bins.high[-1]))
+    form = DijetForm.centred(function, bins, sqrt_s)
+    basis, centre, terms = form.basis, form.centre, form.terms
     middle, weight = np.sqrt(bins.low * bins.high), np.sqrt(bins.effective)[:, None]
-    basis = np.linalg.inv(np.linalg.qr(_raw_terms(middle, k, sqrt_s, centre) * weight)[1])
-
-    def terms(mass: ArrayLike) -> FloatArray:
-        found: FloatArray = _raw_terms(mass, k, sqrt_s, centre) @ basis
-        return found
-
     likelihood = LogLinearLikelihood.of(bins, terms)
     start = np.linalg.lstsq(terms(middle) * weight, weight[:, 0] * np.log(bins.content / bins.width), rcond=None)[0]
     theta = likelihood.maximise(start)

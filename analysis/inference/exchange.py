@@ -1,0 +1,113 @@
+"""Results for the programs of others: HistFactory workspaces, datacards of combine, tables of HEPData."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis.inference.counting_model import CountingModel
+from analysis.inference.limits import BANDS, UpperLimit
+
+#: Version of the HistFactory schema.
+_SCHEMA = "1.0.0"
+
+
+def histfactory(channels: Mapping[str, CountingModel]) -> dict[str, Any]:
+    """A workspace of HistFactory in JSON types, which pyhf and cabinetry read; the parameter of interest is `mu`.
+
+    Every channel has its own auxiliary measurement of the background, as `CountingModel` says.
+    """
+    return {
+        "channels": [_channel(name, model) for name, model in channels.items()],
+        "observations": [{"name": name, "data": [model.observed]} for name, model in channels.items()],
+        "measurements": [{"name": "search", "config": {"poi": "mu", "parameters": []}}],
+        "version": _SCHEMA,
+    }
+
+
+def datacard(channels: Mapping[str, CountingModel]) -> str:
+    """A datacard of CMS combine with a gamma distribution for each background."""
+    names = list(channels)
+    rows: list[Sequence[object]] = [
+        ["bin", *names],
+        ["observation", *(f"{model.observed:g}" for model in channels.values())],
+    ]
+    processes: list[Sequence[object]] = [
+        ["bin", *(name for name in names for _ in range(2))],
+        ["process", *(("signal", "background") * len(names))],
+        ["process", *((0, 1) * len(names))],
+        ["rate", *(f"{rate:.6g}" for model in channels.values() for rate in (model.signal, model.background))],
+    ]
+    nuisances: list[Sequence[object]] = []
+    for place, (name, model) in enumerate(channels.items()):
+        if not model.error:
+            continue
+        events = round((model.background / model.error) ** 2)
+        entries = ["-"] * (2 * len(names))
+        entries[2 * place + 1] = f"{model.background / max(events, 1):.6g}"
+        nuisances.append([f"background_{name}", "gmN", events, *entries])
+    rule = ["-" * 60]
+    head: list[Sequence[object]] = [
+        [f"imax {len(names)} number of channels"],
+        ["jmax 1 number of backgrounds"],
+        [f"kmax {len(nuisances)} number of nuisance parameters"],
+    ]
+    lines = [*head, rule, *rows, rule, *processes, rule, *nuisances]
+    return "\n".join(" ".join(map(str, line)) for line in lines) + "\n"
+
+
+def hepdata_limits(limits: Mapping[float, UpperLimit], *, quantity: str, units: str = "") -> dict[str, Any]:
+    """A table of HEPData of upper limits by mass in GeV, in JSON types; `quantity` is what is limited."""
+    ordered = sorted(limits)
+    head = {"name": quantity, **({"units": units} if units else {})}
+    level = f"{100 * limits[ordered[0]].confidence_level:g} % CL"
+    median = BANDS.index(0.0)
+    expected = []
+    for mass in ordered:
+        values = limits[mass].expected
+        errors = [
+            {
+                "label": f"{deviation} sigma",
+                "asymerror": {
+                    "minus": values[median - deviation] - values[median],
+                    "plus": values[median + deviation] - values[median],
+                },
+            }
+            for deviation in (1, 2)
+        ]
+        expected.append({"value": values[median], "errors": errors})
+    observed = [{"value": limits[mass].observed} for mass in ordered]
+    return {
+        "independent_variables": [
+            {"header": {"name": "MASS", "units": "GEV"}, "values": [{"value": m} for m in ordered]}
+        ],
+        "dependent_variables": [
+            {
+                "header": {**head, "name": f"observed {quantity}"},
+                "qualifiers": [{"name": "LIMIT", "value": level}],
+                "values": observed,
+            },
+            {
+                "header": {**head, "name": f"expected {quantity}"},
+                "qualifiers": [{"name": "LIMIT", "value": level}],
+                "values": expected,
+            },
+        ],
+    }
+
+
+def _channel(name: str, model: CountingModel) -> dict[str, Any]:
+    modifiers = []
+    if model.error:
+        modifiers.append({"name": f"background_{name}", "type": "shapesys", "data": [model.error]})
+    return {
+        "name": name,
+        "samples": [
+            {
+                "name": "signal",
+                "data": [model.signal],
+                "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+            },
+            {"name": "background", "data": [model.background], "modifiers": modifiers},
+        ],
+    }
