@@ -26,6 +26,7 @@ from cathode.runtime.run_folder import (
 from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
+    from cathode.calibration.audit import Audit
     from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
     from cathode.comparison.result import GeneratorComparison
@@ -217,6 +218,32 @@ def calibrate_analysis(
         train=lambda chosen, folder: train_template(chosen, folder, progress=progress),
         progress=progress,
     )
+
+
+def audit_analysis(
+    config: AnalysisConfig,
+    output: Path | str,
+    *,
+    windows: int = 6,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Search where there is no signal: `cathode.calibration.audit.audit` says how.
+
+    `output` gets audit.json and a figure per cut; the same call continues what was interrupted.
+    """
+    from cathode.calibration.audit import audit
+    from cathode.report.audit import write_audit_figures
+
+    found = audit(
+        config,
+        output,
+        windows=windows,
+        workers=config.threads if workers is None else workers,
+        progress=progress,
+    )
+    write_audit_figures(found, Path(output))
+    return found
 
 
 def sample_template(folder: Path | str, events: int, *, seed: int) -> tuple[Template, tuple[str, ...]]:

@@ -85,12 +85,15 @@ def calibrate(
         drawn_from = prepare(folder, events, search.region, source=source, pool=pool)
         write_text(folder / ANALYSIS, config.to_yaml())
         prints = [search.fingerprint(each) for each in (events, pool) if each is not None]
-        tasks = plan(folder, experiments, source=drawn_from, fingerprint="/".join(prints), seed=config.seed)
+        number = float(len(events))
+        tasks = plan(
+            folder, experiments, source=drawn_from, events=number, fingerprint="/".join(prints), seed=config.seed
+        )
         _run(tasks, executor(workers), experiments, progress)
         found = Calibration(
             settings=comparable(search.settings()),
             source=SOURCES[drawn_from].format(events=len(events) if pool is None else len(pool), files=background),
-            events=float(len(events)),
+            events=number,
             experiments=collected(list(tasks.finished())),
             failures=failures(tasks),
             versions=versions(),

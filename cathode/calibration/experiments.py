@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from analysis.atomic import atomic_path
 from analysis.statistics.counting import p_to_z
 from analysis.tasks import Done, Task, TaskFolder, task
+from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.pseudo_data import FromSidebands, FromSimulation, FromTemplate, PseudoData
 from cathode.calibration.recording import recorded
 from cathode.calibration.result import Experiment
-from cathode.errors import CalibrationError
 from cathode.runtime.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ Source = Literal["template", "sidebands"]
 
 @task
 def pseudo_experiment(
-    place: Path, *, folder: str, source: str, fingerprint: str, number: int, seed: int
+    place: Path, *, folder: str, source: str, events: float, fingerprint: str, number: int, seed: int
 ) -> dict[str, Any]:
     """Search in background-only events; `folder` is what `cathode calibrate` prepared.
 
@@ -49,9 +48,9 @@ def pseudo_experiment(
     config = load_config(prepared / ANALYSIS)
     search = config.search()
     seeds = Seeds(seed)
-    events = pseudo_data(prepared, source).draw(seeds(f"pseudo-data/{number}"))
+    drawn = pseudo_data(prepared, source, events).draw(seeds(f"pseudo-data/{number}"))
     alone = dataclasses.replace(search, seed=seeds(f"search/{number}"), workers=1)
-    return of_result(recorded(alone, events, place, auxiliary=config.read_auxiliary()))
+    return of_result(recorded(alone, drawn, place, auxiliary=config.read_auxiliary()))
 
 
 def prepare(
@@ -59,15 +58,14 @@ def prepare(
 ) -> Literal["template", "sidebands", "simulation"]:
     """Keep for all workers what experiments are drawn from, and say what that is."""
     if pool is not None:
-        _store_events(folder / POOL, pool, float(len(events)))
+        store_events(folder / POOL, pool)
         return "simulation"
-    sideband = events[region.sideband(events.mass)]
-    _store_events(folder / SIDEBANDS, sideband, float(len(sideband)))
+    store_events(folder / SIDEBANDS, events[region.sideband(events.mass)])
     return source
 
 
-def pseudo_data(folder: Path, source: str) -> PseudoData:
-    """What the folder of a calibration draws its experiments from.
+def pseudo_data(folder: Path, source: str, events: float) -> PseudoData:
+    """What the folder of a calibration draws its experiments from; of simulation, so many `events` on average.
 
     Raises
     ------
@@ -77,8 +75,8 @@ def pseudo_data(folder: Path, source: str) -> PseudoData:
     from cathode.template.stored import stored_template
 
     if source == "simulation":
-        return FromSimulation(*_stored_events(folder / POOL))
-    sideband, _ = _stored_events(folder / SIDEBANDS)
+        return FromSimulation(stored_events(folder / POOL), events)
+    sideband = stored_events(folder / SIDEBANDS)
     template = stored_template(folder / TEMPLATE)
     if source == "sidebands":
         return FromSidebands(template.sampler, template.mass_model, sideband)
@@ -108,10 +106,13 @@ def bounded(significance: float) -> float:
     return float(np.clip(significance, -38.0, 38.0))
 
 
-def plan(folder: Path, experiments: int, *, source: str, fingerprint: str, seed: int) -> TaskFolder:
+def plan(folder: Path, experiments: int, *, source: str, events: float, fingerprint: str, seed: int) -> TaskFolder:
     """All experiments as tasks in a folder; more of them later keep those that are done."""
-    every = {"folder": str(folder.resolve()), "source": source, "fingerprint": fingerprint, "seed": seed}
-    tasks = [Task.of(pseudo_experiment, number=number, **every) for number in range(experiments)]
+    common = {"folder": str(folder.resolve()), "source": source, "events": events}
+    tasks = [
+        Task.of(pseudo_experiment, number=number, fingerprint=fingerprint, seed=seed, **common)
+        for number in range(experiments)
+    ]
     return TaskFolder.planned(folder / "experiments", tasks)
 
 
@@ -127,27 +128,3 @@ def collected(done: Sequence[Done]) -> tuple[Experiment, ...]:
 def failures(folder: TaskFolder) -> dict[str, int]:
     """Errors of experiments by their text, with their numbers."""
     return dict(Counter(failure.message for _, failure in folder.status().failures))
-
-
-def _store_events(path: Path, events: Events, number: float) -> None:
-    """A pool of events, and how many of it an experiment has on average."""
-    with atomic_path(path) as temporary:
-        np.savez(
-            temporary,
-            x=events.x,
-            mass=events.mass,
-            weights=events.weights,
-            columns=np.array(events.columns),
-            events=number,
-        )
-
-
-def _stored_events(path: Path) -> tuple[Events, float]:
-    from analysis.events import Events
-
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            columns = tuple(stored["columns"].tolist())
-            return Events(stored["x"], stored["mass"], columns, weights=stored["weights"]), float(stored["events"])
-    except (OSError, ValueError, KeyError) as error:
-        raise CalibrationError(f"{path}: can not be read ({error}). Calibrate again.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -12,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.ranking import Measured
-from analysis.printing import number, p_value
+from analysis.printing import number, p_value, sigma
+from cathode.calibration.audit import Audit
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
 from cathode.comparison.showers import ShowerEvaluation
@@ -76,6 +78,33 @@ def null_distributions(calibration: Calibration) -> RenderableType:
             f"{1 / (len(null) + 1):.2g}",
         )
     return table
+
+
+def audited(audit: Audit) -> Iterator[RenderableType]:
+    """What is claimed in windows without a signal, by simpler statistics and by the search."""
+    for index, cut in enumerate(audit.windows[0].cuts):
+        table = _table(f"claims in windows without a signal, at background efficiency {cut.background_efficiency:g}")
+        table.add_column("window, GeV")
+        for title in ("events", "observed", "template", "expected", *cut.naive, "this search"):
+            table.add_column(title, justify="right")
+        table.add_column("validation")
+        for window in audit.windows:
+            here = window.cuts[index]
+            ours = "not computable" if math.isnan(here.ours) else sigma(here.ours)
+            table.add_row(
+                f"{window.low:g}–{window.high:g}",
+                f"{window.events:,}",
+                number(here.observed),
+                number(here.predicted),
+                f"{number(here.expected)} ± {number(here.uncertainty)}",
+                *("–" if math.isnan(value) else sigma(value) for value in here.naive.values()),
+                f"[bold]{ours if window.validation == 'passed' or math.isnan(here.ours) else f'({ours})'}[/]",
+                window.validation,
+            )
+        yield table
+    yield "Significances in parentheses are not claimed by the search."
+    for text, count in audit.failures.items():
+        yield Text.assemble((f"{count} windows failed: ", "bold yellow"), (text, "yellow"))
 
 
 def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> RenderableType:
