@@ -166,7 +166,7 @@ def background_only(
         systematic=counts.expected * systematic,
         p_value_exact=float(np.exp(_log_p_value(counts, statistical**2))),
         p_value=float(np.exp(log_p)),
-        significance=_significance(counts, variance, log_p),
+        significance=_significance(counts, variance),
         thresholds=tuple(float(t) for t in cut.thresholds),
         template_passing=counts.template_passing,
         template_total=counts.template_total,
@@ -210,7 +210,7 @@ def from_spectrum(
     if expected is not None and events > 0:
         fitted, variance = dataclasses.replace(counts, expected=events), max((error / events) ** 2, 1e-12)
         log_p = _log_p_value(fitted, variance)
-        p_value, significance = float(np.exp(log_p)), _significance(fitted, variance, log_p)
+        p_value, significance = float(np.exp(log_p)), _significance(fitted, variance)
     return CutResult(
         background_efficiency=cut.background_efficiency,
         observed=counts.observed,
@@ -232,21 +232,31 @@ def from_spectrum(
 
 def _log_p_value(counts: Count, relative_variance: float) -> float:
     """Logarithm of the p-value if the prediction comes from an auxiliary count of that relative variance."""
-    return float(on_off_log_p_value(*_on_off(counts, relative_variance)))
+    observed, expected = counts.observed / counts.per_event, counts.expected / counts.per_event
+    return float(on_off_log_p_value(*_on_off(observed, expected, relative_variance)))
 
 
-def _significance(counts: Count, relative_variance: float, log_p: float) -> float:
-    """Signed: of the p-value for an excess, of that of the other tail for a deficit, and 0 if neither is below ½."""
+def _significance(counts: Count, relative_variance: float) -> float:
+    return signed_significance(
+        counts.observed / counts.per_event, counts.expected / counts.per_event, relative_variance
+    )
+
+
+def signed_significance(observed: float, expected: float, relative_variance: float) -> float:
+    """Significance of events over a prediction of that relative variance, all in effective events.
+
+    Of the p-value for an excess, of that of the other tail for a deficit, and 0 if neither is below ½.
+    """
+    log_p = float(on_off_log_p_value(*_on_off(observed, expected, relative_variance)))
     if log_p < np.log(0.5):
         return float(log_p_to_z(log_p))
-    other = float(on_off_deficit_p_value(*_on_off(counts, relative_variance)))
+    other = float(on_off_deficit_p_value(*_on_off(observed, expected, relative_variance)))
     return -float(np.clip(p_to_z(other), 0.0, _LARGEST_DEFICIT))
 
 
-def _on_off(counts: Count, relative_variance: float) -> tuple[float, float, float]:
+def _on_off(observed: float, expected: float, relative_variance: float) -> tuple[float, float, float]:
     """Data events, and events and size ratio of the auxiliary count that predicts them, in effective events."""
     auxiliary = 1.0 / relative_variance
-    # Negative weights can leave less than nothing, which is no excess.
-    observed, expected = max(counts.observed, 0.0) / counts.per_event, counts.expected / counts.per_event
-    # One event less, because the cut itself is a template event: see `order_statistic_p_value`.
-    return observed, max(auxiliary - 1.0, 0.0), auxiliary / expected
+    # Negative weights can leave less than nothing, which is no excess; one event less, because the cut itself is a
+    # template event: see `order_statistic_p_value`.
+    return max(observed, 0.0), max(auxiliary - 1.0, 0.0), auxiliary / expected

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
-from analysis.statistics.counting import log_p_to_z, on_off_log_p_value, significance_with_uncertainty
+from analysis.statistics.counting import significance_with_uncertainty
 from analysis.tasks import RETRIES, Task, TaskFolder, executor, resume, task
 from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.experiments import ANALYSIS, bounded, failures
 from cathode.calibration.pseudo_data import selected
 from cathode.calibration.result import comparable
 from cathode.calibration.signal_free import signal_free_regions
+from cathode.cut_and_count import signed_significance
 from cathode.errors import CalibrationError
 from cathode.region import Region
 from cathode.result import CutResult, SearchResult
@@ -88,11 +89,10 @@ def naive_significances(cut: CutResult) -> dict[str, float]:
     if not predicted > 0:
         return {"S/√B": math.nan, "asymptotic": math.nan, "exact": math.nan}
     effective = (cut.expected / cut.statistical) ** 2 if cut.statistical else 1e12
-    log_p = float(on_off_log_p_value(max(cut.observed, 0.0), max(effective - 1, 0.0), effective / predicted))
     return {
         "S/√B": (cut.observed - predicted) / predicted**0.5,
         "asymptotic": float(significance_with_uncertainty(max(cut.observed, 0.0), predicted, 0.0)),
-        "exact": bounded(float(log_p_to_z(log_p))),
+        "exact": bounded(signed_significance(cut.observed, predicted, 1 / effective)),
     }
 
 

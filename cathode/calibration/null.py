@@ -22,7 +22,8 @@ class CorrectedPValue:
     Attributes
     ----------
     value : the corrected p-value, and `low` to `high` its interval of one standard deviation.
-    significance : of `value`, in one-sided standard deviations; negative for a deficit.
+    significance : of `value`, in one-sided standard deviations; for a deficit, where it is negative, of the share of
+        experiments that were at most as high.
     resolution : the smallest p-value that so many pseudo-experiments can give without a model of the tail.
     extrapolated : whether it comes from the normal tail that was fitted to them, because none of them reached so far.
     """
@@ -88,8 +89,17 @@ class NullDistribution:
             low = float(stats.beta.ppf(0.1587, reached, len(self) - reached + 1))
             high = float(stats.beta.ppf(0.8413, reached + 1, len(self) - reached)) if reached < len(self) else 1.0
         return CorrectedPValue(
-            value, min(low, value), max(high, value), float(p_to_z(value)), resolution, extrapolated=reached == 0
+            value, min(low, value), max(high, value), self._signed(significance, value), resolution, reached == 0
         )
+
+    def _signed(self, significance: float, p_value: float) -> float:
+        """Significance of a p-value or, if that is above ½, less that of the other tail."""
+        if p_value < 0.5:
+            return float(p_to_z(p_value))
+        below = int(np.sum(np.asarray(self.significances) <= significance))
+        mirrored = NullDistribution(tuple(-z for z in self.significances))
+        other = (1 + below) / (len(self) + 1) if below else mirrored._tail(-significance)[0]
+        return -max(float(p_to_z(other)), 0.0)
 
     def _tail(self, significance: float) -> tuple[float, float, float]:
         mean, width = self.mean[0], self.width[0]

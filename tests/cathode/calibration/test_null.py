@@ -59,7 +59,20 @@ def test_the_tail_covers() -> None:
 
 def test_a_deficit_has_a_negative_significance() -> None:
     assert null(200, 5).corrected(-2.0).significance < -1
-    assert null(200, 5).corrected(-9.0).significance < -2
+    # Beyond all of them it is finite, and the mirror of an excess.
+    found = null(200, 5, 0.6, 0.8)
+    mirrored = NullDistribution(tuple(-z for z in found.significances))
+    assert found.corrected(-9.0).significance == pytest.approx(-mirrored.corrected(9.0).significance)
+    assert -13 < found.corrected(-9.0).significance < -10
+
+
+def test_corrected_significances_of_the_same_distribution_are_standard_normal() -> None:
+    """Signed, whatever the distribution; up to the steps of so many experiments."""
+    rng = np.random.default_rng(8)
+    by = NullDistribution(tuple(rng.gamma(4.0, 0.5, 4_000)))
+    of = [by.corrected(float(z)).significance for z in rng.gamma(4.0, 0.5, 2_000)]
+    assert np.mean(of) == pytest.approx(0, abs=0.08)
+    assert np.std(of) == pytest.approx(1, abs=0.06)
 
 
 def test_one_half_corrects_the_other() -> None:
