@@ -14,7 +14,7 @@ from analysis.folds import fold_of
 from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import MassModelError
 from cathode.methods.contrast import Contrast
-from cathode.methods.protocol import Fitted, Learned, Method, Reference, Scoring
+from cathode.methods.protocol import Finding, Fitted, Learned, Method, Reference, Scoring
 from cathode.observables import Observed
 from cathode.region import Region
 from cathode.result import Counts, CutResult, RegionSummary, SearchResult
@@ -50,6 +50,7 @@ class Evaluation:
     scores: Scores
     shape: Shape
     ranking: Ranking
+    findings: Mapping[str, float]
 
 
 def evaluated(
@@ -73,7 +74,8 @@ def evaluated(
         observed[inside].observables, scores.score[inside], method.classifier, reference, seeds, cuts, stages.store
     )
     stages.progress("evaluation", 1, 1)
-    return Evaluation(fitted.reference, scorer, scores, shape, ranking)
+    findings = fitted.findings if isinstance(fitted, Finding) else {}
+    return Evaluation(fitted.reference, scorer, scores, shape, ranking, findings)
 
 
 def result_of(
@@ -110,6 +112,7 @@ def result_of(
         systematics=closure.systematics,
         trainings=summary_of_trainings(learned, timer.seconds),
         reweightings=summary_of_reweightings(learned),
+        findings=dict(evaluation.findings),
         truth=evaluation.ranking.summary,
         inputs=events.sources,
         versions=versions(),

@@ -318,6 +318,7 @@ class SearchResult(Document):
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
     reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
+    findings : what the method measured of its own, such as the fraction of signal of r_anode; empty for most.
     truth : evaluation against truth labels, or None for real data.
     calibrated : every cut under a calibration of this search; empty without one.
     warnings : what a reader must know before believing the numbers, in plain words.
@@ -351,6 +352,7 @@ class SearchResult(Document):
     region_shifts: tuple[RegionShift, ...] = ()
     trainings: tuple[Training, ...] = ()
     reweightings: tuple[ReweightingSummary, ...] = ()
+    findings: dict[str, float] = field(default_factory=dict)
     truth: TruthEvaluation | None = None
     calibrated: tuple[CalibratedCut, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -134,6 +134,24 @@ class NetworkGenerator(ABC, Generic[S]):
         DivergedError, CheckpointError
             From the training; what was fitted before stays.
         """
+        return self.fit_by(
+            lambda learner, data: learner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint),
+            x,
+            context,
+            weights=weights,
+            seed=seed,
+        )
+
+    def fit_by(
+        self,
+        learn: Callable[[Self, TrainingData], Trained],
+        x: Array,
+        context: Array,
+        *,
+        weights: Array | None = None,
+        seed: int,
+    ) -> Self:
+        """As `fit`, by another objective: `learn` gets a copy with the fitted preprocessing, and the data behind it."""
         w = event_weights(x, weights)
         self.check(x, context, w)
         w = relative_weights(w)
@@ -145,7 +163,7 @@ class NetworkGenerator(ABC, Generic[S]):
         learner = copy.copy(self)
         learner._take_preprocessing(ready.bijection, ready.sizes)
         data = TrainingData(ready.z.float(), c.float(), w_t.float())
-        trained = learner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+        trained = learn(learner, data)
         self._take_preprocessing(ready.bijection, ready.sizes)
         self.features_, self.context_map_, self.seed_ = events.shape[-1], context_map, seed
         self.data_hash_ = fingerprint(x, context, weights)

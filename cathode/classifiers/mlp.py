@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, selection_rule
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
@@ -34,8 +34,9 @@ class Mlp:
 
     `layers` hidden layers of `hidden` ReLU units on standardised features, binary cross-entropy, Adam with a constant
     `learning_rate`, half of the rows for validation, and the mean over the `best_epochs` epochs of lowest validation
-    loss. Data and template get equal weight, multiplied by the event weights. With `members` above one it is also the
-    mean over networks with their own start and split.
+    loss, or with `selection` "argos" of the largest ARGOS of the rows held back (2511.14832). Data and template get
+    equal weight, multiplied by the event weights. With `members` above one it is also the mean over networks with their
+    own start and split.
 
     After `fit`: `ensemble_`, `mean_`, `scale_`, `seed_`, and as views of the first `states_` (per member, best epoch
     first), `train_losses_` and `validation_losses_` (per member).
@@ -51,6 +52,7 @@ class Mlp:
     learning_rate: float = 1e-3
     best_epochs: int = 10
     validation_fraction: float = 0.5
+    selection: str = "bce"
 
     def __post_init__(self) -> None:
         for name in ("members", "hidden", "layers", "epochs", "batch_size", "best_epochs"):
@@ -60,6 +62,7 @@ class Mlp:
             raise ConfigError(f"mlp: learning_rate = {self.learning_rate} must be positive.")
         if not 0 < self.validation_fraction < 1:
             raise ConfigError(f"mlp: validation_fraction = {self.validation_fraction} must lie between 0 and 1.")
+        selection_rule(self.selection)
 
     def fit(
         self,
@@ -106,6 +109,7 @@ class Mlp:
             members=self.members,
             seed=seed,
             monitor=monitor,
+            rule=selection_rule(self.selection),
         )
         self.mean_, self.scale_, self.seed_, self.ensemble_ = mean, scale, seed, trained
         return self

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cathode.classifiers.protocol import Monitor
+from cathode.errors import ConfigError
 from cathode.runtime.processes import one_thread
 from generators.ceiling import ceiling
 from generators.protocols import Progress
-from generators.training.batches import TrainingData
+from generators.training.batches import Rows, TrainingData
 from generators.training.loop import train
 from generators.training.phases import Phase, trainable
+from generators.training.rules import BestLoss, BestMetric, Rule
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 
@@ -42,11 +44,13 @@ class NetworkEnsemble:
         members: int,
         seed: int,
         monitor: Monitor | None,
+        rule: Rule | None = None,
     ) -> Self:
         """Train `members` networks, each with its own start and split; the label is the context of `data`.
 
         `network(member, seed)` makes one at its start, `objective(network)` the loss of its events. The monitor gets
-        how many epochs of all members are done.
+        how many epochs of all members are done. `rule` says which epochs are the best, by default those of the lowest
+        held-out loss.
         """
         found = []
         for member, stream in enumerate(np.random.SeedSequence(seed).spawn(members)):
@@ -56,7 +60,7 @@ class NetworkEnsemble:
             phases = [Phase(name, loss, trainable(loss))]
             report = _member_progress(monitor, member, members)
             with one_thread():
-                found.append(train(model, phases, data, settings, seed=of_member, monitor=report))
+                found.append(train(model, phases, data, settings, seed=of_member, monitor=report, rule=rule))
         return cls(
             [each.states for each in found],
             [each.train_losses for each in found],
@@ -136,6 +140,34 @@ class CrossEntropy(nn.Module):
         label, observables = context.tensor_split([1], dim=1)
         logit = self.network(x, observables) if observables.shape[1] else self.network(x)
         return nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="none")[:, 0]
+
+
+#: What chooses the best epochs of a classifier, without labels: the held-out cross-entropy, or ARGOS.
+SELECTIONS = ("bce", "argos")
+
+
+def selection_rule(selection: str) -> Rule:
+    """The rule of that name; see `analysis.metrics.argos` for what is better than the cross-entropy at small signals.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if selection not in SELECTIONS:
+        raise ConfigError(f"selection '{selection}' is not one of {', '.join(SELECTIONS)}.")
+    return BestLoss() if selection == "bce" else BestMetric(_minus_argos)
+
+
+def _minus_argos(network: nn.Module, held_out: Rows) -> float:
+    """Minus ARGOS of the held-out rows; the first column of their context is 1 for data."""
+    from analysis.metrics.argos import argos
+
+    label, observables = held_out.context.tensor_split([1], dim=1)
+    logit = network(held_out.x, observables) if observables.shape[1] else network(held_out.x)
+    score, weights, data = (each.double().cpu().numpy() for each in (logit[:, 0], held_out.weights, label[:, 0]))
+    of_data = data > 0.5
+    return -argos(score[of_data], score[~of_data], weights[of_data], weights[~of_data])
 
 
 def _member_progress(monitor: Monitor | None, member: int, members: int) -> Callable[[Progress], None] | None:

@@ -133,6 +133,16 @@ class Fitted(Scoring, Protocol):
 
 
 @runtime_checkable
+class Finding(Protocol):
+    """A fitted method that has measured something of its own, such as a fraction of signal."""
+
+    @property
+    def findings(self) -> Mapping[str, float]:
+        """Name -> value; they stand in the result."""
+        ...
+
+
+@runtime_checkable
 class Method(Protocol):
     """A published method; a frozen dataclass whose fields are its parts and hyperparameters."""
 

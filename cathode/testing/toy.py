@@ -231,9 +231,9 @@ class Discriminant:
 
 
 def decisive(result: SearchResult) -> dict[str, Any]:
-    """Everything in a result but the time that it took."""
+    """Everything in a result but the time that it took, and when its folder was made."""
     plain: dict[str, Any] = json.loads(result.to_json())
-    del plain["seconds"]
+    del plain["seconds"], plain["configured"]
     for training in plain["trainings"]:
         del training["seconds"]
     return plain

@@ -30,11 +30,26 @@ def gaussian(**training: Any) -> Any:
     )
 
 
+def component() -> Any:
+    """A normal density of the signal."""
+    settings = {"steps": 150, "learning_rate": 3e-2, "batch_size": 1024, "ema_decay": 0.9}
+    made = {"kind": "gaussian_mixture", "components": 1, "hidden": 4, "layers": 1, "bijection": "standardise"}
+    return create_generator({**made, "training": settings})
+
+
 def flow(**training: Any) -> Any:
     """A normal distribution whose mean follows the mass, as a flow that can be followed both ways."""
     settings = {"steps": 150, "learning_rate": 3e-2, "batch_size": 1024, "ema_decay": 0.9, **training}
     return create_generator(
         {"kind": "linear_flow", "bijection": "standardise", "hidden": 8, "layers": 1, "training": settings}
+    )
+
+
+def velocity(**training: Any) -> Any:
+    """A small flow along a velocity."""
+    settings = {"steps": 200, "learning_rate": 2e-2, "batch_size": 512, "ema_decay": 0.95, **training}
+    return create_generator(
+        {"kind": "flow_matching", "hidden": 16, "layers": 2, "sampling_steps": 4, "training": settings}
     )
 
 
@@ -53,9 +68,21 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "salad": lambda: {"ratio": network(), "classifier": Discriminant()},
     "sa_cwola": lambda: {"classifier": Discriminant()},
     "lacathode": lambda: {"generator": flow(), "classifier": Discriminant()},
+    "curtains": lambda: {"generator": flow(), "map": flow(), "classifier": Discriminant(), "oversampling": 2},
+    "feta": lambda: {"generator": flow(), "map": flow(), "classifier": Discriminant(), "oversampling": 2},
+    "rad_ot": lambda: {"classifier": Discriminant(), "batch": 300},
+    "sigma": lambda: {"generator": velocity(), "classifier": Discriminant(), "oversampling": 2},
+    "r_anode": lambda: {"generator": gaussian(), "signal": component(), "oversampling": 1},
+    "paws": lambda: {"prior": network(), "points": 5},
+    "interplay": lambda: {
+        "members": ("cathode", {"kind": "rad_ot", "batch": 300}),
+        "generator": TrueGenerator(),
+        "classifier": Discriminant(),
+    },
+    "drapes": lambda: {"generator": velocity(), "classifier": Discriminant(), "oversampling": 2},
 }
 #: What is not true of a method.
-NOT: dict[str, dict[str, bool]] = {"supervised": {"learns_from_window": False}}
+NOT: dict[str, dict[str, bool]] = {"supervised": {"learns_from_window": False}, "sigma": {"held_out": False}}
 
 
 def method(kind: str) -> Method:
