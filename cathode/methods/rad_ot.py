@@ -143,7 +143,7 @@ class Paths:
         return np.asarray(x + (np.asarray(end) - np.asarray(start))[:, None] * slope[nearest])
 
     def back(self, x: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
-        """See `cathode.methods.transport.Transport`."""
+        """The way back, along the same path."""
         return self.transport(x, start, end)
 
 

@@ -36,13 +36,13 @@ class AlongFlow:
     flow: Any
 
     def transport(self, x: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
-        """See `Transport`."""
+        """Events x (N, D) at `start` (N,), with the noise they have, at `end` (N,)."""
         from generators.tabular.transport import transport
 
         return transport(self.flow, x, np.asarray(start)[:, None], np.asarray(end)[:, None])
 
     def back(self, x: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
-        """See `Transport`."""
+        """Events x (N, D) at `start` (N,), with the noise they have, at `end` (N,)."""
         return self.transport(x, start, end)
 
 
