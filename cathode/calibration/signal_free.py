@@ -10,7 +10,7 @@ from cathode.errors import CalibrationError
 from cathode.region import Region
 
 #: Events that a window needs, and that have to lie in the sideband beyond it.
-LEAST = 1000
+LEAST = 500
 
 
 def signal_free_regions(region: Region, mass: FloatArray, *, windows: int, least: int = LEAST) -> tuple[Region, ...]:
