@@ -4,7 +4,7 @@
     python benchmarks/calibration.py --folder runs/cheap-calibration --experiments 0 --json      # as many as are there
 
 Background-only pseudo-experiments of one analysis (by default the cheap configuration that comes with the package,
-`cathode config cheap`), everything trained again in each. Every second one calibrates, the others test:
+cathode/configs/cheap.yaml), everything trained again in each. Every second one calibrates, the others test:
 
 * `null_z_mean`, `null_z_width`, `null_ks_p`: mean and standard deviation of the significances of the tested half with
   their errors, and the Kolmogorov-Smirnov p-value against N(0, 1); `before` as the search gives them, `exact` without

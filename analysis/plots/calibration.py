@@ -67,7 +67,7 @@ def before_and_after(
     right.set_ylim(0, 1)
     right.set_xlabel("p-value without a signal")
     right.set_ylabel("Experiments with at most this p")
-    right.legend(loc="upper left")
+    right.legend(loc="lower right", fontsize=9)
     return figure
 
 

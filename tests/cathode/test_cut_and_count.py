@@ -215,6 +215,18 @@ class TestWeights:
         assert found.significance < 0
 
 
+def test_a_template_of_constant_scores_selects_nothing_and_says_so() -> None:
+    scores, fold = np.full(4_000, 0.5), np.arange(4_000) % 2
+    reference = Reference(np.zeros((4_000, 1)), np.ones(4_000), scores, fold, np.ones(4_000))
+    cut = make_cut(0.01, reference, 2)
+    found = background_only(
+        count(cut, scores[:1_000], np.ones(1_000), fold[:1_000], reference), cut, systematic=0.0, signal_efficiency=None
+    )
+    assert (found.observed, found.expected, found.realised_efficiency) == (1_000, 1_000, 1.0)
+    assert found.obstacle.startswith("scores are tied: 100 % of the template pass")
+    assert found.local("passed") == "not computable"
+
+
 class TestPValue:
     @pytest.mark.parametrize(
         ("observed", "passing", "ratio"), [(140, 100, 1.0), (31, 61, 4.0), (3, 1, 2.0), (7, 5, 0.5)]
