@@ -47,6 +47,10 @@ class CalibrationError(CathodeError):
     """Pseudo-experiments are missing, too few, or of another search."""
 
 
+class InjectionError(CathodeError):
+    """A signal can not be injected, or nothing can be said of the strengths that were."""
+
+
 class ResultError(CathodeError):
     """A stored result is unreadable, of another schema version, or lacks a field."""
 

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
 from cathode.cli import audit, calibrate, config, data, doctor, evaluate, models, renamed, searches, store, tasks
+from cathode.cli import inject as injections
 from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
 from generators.errors import GeneratorError
@@ -113,6 +114,8 @@ app.command("compare", rich_help_panel=SEARCH)(searches.compare)
 app.command("score", rich_help_panel=SEARCH)(searches.score)
 app.command("calibrate", rich_help_panel=SEARCH)(calibrate.calibrate)
 app.command("audit", rich_help_panel=SEARCH)(audit.audit)
+app.command("inject", rich_help_panel=SEARCH)(injections.inject)
+app.command("limit", rich_help_panel=SEARCH)(injections.limit)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("train", rich_help_panel=PARTS)(models.train)
 app.command("sample", rich_help_panel=PARTS)(models.sample)

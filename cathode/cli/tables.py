@@ -18,6 +18,8 @@ from cathode.calibration.audit import Audit
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
 from cathode.comparison.showers import ShowerEvaluation
+from cathode.injection.experiments import Injection
+from cathode.injection.limit import InjectedLimit
 from cathode.result import Closure, Sculpting, SearchResult
 from cathode.validation.claims import headline, validation
 
@@ -105,6 +107,55 @@ def audited(audit: Audit) -> Iterator[RenderableType]:
     yield "Significances in parentheses are not claimed by the search."
     for text, count in audit.failures.items():
         yield Text.assemble((f"{count} windows failed: ", "bold yellow"), (text, "yellow"))
+
+
+def injections(found: Sequence[Injection]) -> RenderableType:
+    """One row for each cut and strength: what passes, and how significant it is; means over repeats."""
+    repeats = 1 + max(each.repeat for each in found)
+    table = _table(f"injected signal, {repeats} search{'es' if repeats > 1 else ''} of each strength")
+    for title in ("background efficiency", "injected", "pass", "efficiency", "observed", "expected", "Z"):
+        table.add_column(title, justify="right")
+    for efficiency in found[0].cuts:
+        for strength in sorted({each.injected for each in found}):
+            cuts = [each.cuts[efficiency] for each in found if each.injected == strength]
+            passing = sum(cut.passing for cut in cuts) / len(cuts)
+            table.add_row(
+                f"{efficiency:g}",
+                f"{strength:,}",
+                number(passing),
+                f"{100 * passing / strength:.3g} %" if strength else "–",
+                number(sum(cut.observed for cut in cuts) / len(cuts)),
+                number(sum(cut.expected for cut in cuts) / len(cuts)),
+                f"{sum(cut.significance for cut in cuts) / len(cuts):.2f}",
+            )
+    return table
+
+
+def injected_limits(limits: Sequence[InjectedLimit]) -> RenderableType:
+    """One row for each cut: limits on passing events and on the signal before the cut."""
+    table = _table("upper limits at 95 % CL, in events of the signal")
+    for title in (
+        "background efficiency",
+        "passing",
+        "observed",
+        "efficiency ± 1σ",
+        "expected",
+        "1σ band",
+        "without cut",
+    ):
+        table.add_column(title, justify="right")
+    for each in limits:
+        _, low, median, high, _ = each.expected
+        table.add_row(
+            f"{each.background_efficiency:g}",
+            number(each.passing.observed),
+            f"[bold]{number(each.observed)}[/]",
+            f"{number(each.low)}–{number(each.high)}",
+            number(median),
+            f"{number(low)}–{number(high)}",
+            number(each.inclusive),
+        )
+    return table
 
 
 def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> RenderableType:

@@ -1,0 +1,68 @@
+"""`cathode inject` and `cathode limit`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
+from cathode.cli.terminal import Terminal
+
+
+def inject(
+    analysis: AnalysisFile,
+    signal: Annotated[list[str], typer.Option("--signal", help="Files of simulated signal, read as the data are.")],
+    events: Annotated[list[int], typer.Option("--events", "-n", min=0, help="Signal events to inject. Repeatable.")],
+    repeats: Annotated[int, typer.Option(min=1, help="Searches of each strength, with other seeds and events.")] = 1,
+    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    output: Output = None,
+    overrides: Overrides = None,
+    plugins: Plugins = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put signal into the data before anything is trained, and see what the search keeps of it."""
+    from cathode.config import load_config
+    from cathode.injection.injecting import inject as injected
+
+    load_plugins(plugins)
+    config = load_config(analysis, overrides or ())
+    folder = output or Path("runs") / f"{analysis.stem}-injections"
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        found = injected(
+            config,
+            signal,
+            folder,
+            numbers=events,
+            repeats=repeats,
+            workers=config.threads if workers is None else workers,
+            progress=progress,
+        )
+    terminal.result({"folder": str(folder), "injections": [each.to_dict() for each in found]})
+    if not (json or quiet):
+        from cathode.cli.tables import injections
+
+        terminal.show(injections(found), f"`cathode limit {folder}` says what they exclude.")
+
+
+def limit(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `cathode inject` wrote.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The largest signal that is not excluded at 95 % CL, with the efficiency that the search has for it."""
+    from cathode.injection.injecting import read_injections
+    from cathode.injection.limit import injected_limit
+
+    found = read_injections(folder)
+    limits = [injected_limit(found, efficiency) for efficiency in found[0].cuts]
+    terminal = Terminal(json, quiet)
+    terminal.result({"limits": [asdict(each) for each in limits]})
+    if not (json or quiet):
+        from cathode.cli.tables import injected_limits
+
+        terminal.show(injected_limits(limits), "Events of the signal before the cut, as they were injected.")
