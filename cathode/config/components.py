@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from analysis.errors import nearest
 from cathode.config.truth_values import number_not_truth_value
@@ -125,8 +134,13 @@ class Hyperparameters(BaseModel):
     def make(self, **others: Any) -> Any:
         """Instance of `target`; `others` are arguments that no file says."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        made = {n: v.make() if isinstance(v, Hyperparameters) else v for n, v in values.items()}
-        return self.target(**made, **others)
+        return self.target(**{name: _made(value) for name, value in values.items()}, **others)
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, Component):
+        return value.build()
+    return value.make() if isinstance(value, Hyperparameters) else value
 
 
 def component_model(role: str, kind: str) -> type[Hyperparameters]:
@@ -154,7 +168,9 @@ def _model(cls: type, defaults: Any, without: frozenset[str] = frozenset()) -> t
     fields: dict[str, Any] = {}
     for spec in (f for f in dataclasses.fields(cls) if f.init and f.name not in without):
         default = _default(spec) if defaults is None else getattr(defaults, spec.name)
-        if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        if (role := _role_of(default)) is not None:
+            fields[spec.name] = _exchangeable(role, default)
+        elif dataclasses.is_dataclass(default) and not isinstance(default, type):
             section = _model(type(default), default)
             fields[spec.name] = (section, Field(default_factory=section))
         else:
@@ -162,6 +178,36 @@ def _model(cls: type, defaults: Any, without: frozenset[str] = frozenset()) -> t
     made: type[Hyperparameters] = create_model(cls.__name__, __base__=Hyperparameters, **fields)
     made.target = cls
     return made
+
+
+def _role_of(default: Any) -> type[Component] | None:
+    """What an analysis file says of a field whose default is an exchangeable part, or None if it is none."""
+    for component in (GeneratorConfig, ClassifierConfig):
+        table, kind = ROLES[component.role], getattr(type(default), "kind", None)
+        if kind in table and table.resolve(kind) is type(default):
+            return component
+    return None
+
+
+def _exchangeable(component: type[Component], default: Any) -> tuple[Any, Any]:
+    """Type and default of a field that holds a part: its kind and hyperparameters, or only some of the default's."""
+    usual = {"kind": default.kind, **default.hyperparameters()}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, Component):
+            return value
+        said = {"kind": value} if isinstance(value, str) else value
+        if not isinstance(said, Mapping):
+            raise ValueError(f"must be a kind of {component.role}, or a mapping with a kind")
+        try:
+            return component.model_validate(said if "kind" in said else {**usual, **said}).filled()
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    return Annotated[component, BeforeValidator(filled)], Field(default_factory=lambda: component(**usual))
 
 
 def _default(spec: dataclasses.Field[Any]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cathode.config import load_config
+from cathode.config.documents import parse_config
 from cathode.errors import ConfigError, RunFolderError
 from cathode.methods.protocol import Background, everywhere
 from cathode.observables import AsRead
@@ -65,3 +66,35 @@ def test_samples_of_an_analysis_file_are_inputs_relative_to_it(tmp_path: Path) -
     assert config.data.auxiliary["simulation"] == (str(tmp_path / "other.root"),)
     assert str(tmp_path / "other.root") in config.data_files()
     assert config.search().method.kind == "salad"
+
+
+def settings(method: str) -> str:
+    return f"data: {{files: embedded:dijets}}\nregion: {{signal: [3300, 3700]}}\nmethod: {method}\n"
+
+
+def test_parts_of_a_method_are_exchangeable_in_an_analysis_file() -> None:
+    made = parse_config(settings("{kind: curtains, map: {kind: affine_coupling, blocks: 3}}")).search().method
+    assert (made.map.kind, made.map.blocks) == ("affine_coupling", 3)  # type: ignore[attr-defined]
+    of_default = parse_config(settings("{kind: salad, ratio: {hidden: 7}}")).search().method
+    assert (of_default.ratio.hidden, of_default.ratio.members) == (7, 3)  # type: ignore[attr-defined]
+    by_name = parse_config(settings("{kind: paws, prior: boosted_trees}")).search().method
+    assert by_name.prior.kind == "boosted_trees"  # type: ignore[attr-defined]
+
+
+def test_what_is_resolved_is_the_same_analysis() -> None:
+    config = parse_config(settings("{kind: r_anode, signal: {kind: maf, blocks: 2}}"))
+    assert parse_config(config.to_yaml()) == config
+    assert parse_config(config.to_yaml()).search().settings() == config.search().settings()
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("{kind: curtains, map: {kind: spline}}", "no generator of kind 'spline'"),
+        ("{kind: curtains, map: {kind: maf, blokcs: 3}}", "blokcs"),
+        ("{kind: salad, ratio: 3}", "a kind of classifier"),
+    ],
+)
+def test_a_wrong_part_is_named(method: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_config(settings(method))
