@@ -205,15 +205,10 @@ def _geometry(kind: str, name: str) -> Geometry:
     return geometry(name)
 
 
-def drawable(x: FloatArray, seen: Observables) -> Observables | None:
-    """What can be drawn of events x of which a search sees some observables; of other events nothing.
-
-    Of feature vectors it is what the search sees, of cells the shapes of their showers, of two jets their substructure.
-    """
-    if isinstance(seen, ShowerCells):
-        return ShowerShapes(geometry=seen.geometry)
+def drawable(x: FloatArray) -> Observables | None:
+    """What can be drawn of events x: feature vectors as they are, substructure of two jets, of other events nothing."""
     if x.ndim == 2:
-        return seen
+        return AsRead()
     return DijetSubstructure() if x.ndim == 4 and (x.shape[1], x.shape[3]) == (2, 3) else None
 
 

@@ -43,7 +43,7 @@ def write_products(
     write_scores(folder / SCORES, selected, columns(selected, scores, scorer.region, scorer.cuts))
     write_text(folder / MASS_MODEL, json.dumps(mass_model.to_dict(), indent=2))
     mass, density, error = _curve(mass_model, selected)
-    shown = drawable(selected.x, scorer.observables)
+    shown = drawable(selected.x)
     Diagnostics(
         columns=() if shown is None else shown.names(selected.columns),
         mass=selected.mass,

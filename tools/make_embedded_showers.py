@@ -2,13 +2,13 @@
 
 The shipped file came from
 
-    cathode data simulate showers -n N1 --seed 1 --output photons_1.h5
-    cathode data simulate showers -n N4 --seed 4 --output photons_4.h5
+    cathode data simulate showers -n 4150 --seed 1 --output photons_1.h5
+    cathode data simulate showers -n 2100 --seed 4 --output photons_4.h5
     cathode data simulate showers --particle scalar --mass 5 --energies 12 12 -n 400 --seed 2 --output pairs_5.h5
     cathode data simulate showers --particle scalar --mass 0.05 --energies 12 12 -n 400 --seed 3 --output pairs_005.h5
     python -m tools.make_embedded_showers photons_1.h5 photons_4.h5 pairs_5.h5 pairs_005.h5 --output showers.h5
 
-with the numbers of photons that its description has. It has the layout of the CaloChallenge. To be small, voxels below
+in 13 CPU minutes. It has the layout of the CaloChallenge. To be small, voxels below
 the threshold are set to zero and energies rounded to 6 bits of mantissa (at most 0.8 %).
 """
 

@@ -16,6 +16,7 @@ _FILES = {
     "dijet_constituents": "dijet_constituents.root",
     "top_jets": "top_jets.hdf5",
     "gluon_jets": "gluon_jets.hdf5",
+    "showers": "showers.h5",
 }
 NAMES = tuple(_FILES)
 
@@ -26,8 +27,9 @@ def embedded(name: str = "dijets") -> Path:
     "dijets": TTree `Events` of Pythia 8 QCD dijets with a few W' → X Y events hidden among them, NanoAOD-like: run,
     luminosityBlock, event, nFatJet, FatJet_{pt, eta, phi, mass, tau1, tau2, tau3, nConstituents} (GeV) and the truth
     isSignal. "dijet_constituents": fewer such events, with the leading constituents PFCands_{pt, eta, phi, jetIdx}.
-    "top_jets", "gluon_jets": single jets in HDF5 in the layout of JetNet30, see `analysis.datasets.jetnet`. How many of
-    each there are is in `describe(name)`.
+    "top_jets", "gluon_jets": single jets in HDF5 in the layout of JetNet30, see `analysis.datasets.jetnet`.
+    "showers": Geant4 showers of photons, and of pairs of photons from scalars (`scalar_mass`), in the layout of the
+    CaloChallenge and the geometry "ds1-photons". How many of each there are is in `describe(name)`.
 
     Raises
     ------

@@ -196,8 +196,8 @@ def test_pairs_of_jets_are_drawn_as_their_substructure(tmp_path: Path) -> None:
     assert drawn.template_x is not None
     assert drawn.template_x.shape == (len(drawn.template_mass), len(DIJET_SUBSTRUCTURE))
     # Single jets are neither, nor are constituents with more than momenta: nothing is drawn of them.
-    assert drawable(events.x[:, :1], AsRead()) is None
-    assert drawable(np.concatenate([events.x, events.x[..., :1]], axis=3), AsRead()) is None
+    assert drawable(events.x[:, :1]) is None
+    assert drawable(np.concatenate([events.x, events.x[..., :1]], axis=3)) is None
 
 
 def test_unknown_names_are_named() -> None:
@@ -214,13 +214,6 @@ def test_unknown_names_are_named() -> None:
     )
     with pytest.raises(ConfigError, match="mj_light"):
         parse_config(text).observables.build()
-
-
-def test_of_cells_the_shapes_of_their_showers_are_drawn() -> None:
-    voxels = np.ones((3, 504))
-    assert drawable(voxels, ShowerCells(geometry="calogan")) == ShowerShapes(geometry="calogan")
-    assert drawable(voxels, ShowerShapes(geometry="calogan")) == ShowerShapes(geometry="calogan")
-    assert drawable(voxels, AsRead()) == AsRead()
 
 
 @pytest.mark.parametrize("made", [ShowerShapes(), ShowerCells(leading=4)])
