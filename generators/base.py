@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -71,6 +71,8 @@ class NetworkGenerator(ABC, Generic[S]):
 
     #: Without a type, or it would be a hyperparameter.
     sizes_ = MappingProxyType[str, int]({})
+    #: Columns of the context that may be zero, whatever they are in training. Without a type, or it would be a field.
+    linear = cast("tuple[int, ...]", ())
 
     bijection: str | dict[str, Any] = "quantile_normal"
     training: TrainingSettings
@@ -158,7 +160,7 @@ class NetworkGenerator(ABC, Generic[S]):
         used = w != 0
         events, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
         w_t = torch.as_tensor(w[used])
-        ready, context_map = self.prepared(events, raw, w_t, seed=seed), ContextMap.of(raw)
+        ready, context_map = self.prepared(events, raw, w_t, seed=seed), ContextMap.of(raw, self.linear)
         c = torch.cat([context_map(raw), ready.beside], dim=1)
         learner = copy.copy(self)
         learner._take_preprocessing(ready.bijection, ready.sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,9 +41,10 @@ class ContextMap:
             raise NonFiniteInputError("Shifts and scales of a context must be finite, and scales positive.")
 
     @classmethod
-    def of(cls, c: Tensor) -> ContextMap:
-        """The map for training context c (N, C)."""
+    def of(cls, c: Tensor, linear: Sequence[int] = ()) -> ContextMap:
+        """The map for training context c (N, C), without a logarithm of the columns that are `linear`."""
         logarithmic = (c > 0).all(dim=0)
+        logarithmic[list(linear)] = False
         values = _logarithm(c, logarithmic)
         low, high = values.amin(dim=0), values.amax(dim=0)
         half = (high - low) / 2

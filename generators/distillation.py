@@ -25,43 +25,11 @@ S = TypeVar("S", bound=ConditionalNetwork)
 
 
 @dataclass(kw_only=True, eq=False)
-class Distillation(NetworkGenerator[S]):
-    """Consistency distillation (Song et al., 2303.01469): a trained flow or diffusion in one step or a few.
-
-    `teacher` is the specification of a flow in time, which is trained first and then not needed any more; its bijection
-    is used. The student has its network and starts from its weights. It learns to reach one end from two points of one
-    way of the teacher, which are one of `stages` parts of the quarter turn apart; the teacher solves that in
-    `teacher_steps`. What the student knows of the end has to travel back from stage to stage, so few long ones are
-    learned much faster than many short ones. Sampling takes `sampling_steps`: after the first, noise is put back and
-    the rest of the way taken again.
+class TeacherStudent(NetworkGenerator[S]):
+    """A generator that learns from another one, which is trained first and then not needed any more.
 
     `fit` reports the epochs of the teacher and then those of the student, and continues either, see `TrainingSequence`.
     """
-
-    #: What a teacher may be, and how that is said.
-    teachers: ClassVar[tuple[type[Any], ...]]
-    teachers_named: ClassVar[str]
-
-    teacher: dict[str, Any]
-    stages: int = 4
-    teacher_steps: int = 2
-    sampling_steps: int = 1
-    bijection: str | dict[str, Any] = field(init=False)
-    training: TrainingSettings
-
-    def __post_init__(self) -> None:
-        for name in ("stages", "teacher_steps", "sampling_steps"):
-            if getattr(self, name) < 1:
-                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be at least 1.")
-        inner = create(self.teacher) if isinstance(self.teacher, Mapping) else self.teacher
-        if not isinstance(inner, self.teachers):
-            raise HyperparameterError(
-                f"teacher of {self.kind}: '{getattr(inner, 'kind', inner)}' is no flow in time; use "
-                f"{self.teachers_named}."
-            )
-        self.inner: Any = inner
-        self.teacher = {"kind": inner.kind, **inner.hyperparameters()}
-        self.bijection = inner.bijection
 
     @abstractmethod
     def distillation_loss(self, student: S, teacher: Any) -> nn.Module:
@@ -93,6 +61,44 @@ class Distillation(NetworkGenerator[S]):
             return self.trained(student, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
         return sequence.run(_stage("student", distilled), later=0)
+
+
+@dataclass(kw_only=True, eq=False)
+class Distillation(TeacherStudent[S]):
+    """Consistency distillation (Song et al., 2303.01469): a trained flow or diffusion in one step or a few.
+
+    `teacher` is the specification of a flow in time, which is trained first and then not needed any more; its bijection
+    is used. The student has its network and starts from its weights. It learns to reach one end from two points of one
+    way of the teacher, which are one of `stages` parts of the quarter turn apart; the teacher solves that in
+    `teacher_steps`. What the student knows of the end has to travel back from stage to stage, so few long ones are
+    learned much faster than many short ones. Sampling takes `sampling_steps`: after the first, noise is put back and
+    the rest of the way taken again.
+    """
+
+    #: What a teacher may be, and how that is said.
+    teachers: ClassVar[tuple[type[Any], ...]]
+    teachers_named: ClassVar[str]
+
+    teacher: dict[str, Any]
+    stages: int = 4
+    teacher_steps: int = 2
+    sampling_steps: int = 1
+    bijection: str | dict[str, Any] = field(init=False)
+    training: TrainingSettings
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "teacher_steps", "sampling_steps"):
+            if getattr(self, name) < 1:
+                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be at least 1.")
+        inner = create(self.teacher) if isinstance(self.teacher, Mapping) else self.teacher
+        if not isinstance(inner, self.teachers):
+            raise HyperparameterError(
+                f"teacher of {self.kind}: '{getattr(inner, 'kind', inner)}' is no flow in time; use "
+                f"{self.teachers_named}."
+            )
+        self.inner: Any = inner
+        self.teacher = {"kind": inner.kind, **inner.hyperparameters()}
+        self.bijection = inner.bijection
 
 
 def _stage(name: str, train: Callable[[Monitor | None, Path | None], Trained]) -> Stage[Trained]:

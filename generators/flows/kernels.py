@@ -24,17 +24,17 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _BLOCK = 1024
 
 
-def _compiled(function: _F) -> _F:
+def compiled(function: _F, liberties: frozenset[str] = frozenset({"contract"})) -> _F:
     """`function` compiled at its first call, from a cache on disk if there is a place for one."""
     # Contraction is the one liberty that keeps NaN and infinities what they are.
-    options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+    options: dict[str, Any] = {"error_model": "numpy", "fastmath": set(liberties)}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no writable folder
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
 
-@_compiled
+@compiled
 def forward(x: Any, p: Any, bound: float, minimum: float, y: Any, log_slope: Any) -> None:
     """Fill y (M,) and log dy/dx (M,) for x (M,) and parameters p (3K − 1, M); `minimum` as in `RationalQuadratic`."""
     bins = (len(p) + 1) // 3
@@ -45,7 +45,7 @@ def forward(x: Any, p: Any, bound: float, minimum: float, y: Any, log_slope: Any
         _values(at, s, x[start : start + n], y[start : start + n], log_slope[start : start + n])
 
 
-@_compiled
+@compiled
 def inverse(y: Any, p: Any, bound: float, minimum: float, x: Any, log_slope: Any) -> None:
     """Fill x (M,) and log dx/dy (M,) for y (M,) and parameters p (3K − 1, M)."""
     bins = (len(p) + 1) // 3
@@ -56,7 +56,7 @@ def inverse(y: Any, p: Any, bound: float, minimum: float, x: Any, log_slope: Any
         _roots(at, s, y[start : start + n], x[start : start + n], log_slope[start : start + n])
 
 
-@_compiled
+@compiled
 def backward(x: Any, p: Any, bound: float, minimum: float, g_y: Any, g_log: Any, g_x: Any, g_p: Any) -> None:
     """Fill the gradients g_x (M,) and g_p (3K − 1, M) of `forward` from those of its results, g_y and g_log (M,)."""
     bins = (len(p) + 1) // 3
@@ -80,7 +80,7 @@ def backward(x: Any, p: Any, bound: float, minimum: float, g_y: Any, g_log: Any,
             _slope_backward(g_p[2 * bins + k][start:stop], g[4], g[5], index, k)
 
 
-@_compiled
+@compiled
 def _scratch(bins: int, p: Any) -> Any:
     """Space for one block: e, ends (2K), scale (2), at (7), s (2) and the number of the bin."""
     e, ends = np.empty((2 * bins, _BLOCK), p.dtype), np.empty((2 * bins, _BLOCK), p.dtype)
@@ -88,7 +88,7 @@ def _scratch(bins: int, p: Any) -> Any:
     return e, ends, scale, at, s, np.empty(_BLOCK, np.int32)
 
 
-@_compiled
+@compiled
 def _locate(
     x: Any, p: Any, start: int, n: int, bound: float, minimum: float, axis: int,
     e: Any, ends: Any, scale: Any, at: Any, s: Any, index: Any,
@@ -134,26 +134,26 @@ def _locate(
     _slopes(s[1][:n], at[5], minimum)
 
 
-@_compiled
+@compiled
 def _raise_to(top: Any, row: Any) -> None:
     for i in range(len(top)):
         top[i] = row[i] if row[i] > top[i] else top[i]
 
 
-@_compiled
+@compiled
 def _exponentials(out: Any, total: Any, row: Any, top: Any) -> None:
     for i in range(len(total)):
         out[i] = exp(row[i] - top[i])
         total[i] += out[i]
 
 
-@_compiled
+@compiled
 def _next_end(out: Any, before: Any, e: Any, scale: Any, step: Any) -> None:
     for i in range(len(out)):
         out[i] = before[i] + (step + e[i] * scale[i])
 
 
-@_compiled
+@compiled
 def _clamp(out: Any, x: Any, bound: float) -> None:
     high = out.dtype.type(bound)
     for i in range(len(out)):
@@ -161,13 +161,13 @@ def _clamp(out: Any, x: Any, bound: float) -> None:
         out[i] = high if v > high else v
 
 
-@_compiled
+@compiled
 def _count(index: Any, value: Any, end: Any) -> None:
     for i in range(len(index)):
         index[i] += np.int32(value[i] >= end[i])
 
 
-@_compiled
+@compiled
 def _slopes(out: Any, raw: Any, minimum: float) -> None:
     """Smallest slope + softplus."""
     zero, one, least = out.dtype.type(0), out.dtype.type(1), out.dtype.type(minimum)
@@ -179,7 +179,7 @@ def _slopes(out: Any, raw: Any, minimum: float) -> None:
         out[i] = least + (raw[i] if raw[i] > zero else zero) + (log(u) * t / rest if rest > zero else t)
 
 
-@_compiled
+@compiled
 def _values(at: Any, s: Any, x: Any, y: Any, log_slope: Any) -> None:
     zero, one, two = y.dtype.type(0), y.dtype.type(1), y.dtype.type(2)
     left_x, left_y, width, height, v, s0, s1 = at[0], at[1], at[2], at[3], at[6], s[0], s[1]
@@ -195,7 +195,7 @@ def _values(at: Any, s: Any, x: Any, y: Any, log_slope: Any) -> None:
         log_slope[i] = two * log(mean / below) + log(rise) if inside else zero
 
 
-@_compiled
+@compiled
 def _roots(at: Any, s: Any, y: Any, x: Any, log_slope: Any) -> None:
     zero, one, two, four = y.dtype.type(0), y.dtype.type(1), y.dtype.type(2), y.dtype.type(4)
     left_x, left_y, width, height, v, s0, s1 = at[0], at[1], at[2], at[3], at[6], s[0], s[1]
@@ -217,7 +217,7 @@ def _roots(at: Any, s: Any, y: Any, x: Any, log_slope: Any) -> None:
         log_slope[i] = -(two * log(mean / below) + log(rise)) if inside else zero
 
 
-@_compiled
+@compiled
 def _derivatives(at: Any, s: Any, x: Any, g_y: Any, g_log: Any, g: Any, g_x: Any) -> None:
     """Gradients g (6, n) for both left ends, width, height and both raw slopes, and g_x (n,)."""
     zero, one, two = g_x.dtype.type(0), g_x.dtype.type(1), g_x.dtype.type(2)
@@ -256,7 +256,7 @@ def _derivatives(at: Any, s: Any, x: Any, g_y: Any, g_log: Any, g: Any, g_x: Any
         g_x[i] = d_theta / width[i] if inside else g_y[i]
 
 
-@_compiled
+@compiled
 def _softmax_means(at: Any, g: Any, axis: int, bound: float, minimum: float, index: Any, out: Any) -> None:
     """Σ share · gradient over the bins of an axis, by which all gradients before the softmax are lowered."""
     real = out.dtype.type
@@ -266,7 +266,7 @@ def _softmax_means(at: Any, g: Any, axis: int, bound: float, minimum: float, ind
         out[i] = g_left[i] * (left[i] + real(bound) - step * real(index[i])) + g_size[i] * (size[i] - step)
 
 
-@_compiled
+@compiled
 def _softmax_backward(
     out: Any, e: Any, scale: Any, g_left: Any, g_size: Any, mean: Any, index: Any, k: int, whole: Any
 ) -> None:
@@ -277,7 +277,7 @@ def _softmax_backward(
         out[i] = e[i] * scale[i] * (own - mean[i] / whole)
 
 
-@_compiled
+@compiled
 def _slope_backward(out: Any, g_first: Any, g_second: Any, index: Any, k: int) -> None:
     """Inner slope k is the first of bin k + 1 and the second of bin k."""
     number, zero = np.int32(k), out.dtype.type(0)

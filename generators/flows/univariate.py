@@ -52,3 +52,23 @@ class Affine(Univariate):
 
     def _scale(self, parameters: Tensor) -> Tensor:
         return (functional.softplus(parameters[0] + self.offset) + self.minimum).clamp(max=self.maximum)
+
+
+@dataclass(frozen=True)
+class Swapped(Univariate):
+    """A univariate map the other way round, of the same parameters."""
+
+    univariate: Univariate
+
+    @property
+    def parameters(self) -> int:
+        """Those of the map."""
+        return self.univariate.parameters
+
+    @override
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return self.univariate.inverse(x, parameters)
+
+    @override
+    def inverse(self, y: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return self.univariate.forward(y, parameters)

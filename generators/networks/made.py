@@ -301,4 +301,6 @@ def _normed(norm: Any, h: Tensor, units: _Units, degree: int) -> Tensor:
 def _read_degrees(layer: nn.Module, _: Any) -> None:
     """A loaded state may bring other degrees, if they were drawn at random."""
     assert isinstance(layer, MaskedLinear)
+    if layer.degrees.is_meta:  # its parameters are counted, and nothing is computed
+        return
     layer.units = _Units(layer.degrees - int(layer.strict))

@@ -15,6 +15,7 @@ from torch import Tensor
 from generators.bijections.chain import Chain
 from generators.bijections.layer_ratios import LayerRatios
 from generators.bijections.logarithm import Logarithm
+from generators.bijections.readout import Readout
 from generators.bijections.stick_breaking import StickBreaking
 from generators.bijections.threshold import Threshold
 from generators.bijections.unit_logit import UnitLogit
@@ -287,3 +288,22 @@ class TestThreshold:
     def test_thresholds_that_are_none_are_refused(self, threshold: float) -> None:
         with pytest.raises(HyperparameterError, match="threshold"):
             Threshold(threshold=threshold)
+
+
+class TestReadout:
+    def test_cells_with_energy_alone_have_a_volume(self) -> None:
+        x = torch.tensor([[0.0, 2.0, 0.4], [1.0, 3.0, 0.5]], dtype=torch.float64)
+        fitted = Readout(threshold=0.5).fit(x)
+        z, log_det = fitted.forward(x)
+        assert z.tolist() == [[0, 4, 0], [2, 6, 1]]
+        assert torch.allclose(log_det, torch.tensor([1.0, 3.0], dtype=torch.float64) * math.log(2))
+        assert fitted.inverse(z).tolist() == [[0, 2, 0], [1, 3, 0.5]]
+
+    def test_a_cell_that_no_shower_hits_is_no_obstacle_and_a_negative_one_can_not_be(self) -> None:
+        x = torch.tensor([[0.0, 2.0], [0.0, 3.0]], dtype=torch.float64)
+        fitted = Readout(threshold=1.0).fit(x)
+        assert torch.equal(fitted.inverse(fitted.forward(x)[0]), x)
+        _, log_det = fitted.forward(torch.tensor([[-1.0, 2.0]], dtype=torch.float64))
+        assert log_det.tolist() == [-math.inf]
+        with pytest.raises(HyperparameterError, match="threshold"):
+            Readout(threshold=0.0)

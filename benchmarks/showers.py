@@ -1,0 +1,341 @@
+"""Generators of showers: how far they are from held-out Geant4 showers, what they cost, and what they are worth.
+
+    OMP_NUM_THREADS=1 python benchmarks/showers.py FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/showers.py FOLDER --systems layers coupling --seeds 1 2 --json
+
+FOLDER holds a file of photons in the geometry of CaloChallenge 1, `ds1like_photons.h5` unless named by `--file`. Half
+of the showers of every energy are learned from, the others compared with; the same for all systems and seeds. Beside
+every number stands its floor, the two halves against each other, and what the same test makes of the learned half with
+all energies 3 % too large or with shapes shuffled among showers of one energy: a test that does not see that says
+nothing.
+
+* auc_high, auc_low: boosted trees on observables and on voxels, each event by trees that have not seen it;
+* separation_minus_floor: mean separation power of all observables less that of the halves;
+* response: mean of visible over incident energy, generated and reference, by energy, with the error of the mean;
+* leave_one_energy_out_auc: AUC of observables at 4.096 GeV of a model that has not seen it, and of one that has;
+* n_equivalent: true showers that are as far from the truth by chance, in the distributions of observables;
+* ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once, at the energies of the sample;
+  geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training.
+
+`--output` keeps what was measured by system and seed, and a later call goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from analysis.atomic import write_text
+from analysis.metrics.equivalent_size import equivalent_size
+from analysis.metrics.shower_histograms import comparisons
+from analysis.metrics.showers import Observables, cut, high_level, low_level, observables
+from analysis.showers import Geometry, Showers, geometry
+from cathode.classifiers import BoostedTrees
+from cathode.classifiers.two_sample import held_out_auc
+from cathode.runtime.seeds import Seeds
+from generators import create
+from generators.showers.presets import caloflow, hierarchical_sticks, layer_energies
+
+DATASET = "ds1-photons"
+#: GeV; the energy that is left out.
+LEFT_OUT = 4.096
+BATCHES = (1, 100, 10_000)
+#: Layers that are empty most often first.
+ORDER = [4, 3, 0, 1, 2]
+#: Columns that hardly any shower fills tell nothing, and no fold may be without any.
+VARIES = 50
+SYSTEMS = ("layers", "sticks", "coupling", "caloflow_teacher", "caloflow_student")
+
+
+def specification(system: str, shapes: list[list[int]]) -> dict[str, Any]:
+    """What a system is; of "layers" the energies of layers alone are learned."""
+    if system == "sticks":
+        return hierarchical_sticks(shapes, "small", order=ORDER)
+    if system.startswith("caloflow"):
+        return {**caloflow(DATASET, system.removeprefix("caloflow_"), "small", layers=shapes), "order": ORDER}
+    flow = {"kind": "coupling_spline", "blocks": 6, "hidden": 128, "tail_bound": 14.0, "bijection": {"kind": "affine"}}
+    flow["training"] = {"steps": 1500, "batch_size": 256, "learning_rate": 2e-3}
+    voxels = {"kind": "voxel_shapes", "generator": flow}
+    return {"kind": "showers", "layers": shapes, "order": ORDER, "energies": layer_energies(), "shapes": voxels}
+
+
+def halves(path: Path, known: Geometry) -> tuple[Showers, Showers, NDArray[np.float64] | None]:
+    """Showers to learn from and to compare with, and CPU milliseconds of the simulation of the latter if known."""
+    with h5py.File(path) as file:
+        incident, energies = file["incident_energies"][:, 0] / 1e3, file["showers"][:].astype(np.float64) / 1e3
+        seconds = file["cpu_s"][:] if "cpu_s" in file else None
+    rng, learned = np.random.default_rng(0), np.zeros(len(incident), dtype=bool)
+    for energy in np.unique(incident):
+        rows = rng.permutation(np.flatnonzero(incident == energy))
+        learned[rows[: len(rows) // 2]] = True
+    whole = cut(Showers(incident, energies), known)
+    one, other = (Showers(whole.incident[rows], whole.energies[rows]) for rows in (learned, ~learned))
+    return one, other, None if seconds is None else 1e3 * seconds[~learned]
+
+
+class Comparer:
+    """Compares showers with the reference, by the tests of this benchmark."""
+
+    def __init__(self, learned: Showers, reference: Showers, known: Geometry, members: int) -> None:
+        self.learned, self.reference, self.geometry = learned, reference, known
+        self.truth, self.due = (observables([sample], known) for sample in (learned, reference))
+        self.trees = BoostedTrees(members=members)
+
+    def auc(self, generated: NDArray[Any], reference: NDArray[Any], name: str) -> dict[str, float]:
+        """AUC of held-out trees with its error."""
+        pooled = np.concatenate([generated, reference])
+        varies = (pooled != np.median(pooled, axis=0)).sum(axis=0) >= min(VARIES, len(pooled) // 8)
+        found = held_out_auc(self.trees, reference[:, varies], generated[:, varies], name=name, folds=3, seeds=Seeds(1))
+        return {"value": found.value, "error": found.error}
+
+    def of_layers(self, energies: Observables) -> NDArray[np.float64]:
+        """Inputs of trees on the energies of layers alone."""
+        return np.column_stack([energies.incident, energies.layers / energies.incident[:, None]])
+
+    def row(self, generated: Showers, *, voxels: bool = True) -> dict[str, Any]:
+        """All numbers of a sample of showers."""
+        found = observables([generated], self.geometry)
+        low = [low_level(sample, self.geometry) for sample in (generated, self.reference)] if voxels else []
+        inputs = high_level(found), high_level(self.due)
+        size = equivalent_size(inputs[0][:, 1:], high_level(self.truth)[:, 1:], inputs[1][:, 1:], seed=1)
+        separations = [
+            float(np.mean([each.separation for each in comparisons(sample, self.due, self.geometry)]))
+            for sample in (found, self.truth)
+        ]
+        return {
+            "auc_high": self.auc(*inputs, "high"),
+            "auc_low": self.auc(*low, "low") if low else None,
+            "auc_layers": self.auc(self.of_layers(found), self.of_layers(self.due), "layers"),
+            "separation_minus_floor": separations[0] - separations[1],
+            "n_equivalent": {"events": size.events, "at_least": size.at_least, "at_most": size.at_most},
+            "response": self.response(found),
+        }
+
+    def response(self, found: Observables) -> list[dict[str, float]]:
+        """Mean and width of the response by energy, of both samples, with errors of the means."""
+        out = []
+        for energy in np.unique(self.due.incident):
+            pair = [sample.response[sample.incident == energy] for sample in (found, self.due)]
+            means, widths = ([float(getattr(part, what)()) for part in pair] for what in ("mean", "std"))
+            error = float(np.sqrt(sum(part.var() / len(part) for part in pair)))
+            out.append(
+                {"energy": float(energy), "mean": means[0], "reference": means[1], "error": error}
+                | {"width": widths[0], "reference_width": widths[1]}
+            )
+        return out
+
+    def at(self, generated: Showers, energy: float) -> dict[str, float]:
+        """AUC of observables of showers of one energy."""
+        samples = [
+            observables([Showers(s.incident[rows], s.energies[rows])], self.geometry)
+            for s in (generated, self.reference)
+            for rows in [np.isclose(s.incident, energy)]
+        ]
+        return self.auc(high_level(samples[0]), high_level(samples[1]), f"at {energy}")
+
+
+def shuffled(showers: Showers, known: Geometry) -> Showers:
+    """Shapes of layers of other showers of the same energy: a defect that no energy of a layer shows."""
+    rng, out = np.random.default_rng(5), showers.energies.copy()
+    for energy in np.unique(showers.incident):
+        for part in known.slices:
+            sums = showers.energies[:, part].sum(axis=1)
+            rows = np.flatnonzero((showers.incident == energy) & (sums > 0))
+            other = rng.permutation(rows)
+            out[rows, part] = showers.energies[other, part] * (sums[rows] / sums[other])[:, None]
+    return Showers(showers.incident, out)
+
+
+def timed(generator: Any, incident: NDArray[np.float64]) -> dict[str, float]:
+    """CPU milliseconds per shower at every number at once, after one call that is not counted."""
+    rng, out = np.random.default_rng(3), {}
+    for batch in BATCHES:
+        c = rng.choice(incident, batch)[:, None]
+        generator.sample(c[:1], seed=0)
+        repeats = max(1, min(20, 100 // batch))
+        start = time.process_time()
+        for number in range(repeats):
+            generator.sample(c, seed=number)
+        out[str(batch)] = 1e3 * (time.process_time() - start) / repeats / batch
+    return out
+
+
+def fitted(what: dict[str, Any], learned: Showers, seed: int) -> tuple[Any, float]:
+    """A trained generator and the CPU seconds of its training."""
+    start = time.process_time()
+    made = create(what).fit(learned.energies, learned.incident[:, None], seed=seed)
+    return made, time.process_time() - start
+
+
+def measured(system: str, seed: int, comparer: Comparer, options: argparse.Namespace) -> dict[str, Any]:
+    """One row of the table."""
+    shapes = [list(layer.shape) for layer in comparer.geometry.layers]
+    learned, reference = comparer.learned, comparer.reference
+    what = specification(system, shapes)
+    if options.steps:
+        what = _shortened(what, options.steps)
+    if system == "layers":
+        return layers_alone(what, seed, comparer)
+    made, seconds = fitted(what, learned, seed)
+    losses = list(getattr(made, "validation_losses_", []))
+    row = {"system": system, "seed": seed, "train_cpu_s": seconds, "specification": what}
+    row["validation_falls"] = bool(len(losses) > 4 and np.mean(losses[-2:]) < np.mean(losses[-4:-2]))
+    drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
+    row |= comparer.row(drawn, voxels=not options.quick)
+    row["ms_per_shower"] = timed(made, reference.incident)
+    row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
+    return row
+
+
+def left_out(system: str, seed: int, comparer: Comparer, options: argparse.Namespace) -> dict[str, float]:
+    """AUC of observables at one energy, of a training of the same length that has not seen it."""
+    learned, reference = comparer.learned, comparer.reference
+    what = specification(system, [list(layer.shape) for layer in comparer.geometry.layers])
+    rows = ~np.isclose(learned.incident, LEFT_OUT)
+    what = _shortened(what, options.steps) if options.steps else what
+    made, _ = fitted(what, Showers(learned.incident[rows], learned.energies[rows]), seed)
+    at = reference.incident[np.isclose(reference.incident, LEFT_OUT)]
+    drawn = made.sample(at[:, None], seed=seed + 200).astype(np.float64)
+    return comparer.at(Showers(at, drawn), LEFT_OUT)
+
+
+def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer) -> dict[str, Any]:
+    """The first part of a chain by itself."""
+    learned, due = comparer.learned, comparer.due
+    chain, c = create(what), due.incident[:, None]
+    coordinates = chain.coordinates(learned.energies, learned.incident[:, None], np.ones(len(learned)))
+    ratios, start = coordinates.first(learned.energies, learned.incident[:, None]), time.process_time()
+    made = create(chain.energies).fit(ratios, learned.incident[:, None], seed=seed)
+    seconds = time.process_time() - start
+    context = coordinates.request(made.sample(c, seed=seed + 100), c, torch.Generator()).context
+    drawn = np.column_stack([due.incident, context[:, 1:] / due.incident[:, None]])
+    auc = comparer.auc(drawn, comparer.of_layers(due), "layers")
+    row = {"system": "layers", "seed": seed, "train_cpu_s": seconds, "specification": what, "auc_layers": auc}
+    return {**row, "ms_per_shower": timed(made, due.incident)}
+
+
+def _shortened(what: dict[str, Any], steps: int) -> dict[str, Any]:
+    """The same with so many steps at most in every training."""
+    out = {
+        key: _shortened(value, steps) if isinstance(value, dict) and "kind" in value else value
+        for key, value in what.items()
+    }
+    if "training" in out or what["kind"] in ("hierarchical_sticks", "autoregressive_spline"):
+        out["training"] = {**out.get("training", {}), "epochs": None, "steps": steps}
+    return out
+
+
+def floors(comparer: Comparer, quick: bool) -> dict[str, Any]:
+    """The halves against each other, and two halves with defects."""
+    learned = comparer.learned
+    scaled = Showers(learned.incident, 1.03 * learned.energies)
+    return {
+        "floor": comparer.row(learned, voxels=not quick),
+        "energies_3_percent": comparer.row(scaled, voxels=False),
+        "shapes_shuffled": comparer.row(shuffled(learned, comparer.geometry), voxels=not quick),
+    }
+
+
+def described(name: str, row: dict[str, Any]) -> str:
+    """A row in one line."""
+    parts = []
+    for key in ("auc_high", "auc_low", "auc_layers"):
+        if row.get(key):
+            parts.append(f"{key.removeprefix('auc_')} {row[key]['value']:.3f} ± {row[key]['error']:.3f}")
+    if "n_equivalent" in row:
+        size = row["n_equivalent"]
+        sign = "≥ " if size["at_least"] else "≤ " if size["at_most"] else ""
+        parts.append(f"separation − floor {1e3 * row['separation_minus_floor']:.2f}×10⁻³")
+        parts.append(f"worth {sign}{size['events']:.0f}")
+    if "ms_per_shower" in row:
+        parts.append(" / ".join(f"{row['ms_per_shower'][str(b)]:.2f}" for b in BATCHES) + " ms")
+        parts.append(f"{row['train_cpu_s']:.0f} CPU s")
+    if "leave_one_energy_out_auc" in row:
+        pair = row["leave_one_energy_out_auc"], row["auc_at_left_out_energy"]
+        parts.append(f"{LEFT_OUT} GeV left out {pair[0]['value']:.3f}, seen {pair[1]['value']:.3f}")
+    return f"{name:24}" + ", ".join(parts)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of files of showers")
+    parser.add_argument("--file", default="ds1like_photons.h5", help="of photons in the layout of CaloChallenge 1")
+    parser.add_argument("--systems", nargs="+", default=SYSTEMS, choices=SYSTEMS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--leave-out", nargs="*", default=[], choices=SYSTEMS, help="also trained without one energy")
+    parser.add_argument("--members", type=int, default=4, help="trees whose mean is a classifier")
+    parser.add_argument("--steps", type=int, default=0, help="steps of every training instead of those of the presets")
+    parser.add_argument("--output", type=Path, help="folder that keeps what was measured")
+    parser.add_argument("--quick", action="store_true", help="few showers and steps: does it work?")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    known = geometry(DATASET)
+    learned, reference, simulated = halves(options.folder / options.file, known)
+    if options.quick:
+        options.steps = options.steps or 20
+        learned, reference = (Showers(s.incident[::6], s.energies[::6]) for s in (learned, reference))
+    comparer = Comparer(learned, reference, known, options.members)
+    out: dict[str, Any] = {"conditions": conditions(), "learned": len(learned), "reference": len(reference)}
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if options.json else sys.stdout, flush=True)
+
+    if simulated is not None:
+        energies = np.unique(reference.incident)
+        out["geant4_ms"] = {"mean": float(simulated.mean())}
+        if len(simulated) == len(reference):
+            by_energy = {f"{e:g}": float(simulated[reference.incident == e].mean()) for e in energies}
+            out["geant4_ms"]["by_energy"] = by_energy
+        say(f"Geant4: {simulated.mean():.1f} ms a shower")
+    out["floors"] = _kept(options, "floors", lambda: floors(comparer, options.quick))
+    for name, row in out["floors"].items():
+        say(described(name, row))
+    out["rows"] = []
+    for seed in options.seeds:
+        for system in options.systems:
+            arguments = (system, seed, comparer, options)
+            row = _kept(options, f"{system}-{seed}", partial(measured, *arguments))
+            if system in options.leave_out:
+                without = _kept(options, f"left_out-{system}-{seed}", partial(left_out, *arguments))
+                row["leave_one_energy_out_auc"] = without
+            out["rows"].append(row)
+            say(described(f"{system}, seed {seed}", row))
+    if options.json:
+        print(json.dumps(out))
+
+
+def _kept(options: argparse.Namespace, name: str, measure: Any) -> Any:
+    """What was measured before, or is now."""
+    if options.output is None:
+        return measure()
+    path = options.output / f"{name}.json"
+    if not path.exists():
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(measure(), indent=1) + "\n")
+    return json.loads(path.read_text())
+
+
+def conditions() -> dict[str, Any]:
+    """What decides the numbers."""
+    packages = {name: version(name) for name in ("torch", "numpy")}
+    threads = {"threads": torch.get_num_threads(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
+    return {"python": platform.python_version(), **packages, **threads}
+
+
+if __name__ == "__main__":
+    main()

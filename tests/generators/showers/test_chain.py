@@ -1,0 +1,179 @@
+"""Energies of layers and then shapes: contract, density, conditions, and showers of any number in the same memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
+from generators.protocols import DensityGenerator
+from generators.registry import create
+from generators.showers.presets import caloflow, hierarchical_sticks, layer_energies
+from tests.generators.contracts import EventContract, quick
+from tests.generators.showers.toys import LAYERS, THRESHOLD, patterns, showers
+
+ENERGIES = {
+    "kind": "autoregressive_spline",
+    "bijection": {"kind": "chain", "bijections": ["atoms", "quantile_normal"]},
+    "hidden": 24,
+    "training": {"steps": 250, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": None},
+}
+STICKS = {
+    "kind": "hierarchical_sticks",
+    "hidden": 24,
+    "local": 8,
+    "training": {"steps": 150, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": None},
+}
+SPECIFICATION: dict[str, Any] = {
+    "kind": "showers",
+    "layers": LAYERS,
+    "order": [1, 0],
+    "energies": ENERGIES,
+    "shapes": STICKS,
+}
+SHAPES: dict[str, Any] = {"kind": "voxel_shapes", "generator": {**ENERGIES, "bijection": "standardise"}}
+
+
+@pytest.fixture(scope="module")
+def specification() -> dict[str, Any]:
+    return SPECIFICATION
+
+
+@pytest.fixture(scope="module")
+def fitted(specification: dict[str, Any]) -> Any:
+    return create(specification).fit(*showers(3_000, 10), seed=1)
+
+
+class TestContract(EventContract):
+    fitted_on = 3_000
+    events = staticmethod(showers)
+
+
+def test_showers_are_those_of_the_truth(fitted: Any) -> None:
+    x, c = showers(6_000, 20)
+    drawn = fitted.sample(c, seed=3)
+    assert drawn[drawn > 0].min() >= THRESHOLD * (1 - 1e-6)
+    assert np.abs(patterns(drawn) - patterns(x)).max() < 0.06
+    assert drawn.mean(axis=0) == pytest.approx(x.mean(axis=0), rel=0.12)
+    assert np.median(drawn.sum(axis=1) / c[:, 0]) == pytest.approx(np.median(x.sum(axis=1) / c[:, 0]), abs=0.03)
+
+
+def test_two_densities_are_one(fitted: Any) -> None:
+    """Of draws of q the mean of p/q is one, for p the same chain at another incident energy."""
+    assert isinstance(fitted, DensityGenerator)
+    c = np.full((20_000, 1), 0.06)
+    drawn = fitted.sample(c, seed=4).astype(np.float64)
+    own = fitted.log_prob(drawn, c)
+    assert np.isfinite(own).mean() > 0.999
+    ratio = np.exp(fitted.log_prob(drawn, c * 1.01) - own)
+    assert np.nanmean(ratio) == pytest.approx(1, abs=0.03)
+
+
+def test_the_log_determinant_is_that_of_the_ratios(fitted: Any) -> None:
+    """Moving the energy of a layer moves the ratios by as much as the log-determinant says."""
+    x, c = np.array([[0.01, 0.02, 0.004, 0.006, 0.01]]), np.array([[0.06]])
+    coordinates = fitted.coordinates_
+    step, slopes = 1e-7, np.empty((2, 2))
+    for column, layer in enumerate(([0, 1], [2, 3, 4])):
+        moved = x.copy()
+        moved[:, layer] *= 1 + step / x[:, layer].sum()
+        slopes[column] = (coordinates.first(moved, c) - coordinates.first(x, c))[0] / step
+    due = np.log(abs(np.linalg.det(slopes)))
+    assert coordinates.log_det(x, c)[0] == pytest.approx(due, abs=1e-4)
+    # A layer with nothing, and one with everything, are atoms: the incident energy alone is left.
+    one = np.array([[0.01, 0.02, 0, 0, 0]])
+    assert coordinates.log_det(one, c)[0] == pytest.approx(-np.log(0.06))
+
+
+def test_energies_and_back(fitted: Any) -> None:
+    x, c = showers(500, 30)
+    coordinates = fitted.coordinates_
+    request = coordinates.request(coordinates.first(x, c), c, torch.Generator())
+    assert request.context[:, 1:] == pytest.approx(coordinates.energies(x), abs=1e-12)
+
+
+def test_of_a_known_visible_energy_there_is_one_ratio_less() -> None:
+    x, _ = showers(1_500, 1)
+    visible = x.sum(axis=1, keepdims=True)
+    kept = visible[:, 0] > 0
+    x, visible = x[kept], visible[kept]
+    made = quick({**SPECIFICATION, "visible": 0}, steps=60).fit(x, visible, seed=1)
+    drawn = made.sample(visible, seed=1).astype(np.float64)
+    assert drawn.sum(axis=1) == pytest.approx(visible[:, 0], rel=1e-5)
+    assert np.isfinite(made.log_prob(x, visible)).all()
+    with pytest.raises(ShapeError, match="column 0"):
+        quick({**SPECIFICATION, "visible": 0}).fit(x, visible * 1.1, seed=1)
+
+
+def test_more_is_known_than_the_energy() -> None:
+    """An angle and the kind of the particle reach both parts as further columns."""
+    x, c = showers(1_500, 2)
+    rng = np.random.default_rng(3)
+    kind = rng.integers(0, 2, 1_500)
+    x[kind == 1, :2] = 0
+    known = np.column_stack([c, rng.uniform(0.5, 1.5, 1_500), kind])
+    made = quick(SPECIFICATION, steps=150).fit(x, known, seed=1)
+    drawn = made.sample(known, seed=1)
+    assert (drawn[kind == 1, :2].sum(axis=1) > 0).mean() < 0.1
+    assert (drawn[kind == 0, :2].sum(axis=1) > 0).mean() > 0.8
+
+
+def test_any_generator_makes_shapes_and_then_there_is_no_density() -> None:
+    x, c = showers(800, 4)
+    made = quick({**SPECIFICATION, "shapes": SHAPES}).fit(x, c, seed=1)
+    assert not isinstance(made, DensityGenerator)
+    assert made.sample(c[:20], seed=1).shape == (20, 5)
+
+
+def test_a_stream_is_as_many_showers_with_their_context(fitted: Any) -> None:
+    _, c = showers(250, 5)
+    parts = list(fitted.stream(c, seed=1, size=100))
+    assert [len(rows) for rows, _ in parts] == [100, 100, 50]
+    assert np.array_equal(np.concatenate([rows for rows, _ in parts]), c)
+    again = np.concatenate([drawn for _, drawn in fitted.stream(c, seed=1, size=100)])
+    assert np.array_equal(again, np.concatenate([drawn for _, drawn in parts]))
+    # No part repeats another one.
+    assert not np.array_equal(parts[0][1][:50], parts[1][1][:50])
+
+
+def test_what_does_not_fit_is_named() -> None:
+    x, c = showers(300, 6)
+    with pytest.raises(ShapeError, match="5"):
+        quick(SPECIFICATION).fit(x[:, :4], c, seed=1)
+    with pytest.raises(NonFiniteInputError, match="negative energy"):
+        quick(SPECIFICATION).fit(np.where(np.arange(5) == 1, -1.0, x), c, seed=1)
+    with pytest.raises(NonFiniteInputError, match="positive"):
+        quick(SPECIFICATION).fit(x, -c, seed=1)
+    with pytest.raises(HyperparameterError, match="one layer"):
+        create({**SPECIFICATION, "layers": [[1, 4]], "order": []})
+    with pytest.raises(HyperparameterError, match="given the energies"):
+        create({**SPECIFICATION, "shapes": {**STICKS, "given": [1]}})
+
+
+def test_presets_are_specifications() -> None:
+    for size in ("published", "small"):
+        for role in ("teacher", "student"):
+            chain = create(caloflow("ds1-photons", role, size))
+            assert chain.shapes["generator"]["kind"] == f"caloflow_{role}"
+    assert create(hierarchical_sticks(LAYERS, "large")).hidden == 1024
+    assert create(layer_energies()).kind == "autoregressive_spline"
+    with pytest.raises(HyperparameterError, match="CaloFlow"):
+        caloflow("ds9", "teacher", "small")
+    with pytest.raises(HyperparameterError, match="huge"):
+        hierarchical_sticks(LAYERS, "huge")
+
+
+@pytest.mark.parametrize("shapes", [STICKS, SHAPES], ids=["sticks", "voxels"])
+def test_a_layer_may_be_empty_that_never_was_in_training(shapes: dict[str, Any]) -> None:
+    x, c = showers(600, 7)
+    kept = (x[:, :2].sum(axis=1) > 0) & (x[:, 2:].sum(axis=1) > 0)
+    x, energies = x[kept], np.stack([x[:, :2].sum(axis=1), x[:, 2:].sum(axis=1)], axis=1)[kept]
+    context = np.column_stack([c[kept], energies])
+    part = quick({**shapes, "layers": LAYERS, "given": [1, 2]}).fit(x, context, seed=1)
+    drawn = part.sample(np.array([[0.05, 0.04, 0.0], [0.05, 0.0, 0.05]]), seed=1)
+    assert (drawn[0, 2:] == 0).all()
+    assert (drawn[1, :2] == 0).all()
+    assert drawn.sum(axis=1) == pytest.approx([0.04, 0.05], rel=1e-5)
