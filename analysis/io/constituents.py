@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,39 +15,30 @@ from analysis.expressions.fields import fields_of
 from analysis.features.constituents import wrap
 from analysis.features.dijets import SPELLINGS
 from analysis.io.padding import hardest_first
+from analysis.io.reading_options import ConstituentOptions
 
 COLUMNS = ("pt", "eta", "phi")
 NO_JET = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Constituents:
+class Constituents(ConstituentOptions):
     """Which constituents of which jets become the `x` of an event: (jets_per_event, leading, 3) of pT, η, φ.
 
     The jets of an event are its hardest by `jets`_pt, the constituents of a jet its hardest by `collection`_pt; both
     fall in pT, whatever the order of the file. GeV, φ in [−π, π). Absent constituents are zeros; a constituent without
     momentum counts as absent.
 
-    Attributes
-    ----------
-    leading : constituents to keep of each jet.
-    jets_per_event : jets to keep.
-    jets, collection : the collections, as in FatJet_pt and PFCands_pt.
-    jet_index : field with the position of the jet in the file's own order, -1 for none: PFCands_jetIdx.
-    links : collection that joins both, for files in which constituents are in several jets or in none: it has
-        `jet_index` and `constituent_index`, as in FatJetPFCands_jetIdx and FatJetPFCands_pFCandsIdx. None takes
-        `jets` + `collection` if `collection` has no `jet_index` itself or a `constituent_index` is named.
-    constituent_index : field of the links with the position of the constituent; None is `collection` + "Idx", in any
-        capitals.
+    Without `links`, `jets` + `collection` joins both if `collection` has no `jet_index` itself or a `constituent_index`
+    is named, for files in which constituents are in several jets or in none: it has `jet_index` and
+    `constituent_index`, as in FatJetPFCands_jetIdx and FatJetPFCands_pFCandsIdx.
     """
 
-    leading: int = 64
-    jets_per_event: int = 2
-    collection: str = "PFCands"
-    jets: str = "FatJet"
-    jet_index: str = "jetIdx"
-    links: str | None = None
-    constituent_index: str | None = None
+    @classmethod
+    def of(cls, options: ConstituentOptions) -> Constituents:
+        """These options, with what becomes of them."""
+        names = (each.name for each in fields(ConstituentOptions))
+        return options if isinstance(options, cls) else cls(**{name: getattr(options, name) for name in names})
 
     def __post_init__(self) -> None:
         for name in ("leading", "jets_per_event"):

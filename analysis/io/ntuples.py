@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
 from analysis.feature_names import check_feature_names
-from analysis.io.checksums import Checksums, checksum_for
-from analysis.io.chunks import parse_memory
+from analysis.io.checksums import checksum_for
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
 from analysis.io.failures import SKIPPED, Failures, left_out
-from analysis.io.manifests import read_manifest
 from analysis.io.opening import open_table
-from analysis.io.paths import Files, expand, expand_listed, refuse_hard_links
+from analysis.io.paths import expand, expand_listed, refuse_hard_links
 from analysis.io.reader import FileReader, Request
-from analysis.io.sanity import BEAM_ENERGY
+from analysis.io.reading_options import ConstituentOptions, ReadingOptions, said, taking
 from analysis.io.tables import Table
-from analysis.io.units import Declaration, Units
 from analysis.selection import compile_expression
 
 
@@ -45,56 +41,22 @@ class ReadProgress:
 Progress = Callable[[ReadProgress], None]
 
 
-def read_events(
-    files: Files,
-    *,
-    mass: str,
-    features: Mapping[str, str] | None = None,
-    constituents: Constituents | None = None,
-    selection: str | None = None,
-    tree: str | None = None,
-    layout: str = "auto",
-    units: Declaration = "GeV",
-    beam_energy: float | None = BEAM_ENERGY,
-    weight: str | None = None,
-    truth: str | None = None,
-    identifiers: str | Sequence[str] | None = None,
-    memory: str | int = "200 MB",
-    checksums: Checksums | str | os.PathLike[str] = False,
-    on_error: str = "stop",
-    max_failed_fraction: float = 0.0,
-    progress: Progress | None = None,
-) -> Events:
-    """Read the selected events of all files.
+@dataclass(frozen=True)
+class Reading(ReadingOptions):
+    """One reading of files: what to read, and whom to tell about it."""
 
-    Parameters
-    ----------
-    files : path, pattern or list of them; the format is told by the suffix (.root, .h5, .parquet, .npz, .npy).
-    mass : expression of the resonant variable, in GeV.
-    features : column name -> expression; or instead of it
-    constituents : the particles of the leading jets, so that `x` is (N, jets, particles, 3) with columns pt, eta, phi.
-    selection : condition on events; None takes all. Expressions are described in `analysis.selection`.
-    tree : name of the tree; None takes the only one, or Events, CollectionTree or EventData.
-    layout : "nanoaod", "physlite", "flat" or "auto"; decides names of branches and of the event numbers. "lhco" is a
-        features file of the LHC Olympics, whose data frame `tree` names and whose truth is its label;
-        "calochallenge" is a file of showers, whose geometry `tree` names (`analysis.datasets.shower_table`).
-    units : "GeV", "MeV", "TeV" or "none": what the file has in the mass and in branches named like energies, momenta or
-        masses; or a mapping {"default": "MeV", "*_tau*": "none"} of patterns, the last that matches deciding. See
-        `analysis.io.units`.
-    beam_energy : GeV of one beam; selected events whose median momentum is above, or whose jets are far below, are
-        refused as a wrong unit. None leaves this check out.
-    weight : expression of the event weight, of either sign; None is 1.
-    truth : expression that is 1 or True for signal; None where nobody knows.
-    identifiers : expressions of (run, lumi, event), (run, event) or (event); None takes those of the layout; "entry"
-        numbers the events by their file, known by its content, and their position in it. A skim or a merged file has
-        other positions.
-    memory : ceiling for what one chunk takes while it is read; the selected events come on top.
-    checksums : True records the SHA-256 of every file, a mapping of path or file name verifies it, as does the path of
-        a manifest that `analysis.io.manifests.write_manifest` or `sha256sum` wrote.
-    on_error : "stop" at the first file that can not be read, or "skip" it: it stays in `Events.sources`, without
-        entries and with the reason. A file without entries is no error.
-    max_failed_fraction : of the files that may be skipped; by default none, so that one more is an error.
-    progress : called after every chunk.
+    progress: Progress | None = field(
+        default=None, kw_only=True, metadata=said("called with a `ReadProgress` after every chunk")
+    )
+
+
+@taking(Reading)
+def read_events(reading: Reading) -> Events:
+    """Read the selected events of all files, with the arguments of `ReadingOptions` and a `progress`.
+
+    Expressions are described in `analysis.selection`.
+
+    With `constituents`, `x` is (N, jets, particles, 3) with columns pt, eta, phi.
 
     Raises
     ------
@@ -108,77 +70,23 @@ def read_events(
     UnitsError, IdentifierError, EmptySelectionError
         If momenta can not be in the declared unit, events are not numbered or numbered twice, or none is selected.
     """
-    events = joined(
-        iterate_events(
-            files,
-            mass=mass,
-            features=features,
-            constituents=constituents,
-            selection=selection,
-            tree=tree,
-            layout=layout,
-            units=units,
-            beam_energy=beam_energy,
-            weight=weight,
-            truth=truth,
-            identifiers=identifiers,
-            memory=memory,
-            checksums=checksums,
-            on_error=on_error,
-            max_failed_fraction=max_failed_fraction,
-            progress=progress,
-        )
-    )
+    events = joined(_chunks(reading))
     if len(events) == 0:
         entries = sum(source.entries for source in events.sources)
-        why = f"passes the selection '{selection}'" if selection else "is there"
+        why = f"passes the selection '{reading.selection}'" if reading.selection else "is there"
         raise EmptySelectionError(f"None of {entries} entries in {len(events.sources)} file(s) {why}.")
     return events
 
 
-def iterate_events(
-    files: Files,
-    *,
-    mass: str,
-    features: Mapping[str, str] | None = None,
-    constituents: Constituents | None = None,
-    selection: str | None = None,
-    tree: str | None = None,
-    layout: str = "auto",
-    units: Declaration = "GeV",
-    beam_energy: float | None = BEAM_ENERGY,
-    weight: str | None = None,
-    truth: str | None = None,
-    identifiers: str | Sequence[str] | None = None,
-    memory: str | int = "200 MB",
-    checksums: Checksums | str | os.PathLike[str] = False,
-    on_error: str = "stop",
-    max_failed_fraction: float = 0.0,
-    progress: Progress | None = None,
-) -> Iterator[Events]:
+@taking(Reading)
+def iterate_events(reading: Reading) -> Iterator[Events]:
     """Read the selected events chunk by chunk, with the arguments and errors of `read_events`.
 
     Each part has one range of one file as its source, and may be empty. `Events.concatenate` of all parts gives what
     `read_events` gives, and `joined` too; only these look for copies of files and duplicates of events, and only
     `read_events` refuses an empty selection.
     """
-    request = Request(
-        mass=compile_expression(mass),
-        content=_content(features, constituents),
-        selection=None if selection is None else compile_expression(selection),
-        weight=None if weight is None else compile_expression(weight),
-        truth=None if truth is None else compile_expression(truth),
-        identifiers=_declared(identifiers),
-        tree=tree,
-        layout=layout,
-        units=Units.of(units),
-        beam_energy=beam_energy,
-        memory=parse_memory(memory),
-        checksums=read_manifest(checksums) if isinstance(checksums, str | os.PathLike) else checksums,
-    )
-    failures = Failures(on_error, max_failed_fraction)
-    paths = expand_listed(files) if failures.skip else expand(files)
-    return _iterate(paths, request, failures, progress)
+    return _chunks(reading)
 
 
 def joined(parts: Iterable[Events]) -> Events:
@@ -200,18 +108,21 @@ def joined(parts: Iterable[Events]) -> Events:
 _BYTES_PER_BRANCH = 8_000
 
 
-def _content(features: Mapping[str, str] | None, constituents: Constituents | None) -> Content:
+def _chunks(reading: Reading) -> Iterator[Events]:
+    request = Request.of(reading, _content(reading.features, reading.constituents))
+    failures = Failures(reading.on_error, reading.max_failed_fraction)
+    paths = expand_listed(reading.files) if failures.skip else expand(reading.files)
+    return _iterate(paths, request, failures, reading.progress)
+
+
+def _content(features: Mapping[str, str] | None, constituents: ConstituentOptions | None) -> Content:
     if (features is None) == (constituents is None):
         what = "Neither features nor constituents are" if features is None else "Both features and constituents are"
         raise ExpressionError(f"{what} asked for; events are made of one of them.")
     if constituents is not None:
-        return constituents
+        return Constituents.of(constituents)
     check_feature_names(features or {})
     return Features({name: compile_expression(text) for name, text in (features or {}).items()})
-
-
-def _declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
 
 def _iterate(paths: Sequence[str], request: Request, failures: Failures, progress: Progress | None) -> Iterator[Events]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,12 +21,14 @@ from analysis.events import PAGES, SHA256, Events, SourceFile
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
 from analysis.io.checksums import Checksums
-from analysis.io.chunks import entries_within, plan_chunks
+from analysis.io.chunks import entries_within, parse_memory, plan_chunks
 from analysis.io.contents import Content
 from analysis.io.layouts import layout_of
+from analysis.io.manifests import read_manifest
 from analysis.io.names import Names
 from analysis.io.numbers import EventNumbers
-from analysis.io.sanity import BEAM_ENERGY, EnergyCheck
+from analysis.io.reading_options import ReadingOptions
+from analysis.io.sanity import EnergyCheck
 from analysis.io.tables import Table
 from analysis.io.units import Conversion, Units, factor
 from analysis.selection import Expression, compile_expression
@@ -46,7 +49,32 @@ class Request:
     units: Units
     memory: int
     checksums: Checksums
-    beam_energy: float | None = BEAM_ENERGY
+    beam_energy: float | None
+
+    @classmethod
+    def of(cls, reading: ReadingOptions, content: Content) -> Request:
+        """What a reading asks of every file, its expressions compiled.
+
+        Raises
+        ------
+        ExpressionError, UnitsError, InputFileError, AnalysisError
+            If an expression is malformed, or units, manifest or memory make no sense.
+        """
+        texts = {name: getattr(reading, name) for name in ("selection", "weight", "truth")}
+        expressions = {name: None if text is None else compile_expression(text) for name, text in texts.items()}
+        checksums = reading.checksums
+        return cls(
+            mass=compile_expression(reading.mass),
+            content=content,
+            **expressions,
+            identifiers=declared(reading.identifiers),
+            tree=reading.tree,
+            layout=reading.layout,
+            units=Units.of(reading.units),
+            beam_energy=reading.beam_energy,
+            memory=parse_memory(reading.memory),
+            checksums=read_manifest(checksums) if isinstance(checksums, str | os.PathLike) else checksums,
+        )
 
     @property
     def cache(self) -> int:
@@ -58,6 +86,11 @@ class Request:
         """All expressions beside the content, the selection first."""
         optional = [e for e in (self.selection, self.weight, self.truth) if e is not None]
         return [*optional, self.mass]
+
+
+def declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Expressions of event numbers, of which one may be written alone."""
+    return (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
 
 
 class FileReader:

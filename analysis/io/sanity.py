@@ -13,7 +13,6 @@ from analysis.io.energies import is_mass, is_momentum
 from analysis.io.names import identifier
 from analysis.io.units import NONE, Conversion, factor
 
-BEAM_ENERGY = 7000.0
 # Jets are not calibrated below 5 GeV; a beam of less than 5 TeV makes softer ones, and so do tracks.
 _SOFTEST_JET = 5.0
 _SOFTEST_TRACK_JET = 0.2

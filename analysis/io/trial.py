@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from analysis.errors import AnalysisError, TrialError
 from analysis.expressions.nodes import Branch
 from analysis.io.constituents import Constituents
-from analysis.io.contents import Content, Features
+from analysis.io.contents import Features
 from analysis.io.names import Names
 from analysis.io.numbers import BY_ENTRY
 from analysis.io.opening import open_table
-from analysis.io.paths import Files, expand
-from analysis.io.reader import FileReader, Request
-from analysis.io.sanity import BEAM_ENERGY
+from analysis.io.paths import expand
+from analysis.io.reader import FileReader, Request, declared
+from analysis.io.reading_options import ReadingOptions
 from analysis.io.tables import Table
-from analysis.io.units import Declaration, Units
 from analysis.selection import Expression, compile_expression
 
 ROWS = 100
@@ -38,87 +37,23 @@ class Trial:
     units: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
-def compiled(
-    mass: str,
-    features: Mapping[str, str] | None = None,
-    selection: str | None = None,
-    weight: str | None = None,
-    truth: str | None = None,
-) -> dict[str, Expression]:
-    """The expressions by the names of their arguments.
-
-    Raises
-    ------
-    TrialError
-        If one is malformed.
-    """
-    texts = {"selection": selection, "mass": mass, "weight": weight, "truth": truth}
-    texts |= {f"features.{name}": text for name, text in (features or {}).items()}
-    found: dict[str, Expression] = {}
-    for argument, text in texts.items():
-        if text is not None:
-            with _naming(argument):
-                found[argument] = compile_expression(text)
-    return found
-
-
-def try_expressions(
-    files: Files,
-    expressions: Mapping[str, Expression],
-    *,
-    constituents: Constituents | None = None,
-    tree: str | None = None,
-    layout: str = "auto",
-    units: Declaration = "GeV",
-    beam_energy: float | None = BEAM_ENERGY,
-    identifiers: str | Sequence[str] | None = None,
-) -> Trial:
+def try_expressions(options: ReadingOptions) -> Trial:
     """Evaluate each expression alone, with the selection, on the first entries of the first file that has any.
-
-    Parameters
-    ----------
-    expressions : those of `compiled`; the others are arguments of `read_events`.
 
     Raises
     ------
     InputFileError
         If there is no file.
     TrialError
-        If an expression, the constituents or the identifiers fail there, or a file can not be read.
+        If an expression is malformed, or fails there as the constituents or the identifiers may, or a file can not be
+        read.
     """
-    paths = expand(files)
-    with _naming("units"):
-        declared = Units.of(units)
-    one = compile_expression("1")
-    bare = Request(
-        mass=one,
-        content=Features({"x": one}),
-        selection=expressions.get("selection"),
-        weight=None,
-        truth=None,
-        identifiers=BY_ENTRY,
-        tree=tree,
-        layout=layout,
-        units=declared,
-        beam_energy=None,
-        memory=_MEMORY,
-        checksums=False,
-    )
-    numbers = (identifiers,) if isinstance(identifiers, str) else None if identifiers is None else tuple(identifiers)
-    requests = {"selection": bare, "mass": replace(bare, mass=expressions["mass"], beam_energy=beam_energy)}
-    requests |= {
-        n: replace(bare, content=Features({n: e})) for n, e in expressions.items() if n.startswith("features.")
-    }
-    if constituents is not None:
-        requests["constituents"] = replace(bare, content=_content(constituents))
-    if "weight" in expressions:
-        requests["weight"] = replace(bare, weight=expressions["weight"])
-    if "truth" in expressions:
-        requests["truth"] = replace(bare, truth=expressions["truth"])
-    requests["identifiers"] = replace(bare, identifiers=numbers)
+    expressions = _compiled(options)
+    paths = expand(options.files)
+    requests = _requests(options, expressions)
     for path in paths:
         with _naming("files"):
-            table = open_table(path, tree, cache_bytes=_MEMORY, layout=layout)
+            table = open_table(path, options.tree, cache_bytes=_MEMORY, layout=options.layout)
         try:
             if table.entries:
                 return _tried(table, _knowing_the_mass(requests, expressions["mass"], table))
@@ -127,8 +62,38 @@ def try_expressions(
     return Trial(paths[-1], 0, 0)
 
 
-def _content(constituents: Constituents) -> Content:
-    return constituents
+def _compiled(options: ReadingOptions) -> dict[str, Expression]:
+    """The expressions by the names of their options."""
+    texts = {name: getattr(options, name) for name in ("selection", "mass", "weight", "truth")}
+    features = None if options.constituents is not None else options.features
+    texts |= {f"features.{name}": text for name, text in (features or {}).items()}
+    found: dict[str, Expression] = {}
+    for option, text in texts.items():
+        if text is not None:
+            with _naming(option):
+                found[option] = compile_expression(text)
+    return found
+
+
+def _requests(options: ReadingOptions, expressions: Mapping[str, Expression]) -> dict[str, Request]:
+    """What is asked to try each option alone, by its name; the selection first."""
+    one = Features({"x": compile_expression("1")})
+    alone = replace(options, mass="1", weight=None, truth=None, identifiers=BY_ENTRY, beam_energy=None, memory=_MEMORY)
+    with _naming("units"):
+        bare = Request.of(replace(alone, checksums=False), one)
+    requests = {
+        "selection": bare,
+        "mass": replace(bare, mass=expressions["mass"], beam_energy=options.beam_energy),
+        **{n: replace(bare, content=Features({n: e})) for n, e in expressions.items() if n.startswith("features.")},
+    }
+    if options.constituents is not None:
+        requests["constituents"] = replace(bare, content=Constituents.of(options.constituents))
+    if "weight" in expressions:
+        requests["weight"] = replace(bare, weight=expressions["weight"])
+    if "truth" in expressions:
+        requests["truth"] = replace(bare, truth=expressions["truth"])
+    requests["identifiers"] = replace(bare, identifiers=declared(options.identifiers))
+    return requests
 
 
 def _tried(table: Table, requests: Mapping[str, Request]) -> Trial:

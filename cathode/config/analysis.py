@@ -18,15 +18,16 @@ from cathode.config.components import (
     ObservablesConfig,
     component_class,
 )
-from cathode.config.data import DataConfig, checksums_of
+from cathode.config.data import DataConfig
 from cathode.config.region import RegionConfig
-from cathode.config.section import File, Fraction, Section, local_file
+from cathode.config.section import File, Fraction, Section
 from cathode.config.template import TemplateConfig
 from cathode.config.validation import ValidationConfig
 from cathode.errors import ConfigError
 
 if TYPE_CHECKING:
     from analysis.events import Events
+    from analysis.io.ntuples import ReadProgress
     from cathode.methods.protocol import Method
     from cathode.runtime.progress import Progress
     from cathode.runtime.store import Store
@@ -124,43 +125,14 @@ class AnalysisConfig(Section):
         """Read other files with the expressions of `data`."""
         from analysis.io.ntuples import read_events
 
-        return read_events(**self._reading(files, progress, stage))
+        return read_events(**vars(self.data.reading(files)), progress=_chunk_by_chunk(progress, stage))
 
     def read_for_scores(self, files: Iterable[str], progress: Progress | None = None) -> Events:
         """Read other files with the expressions of `data` but without weights and truth; there may be no events."""
         from analysis.io.ntuples import iterate_events, joined
 
-        return joined(iterate_events(**{**self._reading(files, progress, "read"), "weight": None, "truth": None}))
-
-    def _reading(self, files: Iterable[str], progress: Progress | None, stage: str) -> dict[str, Any]:
-        """Arguments of `read_events`."""
-        from analysis.io.ntuples import ReadProgress
-
-        def chunk_read(at: ReadProgress) -> None:
-            if progress is not None:
-                progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
-
-        data = self.data
-        files = [*files]
-        return {
-            "files": [local_file(name) for name in files],
-            "mass": data.mass,
-            "features": data.features,
-            "constituents": None if data.constituents is None else data.constituents.build(),
-            "selection": data.selection,
-            "tree": data.tree,
-            "layout": data.layout,
-            "units": data.units,
-            "beam_energy": data.beam_energy,
-            "weight": data.weight,
-            "truth": data.truth,
-            "identifiers": data.identifiers,
-            "memory": data.memory,
-            "checksums": checksums_of(data.checksums, files),
-            "on_error": data.on_error,
-            "max_failed_fraction": data.max_failed_fraction,
-            "progress": chunk_read,
-        }
+        unlabelled = dataclasses.replace(self.data.reading(files), weight=None, truth=None)
+        return joined(iterate_events(**vars(unlabelled), progress=_chunk_by_chunk(progress, "read")))
 
     def search(self) -> Search:
         """The search that this file describes, ready to run."""
@@ -235,6 +207,13 @@ class AnalysisConfig(Section):
             "classifier": self.classifier,
             **{f"comparison.generators.{i}": generator for i, generator in enumerate(self.comparison.generators)},
         }
+
+
+def _chunk_by_chunk(progress: Progress | None, stage: str) -> Callable[[ReadProgress], None] | None:
+    """What tells how far the reading of a stage is."""
+    if progress is None:
+        return None
+    return lambda at: progress(stage, at.fraction, 1.0, f"file {at.file + 1} of {at.files}")
 
 
 def _filled(value: Any) -> Any:

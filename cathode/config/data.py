@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from analysis.errors import FeatureNameError
 from analysis.feature_names import check_feature_names
+from analysis.io.reading_options import ConstituentOptions, ReadingOptions
 from cathode.config.section import EMBEDDED, File, Files, Section, local_file
 
 if TYPE_CHECKING:
@@ -65,20 +67,9 @@ Identifiers = Annotated[
 Unit = Literal["GeV", "MeV", "TeV", "none"]
 
 
-class ConstituentsConfig(Section):
-    """Which constituents of which jets to read: the arguments of `analysis.Constituents`."""
-
-    leading: int = Field(default=64, ge=1, description="constituents to keep of each jet, the hardest")
-    jets_per_event: int = Field(default=2, ge=1, description="jets to keep, the hardest")
-    collection: str = Field(default="PFCands", description="the constituents, as in PFCands_pt")
-    jets: str = Field(default="FatJet", description="the jets, as in FatJet_pt")
-    jet_index: str = Field(default="jetIdx", description="field with the position of the jet, as in PFCands_jetIdx")
-    links: str | None = Field(
-        default=None, description="collection that joins both; null finds the one called like FatJetPFCands"
-    )
-    constituent_index: str | None = Field(
-        default=None, description="field of the links with the position of the constituent; null finds pFCandsIdx"
-    )
+# What pydantic freezes is no frozen dataclass to mypy.
+class ConstituentsConfig(Section, ConstituentOptions):  # type: ignore[misc]
+    """Which constituents of which jets to read."""
 
     def build(self) -> Constituents:
         """What `analysis.read_events` takes."""
@@ -87,65 +78,41 @@ class ConstituentsConfig(Section):
         return Constituents(**self.model_dump())
 
 
-class DataConfig(Section):
-    """What to read: the arguments of `analysis.read_events`."""
+class DataConfig(Section, ReadingOptions):  # type: ignore[misc]
+    """What to read: the options of `analysis.read_events`, as a file says them."""
 
     files: Files = Field(
         description="ROOT, HDF5, parquet or numpy files, folders of parquet; globs, URLs and embedded:dijets are known"
     )
-    tree: str | None = Field(
-        default=None, description="name of the TTree or RNTuple; found by itself if there is only one"
-    )
-    layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco", "calochallenge"] = Field(
-        default="auto",
-        description="how branches are named; lhco is a features file of the LHC Olympics, calochallenge a file of "
-        "showers, of which tree names the geometry",
-    )
-    units: Unit | dict[str, Unit] = Field(
-        default="GeV",
-        description="of the input; everything inside is GeV. A mapping has the unit of branches by patterns, the last "
-        "that matches deciding, and of all others under default",
-    )
-    beam_energy: float | None = Field(
-        default=7000.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="GeV of one beam; a median momentum above shows a wrong unit. null leaves this check out",
-    )
-    selection: str | None = Field(default=None, description="boolean expression; events where it is false are not used")
-    mass: str = Field(default="mjj(FatJet)", description="expression of the resonant mass")
+    layout: Literal["auto", "nanoaod", "physlite", "flat", "lhco", "calochallenge"] = "auto"
+    units: Unit | dict[str, Unit] = "GeV"
+    mass: str = "mjj(FatJet)"
     features: Features | None = Field(
         default=None,
         description="name -> expression, or the word dijet; that is what null means without constituents. The word "
         "voxels means all voxels of showers",
     )
-    constituents: ConstituentsConfig | None = Field(
-        default=None, description="read the particles of the jets instead of features"
-    )
-    weight: str | None = Field(default=None, description="expression of the event weight")
-    truth: str | None = Field(default=None, description="expression that is true for signal, where the truth is known")
-    identifiers: Identifiers = Field(
-        default=None,
-        description="expressions of run, luminosity block and event; or the word entry: the file and its position",
-    )
+    constituents: ConstituentsConfig | None = None
+    identifiers: Identifiers = None
+    memory: str = "200 MB"
+    checksums: bool | dict[str, str] | File = True
+    on_error: Literal["stop", "skip"] = "stop"
     auxiliary: dict[str, Files] = Field(
         default_factory=dict,
         description="samples that are no data, by name, such as simulation; read with the same expressions, for "
         "methods that need them",
     )
-    memory: str = Field(default="200 MB", description="ceiling of one chunk while reading")
-    checksums: bool | dict[str, str] | File = Field(
-        default=True,
-        description="record the SHA-256 of every file; a mapping of file name -> SHA-256, or the path of a manifest of "
-        "`cathode data manifest`, verifies it",
-    )
 
-    on_error: Literal["stop", "skip"] = Field(
-        default="stop", description="of a file that can not be read; what is skipped is listed in result and report"
-    )
-    max_failed_fraction: float = Field(
-        default=0, ge=0, le=1, description="of the files that may be skipped; one more is an error"
-    )
+    def reading(self, files: Iterable[str]) -> ReadingOptions:
+        """These options for other files."""
+        files = [*files]
+        return ReadingOptions(
+            **{
+                **{each.name: getattr(self, each.name) for each in fields(ReadingOptions)},
+                "files": [local_file(name) for name in files],
+                "checksums": checksums_of(self.checksums, files),
+            }
+        )
 
     @field_validator("max_failed_fraction")
     @classmethod

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from cathode.config.truth_values import number_not_truth_value
 
@@ -34,11 +36,24 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, and closed to keys that it does not know."""
+    """Base of every section: immutable, and closed to keys that it does not know.
+
+    A section that inherits from a dataclass has its fields as keys. What the section does not say of them itself, their
+    type, default, description or bounds, is as they are declared there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     _numbers = field_validator("*", mode="before")(classmethod(number_not_truth_value))
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Give pydantic the descriptions and bounds of inherited fields, which it does not look for."""
+        super().__init_subclass__(**settings)
+        for each in (field for base in cls.__bases__ if is_dataclass(base) for field in fields(base)):
+            default = cls.__dict__.get(each.name, each.default)
+            if isinstance(default, FieldInfo):
+                continue
+            setattr(cls, each.name, Field(**({} if default is MISSING else {"default": default}), **each.metadata))
 
 
 def local_file(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Discriminator, Field, Tag
@@ -9,19 +10,16 @@ from pydantic import Discriminator, Field, Tag
 from cathode.config.components import ClassifierConfig, GeneratorConfig, ObservablesConfig
 from cathode.config.messages import ONE, SEVERAL
 from cathode.config.section import Section
+from cathode.template.reweighting_options import ReweightingOptions
 
 if TYPE_CHECKING:
     from cathode.template.reweighting import Reweighting
 
 
-class ReweightingConfig(Section):
+class ReweightingConfig(Section, ReweightingOptions):
     """How the template is corrected by what a classifier still finds in the sidebands."""
 
     classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
-    folds: int = Field(default=5, ge=2, description="parts of the sidebands; no event weights itself")
-    clip: float = Field(
-        default=10, gt=1, allow_inf_nan=False, description="bound of the density ratio, and draws per template event"
-    )
     observables: ObservablesConfig | None = Field(default=None, description="null sees what the search sees")
 
     def build(self) -> Reweighting:
@@ -29,9 +27,8 @@ class ReweightingConfig(Section):
         from cathode.template.reweighting import Reweighting
 
         observables = None if self.observables is None else self.observables.build()
-        return Reweighting(
-            classifier=self.classifier.build(), folds=self.folds, clip=self.clip, observables=observables
-        )
+        numbers = {each.name: getattr(self, each.name) for each in fields(ReweightingOptions)}
+        return Reweighting(classifier=self.classifier.build(), observables=observables, **numbers)
 
 
 #: One section or a list of them, told apart before they are checked: else an error in one would be two errors.

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import InputFileError, TrialError
-from analysis.io.trial import compiled, try_expressions
+from analysis.io.trial import try_expressions
 from cathode.config.analysis import AnalysisConfig
 from cathode.config.messages import Places
-from cathode.config.section import local_file
 from cathode.errors import ConfigError
 
 
@@ -32,20 +31,8 @@ def try_data(config: AnalysisConfig, path: Path, overrides: Sequence[str] = ()) 
     ConfigError
         If an expression is malformed or fails on the first file.
     """
-    data = config.data
-    features = data.features if data.constituents is None else None
     try:
-        expressions = compiled(data.mass, features, data.selection, data.weight, data.truth)
-        trial = try_expressions(
-            [local_file(name) for name in data.files],
-            expressions,
-            constituents=None if data.constituents is None else data.constituents.build(),
-            tree=data.tree,
-            layout=data.layout,
-            units=data.units,
-            beam_energy=data.beam_energy,
-            identifiers=data.identifiers,
-        )
+        trial = try_expressions(config.data.reading(config.data.files))
     except InputFileError as error:
         return Tried(f"Its expressions were not tried on data: {error}")
     except TrialError as error:

@@ -31,6 +31,7 @@ from cathode.runtime.seeds import spawned
 from cathode.runtime.specification import specification
 from cathode.runtime.store import Shelf, Store
 from cathode.template.drawing import Template
+from cathode.template.reweighting_options import ReweightingOptions
 from generators.errors import NotFittedError
 
 #: A closure or a difference of mass spectra that is so many errors off is no fluctuation.
@@ -72,7 +73,7 @@ class ReweightingDiagnostics:
 
 
 @dataclass(kw_only=True, eq=False)
-class Reweighting:
+class Reweighting(ReweightingOptions):
     """Weights that turn the template into the data in the sidebands, and are applied in between (DCTR, 1907.08209).
 
     A classifier of data against template in the sidebands, whose half-and-half probability is p, gives the density
@@ -95,8 +96,6 @@ class Reweighting:
     """
 
     classifier: WeakClassifier = field(default_factory=BoostedTrees)
-    folds: int = 5
-    clip: float = 10.0
     observables: Observables | None = None
 
     def __post_init__(self) -> None:
@@ -160,17 +159,29 @@ class Reweighting:
             )
             for name, w, start in (("before", of_template.weights, 0.7), ("after", weights, 0.85))
         )
+        self.cross_fit_, self.template_weights_ = found, weights
+        self.diagnostics_ = self._diagnosed(data, template, found, of_weights, before, after)
+        return self
+
+    def _diagnosed(
+        self,
+        data: Events,
+        template: Template,
+        found: CrossFit,
+        weights: WeightDiagnostics,
+        before: Measured,
+        after: Measured,
+    ) -> ReweightingDiagnostics:
+        """What the weights are worth, and what is to be said of them."""
         outside_support = float(data.weights[_odds(found.data) > self.clip].sum() / data.weights.sum())
         mass = two_sample_auc(data.mass, template.mass, data.weights)
-        self.cross_fit_, self.template_weights_ = found, weights
-        self.diagnostics_ = ReweightingDiagnostics(
+        return ReweightingDiagnostics(
             closure_before=before,
             closure_after=after,
             outside_support=outside_support,
-            weights=of_weights,
-            warnings=_warnings(after, outside_support, of_weights, mass, self.clip),
+            weights=weights,
+            warnings=_warnings(after, outside_support, weights, mass, self.clip),
         )
-        return self
 
     def weights(self, template: Template) -> NDArray[np.float64]:
         """Weights (T,) of mean one for template events that `fit` has not seen, such as those in the signal region."""

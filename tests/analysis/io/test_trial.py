@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.errors import TrialError
-from analysis.io.trial import ROWS, compiled, try_expressions
+from analysis.io.reading_options import ReadingOptions
+from analysis.io.trial import ROWS, Trial, try_expressions
 
 
 @pytest.fixture
@@ -18,8 +20,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.npz"
 
 
+def tried(files: Any, mass: str = "m", **options: Any) -> Trial:
+    features = {"features": {}, **options}
+    return try_expressions(ReadingOptions(files, mass=mass, identifiers="event", **features))
+
+
 def test_what_was_tried(path: Path) -> None:
-    found = try_expressions(path, compiled("m", {"r": "jet_pt / m"}, selection="jet_pt < 950"), identifiers="event")
+    found = tried(path, features={"r": "jet_pt / m"}, selection="jet_pt < 950")
     assert (found.rows, found.selected) == (ROWS, 50)
     assert found.units["m"] == ("GeV", 3e3)
 
@@ -34,20 +41,20 @@ def test_what_was_tried(path: Path) -> None:
         ("truth", {"mass": "m", "truth": "jet_pt"}),
     ],
 )
-def test_what_fails_is_known_by_its_name(path: Path, argument: str, texts: dict[str, object]) -> None:
+def test_what_fails_is_known_by_its_name(path: Path, argument: str, texts: dict[str, Any]) -> None:
     with pytest.raises(TrialError) as caught:
-        try_expressions(path, compiled(**texts), identifiers="event")  # type: ignore[arg-type]
+        tried(path, **texts)
     assert caught.value.argument == argument
 
 
 def test_a_malformed_text_needs_no_file() -> None:
     with pytest.raises(TrialError) as caught:
-        compiled("m", {"x": "(("})
+        tried("nowhere.npz", features={"x": "(("})
     assert caught.value.argument == "features.x"
 
 
 def test_files_without_entries_are_passed_over(path: Path) -> None:
     empty = path.with_name("0.npz")
     np.savez(empty, m=np.empty(0))
-    assert try_expressions([empty, path], compiled("m"), identifiers="event").path == str(path)
-    assert try_expressions([empty], compiled("m"), identifiers="event").rows == 0
+    assert tried([empty, path]).path == str(path)
+    assert tried([empty]).rows == 0
