@@ -27,7 +27,7 @@ from analysis.io.layouts import layout_of
 from analysis.io.manifests import read_manifest
 from analysis.io.names import Names
 from analysis.io.numbers import EventNumbers
-from analysis.io.reading_options import ReadingOptions
+from analysis.io.reading_options import BEAM_ENERGY, ReadingOptions
 from analysis.io.sanity import EnergyCheck
 from analysis.io.tables import Table
 from analysis.io.units import Conversion, Units, factor
@@ -49,7 +49,7 @@ class Request:
     units: Units
     memory: int
     checksums: Checksums
-    beam_energy: float | None
+    beam_energy: float | None = BEAM_ENERGY
 
     @classmethod
     def of(cls, reading: ReadingOptions, content: Content) -> Request:

@@ -8,7 +8,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,6 +65,34 @@ def simulate_dijets(
         If the optional libraries are missing, a setting makes no sense, or hardly any event passes the selection.
     """
     from analysis.datasets.dijet_ntuple import dijet_ntuple
+
+    _require(output, n_events, workers)
+    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses, shower=shower)
+    chunks = _chunks(
+        n_events,
+        signal=signal,
+        resonance_mass=resonance_mass,
+        daughter_masses=daughter_masses,
+        shower=shower,
+        seed=seed,
+        constituents=constituents,
+    )
+    run = zlib.crc32(repr((chosen, seed)).encode())
+    generator = "Pythia 8" if shower == "simple" else f"Pythia 8 ({shower} shower)"
+    title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
+    done, ntuple = 0, dijet_ntuple(output, title=title, constituents=constituents)
+    with folder_beside(Path(output), chunks) as folder, ntuple as extend:
+        for block, events in enumerate(in_order(folder, executor(workers), _read), start=1):
+            extend(_numbered(events, run, block, done))
+            done += len(events)
+            logger.info("%s: %d of %d events", chosen.name, done, n_events)
+            if progress is not None:
+                progress(done, n_events)
+    return Path(output)
+
+
+def _require(output: str | os.PathLike[str], n_events: int, workers: int) -> None:
+    """Refuse what could not be simulated or written, before anything is."""
     from analysis.simulation import extras
 
     check_output_file(output)
@@ -72,40 +100,22 @@ def simulate_dijets(
     extras.fastjet()
     if n_events < 1 or workers < 1:
         raise SimulationError(f"{n_events} events with {workers} workers: both must be at least 1.")
-    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses, shower=shower)
-    starts = range(0, n_events, EVENTS_PER_CHUNK)
-    chunks = [
-        Task.of(
-            simulate_chunk,
-            signal=signal,
-            resonance_mass=resonance_mass,
-            daughter_masses=daughter_masses,
-            shower=shower,
-            events=min(EVENTS_PER_CHUNK, n_events - start),
-            seed=seed,
-            chunk=number,
-            constituents=constituents,
-        )
-        for number, start in enumerate(starts)
+
+
+def _chunks(n_events: int, **settings: Any) -> list[Task]:
+    """The tasks that simulate so many events, a limited number each."""
+    return [
+        Task.of(simulate_chunk, events=min(EVENTS_PER_CHUNK, n_events - start), chunk=number, **settings)
+        for number, start in enumerate(range(0, n_events, EVENTS_PER_CHUNK))
     ]
-    run = zlib.crc32(repr((chosen, seed)).encode())
-    generator = "Pythia 8" if shower == "simple" else f"Pythia 8 ({shower} shower)"
-    title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
-    done = 0
-    with (
-        folder_beside(Path(output), chunks) as folder,
-        dijet_ntuple(output, title=title, constituents=constituents) as extend,
-    ):
-        for block, events in enumerate(in_order(folder, executor(workers), _read), start=1):
-            events["run"] = np.full(len(events), run, np.uint32)
-            events["luminosityBlock"] = np.full(len(events), block, np.uint32)
-            events["event"] = np.arange(done + 1, done + 1 + len(events), dtype=np.uint64)
-            extend(events)
-            done += len(events)
-            logger.info("%s: %d of %d events", chosen.name, done, n_events)
-            if progress is not None:
-                progress(done, n_events)
-    return Path(output)
+
+
+def _numbered(events: Any, run: int, block: int, before: int) -> Any:
+    """Events of one chunk with their numbers, behind so many of the chunks before."""
+    events["run"] = np.full(len(events), run, np.uint32)
+    events["luminosityBlock"] = np.full(len(events), block, np.uint32)
+    events["event"] = np.arange(before + 1, before + 1 + len(events), dtype=np.uint64)
+    return events
 
 
 @task

@@ -73,30 +73,14 @@ def simulate_showers(
     OutputError
         If the file can not be written.
     """
-    from analysis.simulation import extras, geant4
     from analysis.tasks.local import LocalProcesses
 
     check_output_file(output)
     plates = stack(geometry)
     beam = Beam(particle, energies, uniform, angle, mass, distance)
-    if n_showers < 1 or workers < 1:
-        raise SimulationError(f"{n_showers} showers with {workers} workers: both must be at least 1.")
-    if not extras.has_geant4():
-        raise extras.missing("geant4-pybind", extras.GEANT4)
-    # Before there are processes that would all write them.
-    geant4.electromagnetic_data()
-    chunks = [
-        Task.of(
-            simulate_chunk,
-            geometry=geometry,
-            beam=[particle, *energies, uniform, angle, mass, distance],
-            showers=min(SHOWERS_PER_CHUNK, n_showers - start),
-            seed=seed,
-            chunk=number,
-            call_backs=call_backs,
-        )
-        for number, start in enumerate(range(0, n_showers, SHOWERS_PER_CHUNK))
-    ]
+    _require(n_showers, workers)
+    numbers = [particle, *energies, uniform, angle, mass, distance]
+    chunks = _chunks(n_showers, geometry=geometry, beam=numbers, seed=seed, call_backs=call_backs)
     parts: list[Arrays] = []
     done = 0
     with folder_beside(Path(output), chunks) as folder:
@@ -109,6 +93,26 @@ def simulate_showers(
                 progress(done, n_showers)
         _write(Path(output), plates, _joined(parts), _description(plates, beam, n_showers, seed))
     return Path(output)
+
+
+def _require(n_showers: int, workers: int) -> None:
+    """Refuse numbers without a meaning and a machine without Geant4; get its data, if they are not there."""
+    from analysis.simulation import extras, geant4
+
+    if n_showers < 1 or workers < 1:
+        raise SimulationError(f"{n_showers} showers with {workers} workers: both must be at least 1.")
+    if not extras.has_geant4():
+        raise extras.missing("geant4-pybind", extras.GEANT4)
+    # Before there are processes that would all write them.
+    geant4.electromagnetic_data()
+
+
+def _chunks(n_showers: int, **settings: Any) -> list[Task]:
+    """The tasks that simulate so many showers, a limited number each."""
+    return [
+        Task.of(simulate_chunk, showers=min(SHOWERS_PER_CHUNK, n_showers - start), chunk=number, **settings)
+        for number, start in enumerate(range(0, n_showers, SHOWERS_PER_CHUNK))
+    ]
 
 
 @task

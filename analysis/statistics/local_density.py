@@ -122,22 +122,12 @@ def local_density(
     SpectrumError
         If a mass lies inside the hole or is not positive, or too few events beside it to carry the density across.
     """
-    inside = (mass >= hole[0]) & (mass < hole[1])
-    if inside.any():
-        raise SpectrumError(
-            f"{int(inside.sum())} of {len(mass)} masses lie inside the blinded window {hole[0]:g}–{hole[1]:g} GeV. "
-            "Hand over sideband events only."
-        )
+    _refuse_inside(mass, hole)
     refuse_impossible(mass)
     weights = np.ones(len(mass)) if weights is None else np.asarray(weights, dtype=float)
     size, weights = mean_size(weights), standardised(weights)
     hole = _widened(hole, veto)
-    bottom = max(float(mass.min()), hole[0] / SPAN) if low is None and len(mass) else low
-    top = min(float(mass.max()), hole[1] * SPAN) if high is None and len(mass) else high
-    if bottom is None or top is None or not 0 < bottom < hole[0] < hole[1] < top:
-        raise SpectrumError(
-            f"{len(mass)} masses from {bottom} to {top} GeV do not enclose {hole[0]:g}–{hole[1]:g} GeV."
-        )
+    bottom, top = _range(mass, hole, low, high)
     edges = np.log([bottom, *hole, top])
     radius = reach * float(edges[2] - edges[1])
     stretches = [*without_gaps((bottom, hole[0]), veto), *without_gaps((hole[1], top), veto)]
@@ -150,6 +140,7 @@ def local_density(
             f"Too few events beside {hole[0]:g}–{hole[1]:g} GeV to carry the density across: every mass in it needs "
             f"{_FEWEST:g} effective events within reach on both sides. Widen the sidebands, or raise reach = {reach:g}."
         )
+    # As far to both sides as there are enough events without a gap.
     while first > 0 and fits[first - 1] is not None:
         first -= 1
     while last < len(grid) - 1 and fits[last + 1] is not None:
@@ -159,6 +150,27 @@ def local_density(
     log_density = np.array([fit[0] for fit in kept]) - grid[first : last + 1]
     covariance = (influence * data.variance) @ influence.T
     return LocalDensity(np.exp(grid[first : last + 1]), log_density, covariance, size)
+
+
+def _refuse_inside(mass: FloatArray, hole: tuple[float, float]) -> None:
+    """Refuse masses of the window itself, which nobody was to look at."""
+    inside = (mass >= hole[0]) & (mass < hole[1])
+    if inside.any():
+        raise SpectrumError(
+            f"{int(inside.sum())} of {len(mass)} masses lie inside the blinded window {hole[0]:g}–{hole[1]:g} GeV. "
+            "Hand over sideband events only."
+        )
+
+
+def _range(mass: FloatArray, hole: tuple[float, float], low: float | None, high: float | None) -> tuple[float, float]:
+    """Where the density is described, which must enclose the hole."""
+    bottom = max(float(mass.min()), hole[0] / SPAN) if low is None and len(mass) else low
+    top = min(float(mass.max()), hole[1] * SPAN) if high is None and len(mass) else high
+    if bottom is None or top is None or not 0 < bottom < hole[0] < hole[1] < top:
+        raise SpectrumError(
+            f"{len(mass)} masses from {bottom} to {top} GeV do not enclose {hole[0]:g}–{hole[1]:g} GeV."
+        )
+    return bottom, top
 
 
 def _widened(hole: tuple[float, float], veto: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.events import Events
+from analysis.events import Events, FloatArray
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.comparison.candidate import (
@@ -24,7 +24,7 @@ from cathode.comparison.candidate import (
 from cathode.comparison.result import GeneratorComparison, ranked
 from cathode.errors import TemplateError
 from cathode.observables import AsRead, Observables
-from cathode.region import Region
+from cathode.region import Interval, Region
 from cathode.result import RegionSummary
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RunFolder, versions
@@ -82,9 +82,7 @@ def compare_generators(
     evaluator = CandidateEvaluator(
         sideband=sideband,
         region=region,
-        regions=spread_regions(region, sideband.mass, fraction=region_fraction)
-        if validation_regions is None
-        else region.sideband_intervals(validation_regions),
+        regions=_regions(region, sideband.mass, validation_regions, region_fraction),
         observables=AsRead() if observables is None else observables,
         classifier=BoostedTrees(members=10) if classifier is None else classifier,
         folds=folds,
@@ -93,21 +91,39 @@ def compare_generators(
         progress=progress or silent,
     )
     require_validation_regions(sideband, evaluator.regions, folds, lambda events: round(oversampling * events))
-    evaluations: list[Evaluation] = []
-    failures: dict[str, str] = {}
     inputs = [source.path for source in events.sources]
     settings = evaluator.settings()
     with RunFolder.claim(output, _fingerprint(sideband, settings), settings, inputs=inputs) as folder:
-        for name, place, candidate in _named(candidates):
-            try:
-                evaluations += evaluator(name, candidate, best_states, folder.at(place))
-            except (DivergedError, TemplateError) as error:
-                # It says nothing about the others.
-                failures[name] = str(error)
+        evaluations, failures = _evaluated(evaluator, candidates, best_states, folder)
         comparison = _compared(events, evaluator, evaluations, failures, seed)
         if folder.path is not None:
             comparison.write(folder.path / COMPARISON)
     return comparison
+
+
+def _regions(
+    region: Region, mass: FloatArray, chosen: Sequence[tuple[float, float]] | None, fraction: float
+) -> tuple[Interval, ...]:
+    """The validation regions that were chosen, or those of a search."""
+    return spread_regions(region, mass, fraction=fraction) if chosen is None else region.sideband_intervals(chosen)
+
+
+def _evaluated(
+    evaluator: CandidateEvaluator,
+    candidates: Sequence[ConditionalGenerator],
+    best_states: Sequence[int],
+    folder: RunFolder,
+) -> tuple[list[Evaluation], dict[str, str]]:
+    """What was found of every candidate, and why others could not be evaluated."""
+    evaluations: list[Evaluation] = []
+    failures: dict[str, str] = {}
+    for name, place, candidate in _named(candidates):
+        try:
+            evaluations += evaluator(name, candidate, best_states, folder.at(place))
+        except (DivergedError, TemplateError) as error:
+            # It says nothing about the others.
+            failures[name] = str(error)
+    return evaluations, failures
 
 
 def _compared(

@@ -162,27 +162,13 @@ def evaluate_showers(
     chosen = _tests(tests, geometry)
     seeds, say = Seeds(seed), progress or _silent
     files = (Path(generated), Path(reference))
-    found: list[tuple[Observables, Float]] = []
-    for name, path in zip(("generated", "reference"), files, strict=True):
-        say("reading", len(found), 4, name)
-        found.append(_looked_at(path, geometry))
-    (ours, our_mean), (theirs, their_mean) = found
-    if len(theirs) < 4 or len(ours) < 2:
-        raise TooFewEventsError(f"{len(ours)} generated and {len(theirs)} reference showers are too few to compare.")
-    say("reading", 2, 4, "voxels")
-    with open_showers(files[0], geometry) as a, open_showers(files[1], geometry) as b:
-        size = _rows_at_once(geometry)
-        spectrum = voxel_spectrum(a.dense(size), b.dense(size), geometry, float(theirs.largest.max()))
-    say("reading", 4, 4)
+    (ours, our_mean), (theirs, their_mean) = _both(files, geometry, say)
+    spectrum = _spectrum(files, geometry, float(theirs.largest.max()), say)
     order = np.random.default_rng(seeds("halves")).permutation(len(theirs))
     halves = theirs.rows(order[::2]), theirs.rows(order[1::2])
-    sampling = _FRECHET.at_most(min(len(ours), len(theirs)))
-    half = _FRECHET.at_most(len(halves[1]))
     vectors = high_level(ours), high_level(theirs)
     say("distances", 0, 1)
-    frechet = frechet_physics_distance(*vectors, sampling=sampling, seed=seeds("fpd"))
-    floor = frechet_physics_distance(*(high_level(h) for h in halves), sampling=half, seed=seeds("fpd floor"))
-    kernel = kernel_physics_distance(*vectors, sampling=_KERNEL.at_most(min(len(ours), len(theirs))), seed=seeds("kpd"))
+    frechet, floor, kernel = _distances(vectors, (high_level(halves[0]), high_level(halves[1])), seeds)
     say("distances", 1, 1)
     scores = {}
     for number, name in enumerate(chosen):
@@ -203,6 +189,40 @@ def evaluate_showers(
         seed,
         tuple(_warnings(ours, theirs)),
     )
+
+
+def _both(files: tuple[Path, Path], geometry: Geometry, say: Progress) -> list[tuple[Observables, Float]]:
+    """Observables and mean voxels of the generated file and of the reference."""
+    found = []
+    for number, (name, path) in enumerate(zip(("generated", "reference"), files, strict=True)):
+        say("reading", number, 4, name)
+        found.append(_looked_at(path, geometry))
+    ours, theirs = (len(each) for each, _ in found)
+    if theirs < 4 or ours < 2:
+        raise TooFewEventsError(f"{ours} generated and {theirs} reference showers are too few to compare.")
+    return found
+
+
+def _spectrum(files: tuple[Path, Path], geometry: Geometry, largest: float, say: Progress) -> Comparison:
+    """Energies of single voxels of both files, up to the largest."""
+    say("reading", 2, 4, "voxels")
+    with open_showers(files[0], geometry) as a, open_showers(files[1], geometry) as b:
+        size = _rows_at_once(geometry)
+        found = voxel_spectrum(a.dense(size), b.dense(size), geometry, largest)
+    say("reading", 4, 4)
+    return found
+
+
+def _distances(
+    vectors: tuple[Float, Float], halves: tuple[Float, Float], seeds: Seeds
+) -> tuple[Measured, Measured, Measured]:
+    """FPD of both samples, its floor between halves of the reference, and KPD."""
+    fewest = min(len(each) for each in vectors)
+    frechet = frechet_physics_distance(*vectors, sampling=_FRECHET.at_most(fewest), seed=seeds("fpd"))
+    half = _FRECHET.at_most(len(halves[1]))
+    floor = frechet_physics_distance(*halves, sampling=half, seed=seeds("fpd floor"))
+    kernel = kernel_physics_distance(*vectors, sampling=_KERNEL.at_most(fewest), seed=seeds("kpd"))
+    return frechet, floor, kernel
 
 
 def _tests(tests: Sequence[str] | None, geometry: Geometry) -> tuple[str, ...]:

@@ -165,6 +165,11 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "leaves them out and the generator does not. Exclude them in the selection, or give the sidebands an outer "
             "edge."
         )
+    yield from _expectations(result)
+
+
+def _expectations(result: SearchResult) -> Iterator[str]:
+    """Where the expectation of a cut is none, is indirect, or comes from few events."""
     for cut in result.cuts:
         if cut.estimate == "spectrum":
             yield (
