@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from analysis.errors import nearest
 from analysis.events import Events, FloatArray
+from analysis.folds import hash_of
 from cathode.errors import ConfigError
 from cathode.registry import OBSERVABLES
 
@@ -126,6 +127,62 @@ class DijetSubstructure(Observables):
 
         wanted = [DIJET_SUBSTRUCTURE.index(name) for name in self.names(())]
         return dijet_substructure(x)[:, wanted]
+
+
+@OBSERVABLES.register
+@dataclass(frozen=True)
+class DijetSubjettiness(Observables):
+    """Masses of two jets and their τ1 … τ9 for β = 1/2, 1 and 2: `analysis.features.substructure`."""
+
+    kind: ClassVar[str] = "dijet_subjettiness"
+
+    @override
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        from analysis.features.substructure import DIJET_SUBJETTINESS
+
+        return DIJET_SUBJETTINESS
+
+    @override
+    def compute(self, x: FloatArray) -> FloatArray:
+        from analysis.features.substructure import dijet_subjettiness
+
+        return dijet_subjettiness(x)
+
+
+@OBSERVABLES.register
+@dataclass(frozen=True)
+class Noise(Observables):
+    """What was read, and `features` columns of normal numbers that say nothing: how a classifier bears them.
+
+    The numbers of an event come from a hash of its features, so they are those of the event wherever it is, in data and
+    template alike (the noise features of 2309.13111).
+    """
+
+    kind: ClassVar[str] = "noise"
+
+    features: int = 10
+
+    def __post_init__(self) -> None:
+        if self.features < 1:
+            raise ConfigError(f"noise: features = {self.features} must be at least 1.")
+
+    @override
+    def names(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return (*columns, *(f"noise_{number}" for number in range(1, self.features + 1)))
+
+    @override
+    def compute(self, x: FloatArray) -> FloatArray:
+        from scipy.special import ndtri
+
+        if x.ndim != 2:
+            raise ConfigError("noise stands beside feature vectors; these events are constituents.")
+        rows = np.ascontiguousarray(x, np.float32)
+        key = np.zeros(len(rows), np.uint64)
+        for column in (rows + np.float32(0)).view(np.uint32).T.astype(np.uint64):
+            key = hash_of(np.stack([key, column, np.zeros_like(key)], axis=1))
+        numbers = (hash_of(np.stack([key, np.full_like(key, n), key], axis=1)) for n in range(self.features))
+        uniform = [((each >> np.uint64(11)) + 0.5) / 2.0**53 for each in numbers]
+        return np.column_stack([rows, *(ndtri(each) for each in uniform)]).astype(np.float32)
 
 
 @OBSERVABLES.register

@@ -28,6 +28,8 @@ OBSERVABLES = Registry(
     {
         "as_read": "cathode.observables:AsRead",
         "dijet_substructure": "cathode.observables:DijetSubstructure",
+        "dijet_subjettiness": "cathode.observables:DijetSubjettiness",
+        "noise": "cathode.observables:Noise",
         "shower_cells": "cathode.observables:ShowerCells",
         "shower_shapes": "cathode.observables:ShowerShapes",
     },

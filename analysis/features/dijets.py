@@ -43,6 +43,24 @@ DIJET_FEATURES: dict[str, str] = {
 }
 
 
+#: Sets of features by name: those of the CATHODE search; with the distance of the jets; with τ32; and shifted by a
+#: tenth of the dijet mass, the stress test of 2109.00546 for methods that want features which do not follow it.
+FEATURE_SETS: dict[str, dict[str, str]] = {
+    "dijet": DIJET_FEATURES,
+    "dijet_dr": {**DIJET_FEATURES, "delta_r": "delta_r(FatJet)"},
+    "dijet_tau": {
+        **DIJET_FEATURES,
+        "tau32_light": "tau32_light(FatJet)",
+        "tau32_heavy": "tau32_heavy(FatJet)",
+    },
+    "dijet_shifted": {
+        **DIJET_FEATURES,
+        "mj_light": "mj_light(FatJet) + 0.1 * mjj(FatJet)",
+        "delta_mj": "delta_mj(FatJet) + 0.1 * mjj(FatJet)",
+    },
+}
+
+
 @dataclass(frozen=True)
 class DijetFunction:
     """A function of two jets and the fields that it reads of each."""

@@ -111,7 +111,7 @@ def _distance(i: int, j: int, pt2: Any, rap: Any, phi: Any) -> float:
 
 @compiled
 def _cluster(n: int, pt: Any, rapidity: Any, azimuth: Any, work: Any, nearest: Any, axes: Any) -> float:
-    """Cluster n particles by kT; axes[k] (K, 2) get the k + 1 subjets (y, φ) that there were. √d₁₂ is returned."""
+    """Cluster n particles by kT; axes[k] (K, 2) get the last k + 1 subjets (y, φ). √d₁₂ is returned."""
     pt2, rap, phi, px, py, pz, energy = work
     best = np.empty(n)
     for i in range(n):
@@ -127,7 +127,7 @@ def _cluster(n: int, pt: Any, rapidity: Any, azimuth: Any, work: Any, nearest: A
                 best[j], nearest[j] = d, i
     last = 0.0
     while n > 0:
-        if n <= _LARGEST:
+        if n <= len(axes):
             for k in range(n):
                 axes[n - 1, k, 0], axes[n - 1, k, 1] = rap[k], phi[k]
         if n == 1:

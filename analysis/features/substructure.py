@@ -9,6 +9,7 @@ from analysis.errors import ConstituentError
 from analysis.features.constituents import Array, FloatArray, jet_momenta, multiplicity
 from analysis.features.dijets import tau_ratio
 from analysis.features.subjets import subjets
+from analysis.features.subjettiness import BETAS, LARGEST, subjettiness
 
 #: The columns of `dijet_substructure`. Light is the jet with the smaller mass, as in the CATHODE search.
 DIJET_SUBSTRUCTURE: tuple[str, ...] = (
@@ -22,6 +23,18 @@ DIJET_SUBSTRUCTURE: tuple[str, ...] = (
     "n_heavy",
     "splitting_light",
     "splitting_heavy",
+)
+
+#: The columns of `dijet_subjettiness`: masses, and tau1 … tau9 for every β.
+DIJET_SUBJETTINESS: tuple[str, ...] = (
+    "mj_light",
+    "delta_mj",
+    *(
+        f"tau{number}_{beta:g}_{jet}".replace(".", "p")
+        for jet in ("light", "heavy")
+        for beta in BETAS
+        for number in range(1, LARGEST + 1)
+    ),
 )
 
 #: Of a single jet, in the order of the pairs above.
@@ -47,6 +60,24 @@ def dijet_substructure(x: FloatArray) -> NDArray[np.float32]:
     pairs = zip(light_others, heavy_others, strict=True)
     columns = (mass_light, mass_heavy - mass_light, *(values for pair in pairs for values in pair))
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def dijet_subjettiness(x: FloatArray) -> NDArray[np.float32]:
+    """The observables `DIJET_SUBJETTINESS` (N, 56) of pairs of jets of constituents (N, 2, P, 3) = (pT, η, φ).
+
+    Masses in GeV; τ_N of `analysis.features.subjettiness`, those of the lighter jet first ("ext3" of 2309.13111).
+
+    Raises
+    ------
+    ConstituentError
+        If x is not (N, 2, P, 3).
+    """
+    pairs = _pairs(x)
+    mass, tau = jet_momenta(pairs).mass, subjettiness(pairs).reshape(len(pairs), 2, -1)
+    light = np.where(mass[:, 0] <= mass[:, 1], 0, 1)[:, None]
+    lighter, heavier = (np.take_along_axis(mass, side, axis=1)[:, 0] for side in (light, 1 - light))
+    taus = [np.take_along_axis(tau, side[..., None], axis=1)[:, 0] for side in (light, 1 - light)]
+    return np.column_stack([lighter, heavier - lighter, *taus]).astype(np.float32)
 
 
 def jet_substructure(x: FloatArray) -> Array:

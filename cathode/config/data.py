@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 def _feature_set(value: Any) -> Any:
-    if value == "dijet":
-        from analysis.features.dijets import DIJET_FEATURES
-
-        return dict(DIJET_FEATURES)
     if isinstance(value, str):
-        raise ValueError("must be a mapping of name to expression, or the word 'dijet', or 'voxels' of showers")
+        from analysis.features.dijets import FEATURE_SETS
+
+        if value not in FEATURE_SETS:
+            names = ", ".join(f"'{name}'" for name in FEATURE_SETS)
+            raise ValueError(f"must be a mapping of name to expression, one of {names}, or 'voxels' of showers")
+        return dict(FEATURE_SETS[value])
     if isinstance(value, Mapping):
         try:
             check_feature_names(value)
@@ -52,7 +53,7 @@ Features = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"enum": ["dijet", "voxels"]},
+                {"enum": ["dijet", "dijet_dr", "dijet_tau", "dijet_shifted", "voxels"]},
                 {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
             ]
         }
@@ -89,8 +90,8 @@ class DataConfig(Section, ReadingOptions):  # type: ignore[misc]
     mass: str = "mjj(FatJet)"
     features: Features | None = Field(
         default=None,
-        description="name -> expression, or the word dijet; that is what null means without constituents. The word "
-        "voxels means all voxels of showers",
+        description="name -> expression, or a set of features by name: dijet, which is what null means without "
+        "constituents, dijet_dr, dijet_tau, dijet_shifted, or voxels, which are all voxels of showers",
     )
     constituents: ConstituentsConfig | None = None
     identifiers: Identifiers = None

@@ -25,7 +25,9 @@ def schema() -> dict[str, Any]:
             variant = component_model(role, kind).model_json_schema(ref_template="#/$defs/{model}")
             variant["properties"] = {"kind": {"const": kind}, **variant["properties"]}
             variant["required"] = ["kind", *variant.get("required", [])]
-            document["$defs"].update(variant.pop("$defs", {}))
+            # Parts inside of a part are those of this loop.
+            inner = variant.pop("$defs", {})
+            document["$defs"].update({of: each for of, each in inner.items() if of not in _ROLES})
             variants.append(variant)
         document["$defs"][name] = {"anyOf": [{"enum": list(kinds(role))}, *variants], "title": role}
     return document

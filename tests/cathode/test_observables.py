@@ -17,7 +17,9 @@ from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
 from cathode.observables import (
     AsRead,
+    DijetSubjettiness,
     DijetSubstructure,
+    Noise,
     Observables,
     ShowerCells,
     ShowerShapes,
@@ -144,9 +146,6 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
         {"kind": "test_multiplied", "factor": 2.0},
     ]
     assert results[0].pop("fingerprint") != results[1].pop("fingerprint")
-    # When each run folder first saw its settings.
-    for result in results:
-        result.pop("configured")
     assert results[0] == results[1]
 
     assert doubled.observables == Multiplied(factor=2.0)
@@ -234,3 +233,33 @@ def test_observables_of_showers_keep_the_contract(made: Observables) -> None:
 def test_observables_of_showers_are_checked(given: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         create(given)
+
+
+def test_noise_is_normal_independent_and_of_the_event() -> None:
+    x = np.random.default_rng(1).standard_normal((20_000, 2)).astype(np.float32)
+    noise = Noise(features=3)
+    made = noise.compute(x)
+    assert noise.names(("a", "b")) == ("a", "b", "noise_1", "noise_2", "noise_3")
+    assert np.array_equal(made[:, :2], x)
+    assert np.allclose(made.mean(axis=0), 0, atol=0.03)
+    assert np.allclose(np.cov(made.T), np.eye(5), atol=0.04)
+    order = np.random.default_rng(2).permutation(len(x))
+    assert np.array_equal(noise.compute(x[order]), made[order])
+    with pytest.raises(ConfigError, match="features = 0"):
+        Noise(features=0)
+    with pytest.raises(ConfigError, match="constituents"):
+        noise.compute(constituents(4, seed=1))
+
+
+def test_subjettiness_of_the_lighter_jet_comes_first() -> None:
+    x = constituents(200, seed=3)
+    made, swapped = (DijetSubjettiness().compute(each) for each in (x, x[:, ::-1]))
+    assert made.shape == (200, 56) == (200, len(DijetSubjettiness().names(())))
+    assert np.allclose(made, swapped, rtol=1e-4, atol=1e-5)
+    assert np.all(made[:, 1] >= 0)
+
+
+@pytest.mark.parametrize("features", ["dijet_dr", "dijet_tau", "dijet_shifted"])
+def test_sets_of_features_are_known_by_name(features: str) -> None:
+    config = parse_config(f"data: {{files: embedded:dijets, features: {features}}}\nregion: {{signal: [3300, 3700]}}\n")
+    assert set(config.data.features or {}) >= {"mj_light", "delta_mj", "tau21_light", "tau21_heavy"}
