@@ -1,94 +1,90 @@
-"""What a fitted method says of the events, gathered: counts, truth where it is known, spreads over an ensemble."""
+"""From a fitted method to a result, against counts by hand."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from cathode import BoostedTrees, Search
-from cathode.classifiers.ensembles import parts
+from analysis.events import Events, FloatArray
+from analysis.folds import fold_of
+from cathode.evaluation import evaluated, result_of
+from cathode.methods.protocol import Learned, Reference
+from cathode.observables import AsRead, Observed
 from cathode.result import SearchResult
+from cathode.runtime.progress import silent
+from cathode.runtime.run_folder import RunFolder
+from cathode.runtime.seeds import Seeds
+from cathode.runtime.stages import Stages
+from cathode.runtime.timer import Timer
+from cathode.validation.sideband_closure import ClosureTest
 
-from .toys import REGION, Discriminant, TrueGenerator, TrueMass, toy_events, toy_search
+from .toys import REGION, TrueMass, toy_events, toy_search
 
-
-@pytest.mark.parametrize("truth", [True, False])
-def test_counts_add_up(truth: bool) -> None:
-    events = toy_events(6_000, signal=150, seed=12, truth=truth)
-    result = toy_search(closure=False, folds=2, background_efficiencies=(0.05, 0.01)).run(events)
-    counts = result.counts
-    assert counts.signal_region == int(REGION.signal(events.mass).sum())
-    assert counts.sideband_below == int(REGION.lower(events.mass).sum())
-    assert counts.sideband_above == int(REGION.upper(events.mass).sum())
-    loose, tight = result.cuts
-    assert loose.observed >= tight.observed
-    assert loose.expected == pytest.approx(5 * tight.expected, rel=0.05)
-    assert (result.truth is not None) == truth
-    assert (tight.signal_efficiency is not None) == truth
-    if truth:
-        assert result.truth is not None
-        assert 0 < tight.signal_efficiency <= loose.signal_efficiency <= 1  # type: ignore[operator]
+FOLDS, EFFICIENCY = 2, 0.1
 
 
-def test_a_method_that_predicts_nothing_counts_against_the_spectrum() -> None:
-    events = toy_events(6_000, seed=13)
-    search = Search.of(
-        "cwola",
-        region=REGION,
-        mass_model=TrueMass(),
-        classifier=Discriminant(),
-        background_efficiencies=(0.1,),
-        folds=2,
-        closure=False,
-        workers=1,
+@dataclass(frozen=True, eq=False)
+class FirstColumn:
+    """A method whose score is the first feature, and whose reference is handed over."""
+
+    reference: Reference
+
+    def score(self, events: Observed) -> FloatArray:
+        return events.events.x[:, 0]
+
+
+def result(events: Events, weights: np.ndarray) -> SearchResult:
+    """What is found with a reference of scores 0, 1, 2, … in turns of the folds, of these weights."""
+    search = toy_search(folds=FOLDS, background_efficiencies=(EFFICIENCY,), closure=False)
+    number = np.arange(len(weights))
+    reference = Reference(
+        np.zeros((len(weights), events.x.shape[1])),
+        np.full(len(weights), 3500.0),
+        np.linspace(events.x[:, 0].min(), events.x[:, 0].max(), len(weights)),
+        number % FOLDS,
+        weights,
     )
-    found = search.run(events).primary
-    assert found.estimate == "spectrum"
-    assert np.isfinite(found.expected)
+    observed = AsRead().observed(events)
+    stages = Stages(Seeds(1), RunFolder(None), silent)
+    found = evaluated(search, events.columns, observed, search.method, FirstColumn(reference), None, stages)
+    beside = events.mass[REGION.sideband(events.mass)]
+    model = TrueMass().fit(beside, REGION, weights=np.ones(len(beside)))
+    learned = {"template": Learned(), "validation": Learned()}
+    return result_of(search, events, observed, model, learned, ClosureTest(), found, Timer(), RunFolder(None))
 
 
-def search(**changes: Any) -> SearchResult:
-    settings: dict[str, Any] = {
-        "generator": TrueGenerator(),
-        "mass_model": TrueMass(),
-        "classifier": BoostedTrees(members=5, max_iter=20, jobs=1),
-        "closure": False,
-        "folds": 2,
-        "oversampling": 2,
-        "background_efficiencies": (0.05,),
-        "workers": 1,
-    }
-    return Search.of(region=REGION, **(settings | changes)).run(toy_events(12_000, seed=17))
+@pytest.fixture(scope="module")
+def events() -> Events:
+    return toy_events(6_000, seed=3).in_order()
 
 
-def test_parts_of_an_ensemble_have_its_mean() -> None:
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(600, 2)), rng.integers(0, 2, 600)
-    fitted = BoostedTrees(members=4, max_iter=5, jobs=1).fit(x, y, seed=1)
-    found = parts(fitted, 4)
-    assert [each.members for each in found] == [1, 1, 1, 1]  # type: ignore[attr-defined]
-    np.testing.assert_allclose(np.mean([each.score(x) for each in found], axis=0), fitted.score(x), rtol=1e-12)
-    uneven = parts(fitted, 3)
-    assert [each.members for each in uneven] == [2, 1, 1]  # type: ignore[attr-defined]
-    assert parts(dataclasses.replace(fitted, members=1), 5) != ()
+def test_counts_are_those_of_a_count_by_hand(events: Events) -> None:
+    (cut,) = result(events, np.ones(2_000)).cuts
+    scores = np.linspace(events.x[:, 0].min(), events.x[:, 0].max(), 2_000)
+    inside, fold = REGION.signal(events.mass), fold_of(events.ids, FOLDS)
+    expected = observed = 0.0
+    for index in range(FOLDS):
+        mine = np.sort(scores[np.arange(2_000) % FOLDS == index])
+        threshold = mine[-100]
+        assert cut.thresholds[index] == threshold
+        data = events.x[inside & (fold == index), 0]
+        observed += (data >= threshold).sum()
+        expected += len(data) * 100 / 1_000
+    assert (cut.observed, cut.expected) == (observed, pytest.approx(expected))
+    assert (cut.template_passing, cut.template_total) == (200, 2_000)
+    assert 0 < cut.p_value_exact <= 1
 
 
-def test_the_spread_is_that_of_searches_with_other_seeds_of_the_classifier() -> None:
-    """Within the factor that five of each can tell."""
-    results = [search(seed=seed) for seed in range(1, 6)]
-    z = [each.primary.significance for each in results]
-    mean = np.mean([each.primary.spread for each in results])
-    # The seeds also draw another template, so it is a lower bound.
-    assert 0 < mean < 2.5 * np.std(z, ddof=1) + 0.3
-    assert len({each.primary.spread for each in results}) == 5
-
-
-def test_one_classifier_alone_has_no_spread() -> None:
-    found = search(classifier=BoostedTrees(members=1, max_iter=5, jobs=1))
-    assert found.primary.spread is None
-    assert found.conclusion.endswith("because validation was not made.")
-    # Few trees give equal scores, of which all pass.
-    assert 0.05 <= found.primary.effective_efficiency < 0.06
+def test_weights_that_cancel_above_the_cut_claim_nothing_and_are_said(events: Events) -> None:
+    weights = np.ones(2_000)
+    # Of both folds one event alone is nearest to a tenth of the weight: with the next one it would be half of it.
+    weights[-2:], weights[-4:-2] = -1.0, 1_000.0
+    found = result(events, weights)
+    (cut,) = found.cuts
+    assert cut.expected < 0
+    assert cut.template_passing == 2
+    assert np.isnan([cut.p_value, cut.significance]).all()
+    assert any("there is no expectation" in warning for warning in found.warnings)
+    assert SearchResult.from_json(found.to_json()).cuts[0].reason == cut.reason
