@@ -129,7 +129,7 @@ def pretrained(search, sideband):
     from cathode.runtime.run_folder import RunFolder
     from cathode.runtime.seeds import Seeds
     from cathode.runtime.stages import Stages
-    from cathode.validation.sideband_closure import without_validation_regions
+    from cathode.validation.held_out import without_validation_regions
 
     regions = search.region.validation_regions(fraction=search.region_fraction)
     unlabelled = search.observables.observed(without_validation_regions(sideband, search.region, regions))
@@ -148,7 +148,7 @@ def closure(search, sideband, held, trees, transformer) -> dict[str, Any]:
     from cathode.runtime.seeds import Seeds
     from cathode.runtime.stages import Stages
     from cathode.template.drawing import draw_at
-    from cathode.validation.sideband_closure import beside_window, without_validation_regions
+    from cathode.validation.held_out import beside_window, without_validation_regions
 
     regions = search.region.validation_regions(fraction=search.region_fraction)
     start, seeds = cpu(), Seeds(search.seed)

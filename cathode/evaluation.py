@@ -13,6 +13,7 @@ from analysis.events import BoolArray, Events
 from analysis.folds import fold_of
 from cathode.cut_and_count import Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import MassModelError
+from cathode.methods.cathode import Cathode
 from cathode.methods.contrast import Contrast
 from cathode.methods.protocol import Finding, Fitted, Learned, Method, Reference, Scoring
 from cathode.observables import Observed
@@ -33,9 +34,11 @@ from cathode.validation.caveats import (
     warnings_of_events,
 )
 from cathode.validation.claims import concluded
+from cathode.validation.mass_fit import mass_fit_tests
 from cathode.validation.performance import Ranking, evaluate
 from cathode.validation.sculpting import Shape, sculpting
 from cathode.validation.sideband_closure import ClosureTest
+from cathode.validation.turn_on import turn_on, withheld
 
 #: Parts of a classifier ensemble that are asked alone, to see how far a significance depends on its members.
 _PARTS = 5
@@ -98,6 +101,7 @@ def result_of(
         )
         for cut, passes, spread in zip(evaluation.scorer.cuts, evaluation.scores.passes, spreads, strict=True)
     )
+    masses, weights = observed.events.mass, observed.events.weights
     result = SearchResult(
         region=RegionSummary(**asdict(settings.region)),
         columns=events.columns,
@@ -109,6 +113,10 @@ def result_of(
         closures=closure.closures,
         sculpting=evaluation.shape.tests,
         region_shifts=closure.shifts,
+        feature_tests=closure.features,
+        mass_fit_tests=mass_fit_tests(mass_model, settings.mass_model, masses, weights, closure.regions),
+        cuts_agree=closure.cuts_agree,
+        drawn=_why_drawn(settings.method, learned, evaluation.reference, events),
         systematics=closure.systematics,
         trainings=summary_of_trainings(learned, timer.seconds),
         reweightings=summary_of_reweightings(learned),
@@ -121,6 +129,8 @@ def result_of(
         fingerprint=folder.fingerprint,
         configured=folder.configured,
     )
+    turning = turn_on(masses, settings.region, weights=weights)
+    result = result if turning is None else withheld(result, str(turning))
     warnings = (*warnings_of_events(events), *warnings_of(result))
     return concluded(dataclasses.replace(result, warnings=warnings))
 
@@ -177,6 +187,22 @@ def _counted(
     except MassModelError as error:
         expected, reason = None, str(error)
     return from_spectrum(counts, cut, expected, reason=reason, signal_efficiency=efficiency)
+
+
+def _why_drawn(method: Method, learned: Mapping[str, Learned], reference: Reference, events: Events) -> str:
+    """Why draws are counted where moved sideband events could have been; empty where that is not so."""
+    if not isinstance(method, Cathode) or reference.origin is not None:
+        return ""
+    if method.reweightings:
+        return "the template is reweighted"
+    if method.reach is None:
+        return "reach is null"
+    if (events.weights < 0).any():
+        return "there are events of negative weight"
+    if learned["template"].predictor is None:
+        kind = getattr(learned["template"].generator, "kind", type(learned["template"].generator).__name__)
+        return f"the generator '{kind}' is no flow along which they could be moved"
+    return "there are masses without a sideband on both sides within reach"
 
 
 def _counts(region: Region, events: Events, template: int) -> Counts:

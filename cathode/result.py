@@ -167,7 +167,8 @@ class RegionShift:
     """Counted and predicted events above one cut in one validation region, or in neighbouring ones that are few.
 
     `shift` is counted over predicted less one, `error` its standard deviation; `counted` and `expected` are in
-    effective events.
+    effective events. `classifiers` are those of the region, or those of the window, asked about regions far from it.
+    `p_value` is that of the shift less the common one, for all regions and cuts of the search together.
     """
 
     background_efficiency: float
@@ -177,6 +178,51 @@ class RegionShift:
     expected: float
     shift: float
     error: float
+    classifiers: Literal["region", "window"] = "region"
+    p_value: float = 1.0
+    passed: bool = True
+
+
+@dataclass(frozen=True)
+class FeatureTest:
+    """One feature in one validation region: χ² and Kolmogorov–Smirnov of template against data.
+
+    `deviation` is the root mean square relative difference of the bins beyond statistics, `p_value` the smaller one of
+    both tests, of this feature alone; `passed` knows how many there are, and what is too small to matter.
+    """
+
+    low: float
+    high: float
+    feature: str
+    chi2: float
+    ndof: int
+    ks: float
+    deviation: float
+    p_value: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class MassFitTest:
+    """What a mass fit expects somewhere, and what is there.
+
+    `what` is the window, a validation region that a fit was made without, or the window as the sidebands nearby predict
+    it, which is `observed` then. `pull` is the difference over its error.
+    """
+
+    what: str
+    low: float
+    high: float
+    expected: float
+    error: float
+    observed: float
+    pull: float
+    passed: bool
+
+    @property
+    def fails(self) -> bool:
+        """Whether it speaks against the fit; more events in the window may be a signal, fewer can not."""
+        return not self.passed and not (self.what == "window" and self.pull > 0)
 
 
 @dataclass(frozen=True)
@@ -315,12 +361,17 @@ class SearchResult(Document):
     cuts : one per background efficiency, in the order in which they were asked for.
     closures, sculpting : validation in data.
     region_shifts : counted and predicted events of every cut in every validation region.
+    feature_tests : template against data, feature by feature, in every validation region.
+    mass_fit_tests : the mass fit against counts, in the window and beside it.
+    cuts_agree : chance that all cuts have the same correction and systematic, which they share where it is not small.
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
     reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
     findings : what the method measured of its own, such as the fraction of signal of r_anode; empty for most.
     truth : evaluation against truth labels, or None for real data.
     calibrated : every cut under a calibration of this search; empty without one.
+    drawn : why the expectation counts draws of a generator and no sideband events; empty where it does not.
+    withheld : why no p-value and no significance is quoted, with the remedy; empty where they are.
     warnings : what a reader must know before believing the numbers, in plain words.
     inputs : the files that were read.
     versions : package -> version.
@@ -350,11 +401,16 @@ class SearchResult(Document):
     sculpting: tuple[Sculpting, ...] = ()
     systematics: dict[float, float] = field(default_factory=dict)
     region_shifts: tuple[RegionShift, ...] = ()
+    feature_tests: tuple[FeatureTest, ...] = ()
+    mass_fit_tests: tuple[MassFitTest, ...] = ()
+    cuts_agree: float = 1.0
     trainings: tuple[Training, ...] = ()
     reweightings: tuple[ReweightingSummary, ...] = ()
     findings: dict[str, float] = field(default_factory=dict)
     truth: TruthEvaluation | None = None
     calibrated: tuple[CalibratedCut, ...] = ()
+    drawn: str = ""
+    withheld: str = ""
     warnings: tuple[str, ...] = ()
     inputs: tuple[SourceFile, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -372,13 +428,21 @@ class SearchResult(Document):
 
     @property
     def validation(self) -> Validation:
-        """What the closure test in the validation regions came to.
+        """What all tests came to: AUC, counts and features in the validation regions, and the mass fit.
 
         Sculpting does not enter: counting against the template makes no use of the mass spectrum after the cut.
         """
+        if self.withheld:
+            return "failed"
         if not self.closures:
             return "not made"
-        if not all(closure.passed for closure in self.closures):
+        groups = (
+            [test.passed for test in self.closures],
+            [test.passed for test in self.region_shifts],
+            [test.passed for test in self.feature_tests],
+            [not test.fails for test in self.mass_fit_tests],
+        )
+        if not all(all(group) for group in groups):
             return "failed"
         value, error = self.closure_mean
         if value - 2 * error > TOLERANCE:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from analysis.events import Events
 from analysis.processes import cores
 from cathode.evaluation import evaluated, result_of
-from cathode.methods.protocol import Background, Learned, Method, Task
+from cathode.methods.protocol import Background, Learned, Method, Scoring, Task
 from cathode.observables import Observed
 from cathode.products import write_products
 from cathode.region import Interval
@@ -27,15 +25,10 @@ from cathode.runtime.timer import Timer
 from cathode.scoring import score
 from cathode.search_settings import SearchSettings
 from cathode.template.mass_models import MassModel
+from cathode.validation.held_out import HeldOut, beside_window, held_out, outside, without_truth
+from cathode.validation.regions import dealt
 from cathode.validation.requirements import require, require_samples, require_spread
-from cathode.validation.sideband_closure import (
-    ClosureTest,
-    beside_window,
-    closure_test,
-    outside,
-    validation_task,
-    without_truth,
-)
+from cathode.validation.sideband_closure import ClosureTest, closure_test
 
 __all__ = ["Search", "score"]
 
@@ -101,16 +94,16 @@ class Search(SearchSettings):
         with timer("generator"):
             method = self.method.prepared(self._unlabelled(observed), stages)
             window = self._window(signal, sideband, mass_model, auxiliary)
-            beside = self._beside(sideband, auxiliary, stages) if self.closure else None
-            learned, learned_beside = self._learned(method, window, beside, stages)
+            beside = self._beside(sideband, auxiliary, stages) if self.closure else ()
+            learned, *learned_beside = self._learned(method, window, beside, stages)
         with timer("classifier"):
             fitted = method.fit(window, learned, stages)
         with timer("validation"):
-            closure = ClosureTest() if beside is None else self._closed(method, beside, learned_beside, stages)
+            closure = self._closed(method, beside, learned_beside, stages, fitted) if beside else ClosureTest()
         with timer("evaluation"):
             evaluation = evaluated(self, events.columns, observed, method, fitted, reference, stages)
-        both = {"template": learned, "validation": learned_beside}
-        result = result_of(self, events, observed, mass_model, both, closure, evaluation, timer, stages.folder)
+        known = {"template": learned, **{_stage(index): each for index, each in enumerate(learned_beside)}}
+        result = result_of(self, events, observed, mass_model, known, closure, evaluation, timer, stages.folder)
         place = stages.folder.path
         if place is not None:
             write_products(
@@ -147,7 +140,10 @@ class Search(SearchSettings):
             stages = Stages(Seeds(self.seed), folder, progress or silent)
             beside = self._beside(sideband, others, stages)
             method = self.method.prepared(self._unlabelled(observed), stages)
-            learned = method.learn(beside.background, beside_window(stages))
+            learned = _learned_from(
+                method,
+                [(each.task.background, beside_window(stages, generator=i)) for i, each in enumerate(beside)],
+            )
             return self._closed(method, beside, learned, stages)
 
     def learn(
@@ -180,7 +176,8 @@ class Search(SearchSettings):
 
     def _unlabelled(self, observed: Observed) -> Observed:
         """Sideband events that no task asks about."""
-        return observed[outside(observed.events.mass, self.region, self.validation_regions(observed.events.mass))]
+        events = observed.events
+        return observed[outside(events.mass, self.region, self.validation_regions(events.mass, events.weights))]
 
     def _window(
         self, signal: Observed, sideband: Events, mass_model: MassModel, auxiliary: Mapping[str, Events]
@@ -193,36 +190,63 @@ class Search(SearchSettings):
             intervals=(Interval(self.region.low, self.region.high),),
         )
 
-    def _beside(self, sideband: Events, auxiliary: Mapping[str, Events], stages: Stages) -> Task:
-        return validation_task(
-            sideband,
-            self.region,
-            self.validation_regions(sideband.mass),
-            observables=self.observables,
-            auxiliary=auxiliary,
-            folds=self.folds,
-            members=self.closure_members,
-            seed=beside_window(stages).seed("events"),
+    def _beside(self, sideband: Events, auxiliary: Mapping[str, Events], stages: Stages) -> tuple[HeldOut, ...]:
+        regions = self.validation_regions(sideband.mass, sideband.weights)
+        return tuple(
+            held_out(
+                sideband,
+                self.region,
+                group,
+                observables=self.observables,
+                auxiliary=auxiliary,
+                folds=self.folds,
+                members=self.closure_members,
+                seed=beside_window(stages, generator=index).seed("events"),
+            )
+            for index, group in enumerate(dealt(sideband.mass, regions, self.closure_generators))
         )
 
-    def _learned(self, method: Method, window: Task, beside: Task | None, stages: Stages) -> tuple[Learned, Learned]:
-        """The background of the window and, in a second process, that of the validation regions, if they are tested."""
-        if beside is None:
-            return method.learn(window.background, stages), Learned()
+    def _learned(self, method: Method, window: Task, beside: Sequence[HeldOut], stages: Stages) -> list[Learned]:
+        """The background of the window, then those of the validation regions, half of all in a second process."""
+        places = [stages, *(beside_window(stages, generator=index) for index in range(len(beside)))]
+        asked = list(zip([window.background, *(each.task.background for each in beside)], places, strict=True))
         workers = cores() if self.workers is None else self.workers
         # A part of one's own stays in this process: another one may not be able to import it.
-        if workers < 2 or not installed(method):
-            return method.learn(window.background, stages), method.learn(beside.background, beside_window(stages))
-        with in_parallel(workers, method.learn, beside.background, beside_window(stages).silenced()) as answer:
-            return method.learn(window.background, stages), answer.result()
+        if len(asked) < 2 or workers < 2 or not installed(method):
+            return _learned_from(method, asked)
+        here = (len(asked) + 1) // 2
+        elsewhere = [(background, place.silenced()) for background, place in asked[here:]]
+        with in_parallel(workers, _learned_from, method, elsewhere) as answer:
+            mine = _learned_from(method, asked[:here])
+            return [*mine, *answer.result()]
 
-    def _closed(self, method: Method, beside: Task, learned: Learned, stages: Stages) -> ClosureTest:
-        masses = np.concatenate([beside.background.events.mass, beside.target.events.mass])
+    def _closed(
+        self,
+        method: Method,
+        beside: Sequence[HeldOut],
+        learned: Sequence[Learned],
+        stages: Stages,
+        window: Scoring | None = None,
+    ) -> ClosureTest:
         return closure_test(
             method,
             beside,
             learned,
-            self.validation_regions(masses),
             background_efficiencies=self.background_efficiencies,
-            stages=[beside_window(stages, repetition) for repetition in range(self.closure_repeats)],
+            stages=[
+                [beside_window(stages, repetition, index) for index in range(len(beside))]
+                for repetition in range(self.closure_repeats)
+            ],
+            window=window,
+            touching=self.region.validation_regions(fraction=self.region_fraction),
         )
+
+
+def _learned_from(method: Method, asked: Sequence[tuple[Background, Stages]]) -> list[Learned]:
+    """What a method learns of several backgrounds, one after the other."""
+    return [method.learn(background, place) for background, place in asked]
+
+
+def _stage(generator: int) -> str:
+    """What the training of a generator of the closure test is called."""
+    return "validation" if generator == 0 else f"validation {generator + 1}"

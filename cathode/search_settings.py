@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from analysis.events import Events, FloatArray
+from cathode.classifiers import Pretrainable
 from cathode.errors import ConfigError
 from cathode.methods.protocol import Method
 from cathode.observables import AsRead, Observables
@@ -42,6 +43,7 @@ class SearchSettings:
     region_fraction : width of a validation region over the width of the window.
     closure_members : members of the classifier ensemble in the sideband closure test.
     closure_repeats : templates, with classifiers of their own, over which that test is averaged.
+    closure_generators : generators of that test, at most; each learns without its own validation regions alone.
     seed : of everything random.
     workers : processes and threads to use; None for all cores. The result does not depend on it.
 
@@ -58,6 +60,7 @@ class SearchSettings:
     region_fraction: float = 0.5
     closure_members: int = 10
     closure_repeats: int = 1
+    closure_generators: int = 3
     seed: int = 1
     workers: int | None = None
     generator: InitVar[Any] = None
@@ -80,8 +83,9 @@ class SearchSettings:
             raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
         if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
             raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
-        if self.closure_repeats < 1:
-            raise ConfigError(f"closure_repeats = {self.closure_repeats} must be at least 1.")
+        for name in ("closure_repeats", "closure_generators"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
 
     @classmethod
     def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
@@ -93,9 +97,11 @@ class SearchSettings:
             **{name: value for name, value in settings.items() if name in mine},
         )
 
-    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
-        """Where the search is repeated without a signal, for events of masses (N,)."""
-        return spread_regions(self.region, mass, fraction=self.region_fraction)
+    def validation_regions(self, mass: FloatArray, weights: FloatArray | None = None) -> tuple[Interval, ...]:
+        """Where the search is repeated without a signal, for events of masses and weights (N,)."""
+        # A classifier that learns from unlabelled events needs some that no region asks about.
+        several = 1 if isinstance(self.method.classifier, Pretrainable) else self.closure_generators
+        return spread_regions(self.region, mass, fraction=self.region_fraction, weights=weights, generators=several)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""

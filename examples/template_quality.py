@@ -37,7 +37,7 @@ from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_event
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.result import TOLERANCE
 from cathode.template.drawing import draw_at, train_generator
-from cathode.validation.sideband_closure import without_validation_regions
+from cathode.validation.held_out import without_validation_regions
 from generators import create
 
 # %matplotlib inline

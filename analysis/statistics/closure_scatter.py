@@ -6,12 +6,14 @@ much they scatter beyond their errors, and whether they have a common mean.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import special, stats
 
 from analysis.errors import CountingError
 
@@ -19,6 +21,9 @@ FloatArray = NDArray[np.floating[Any]]
 
 #: A common mean that is so many errors from zero is corrected for.
 SIGNIFICANT = 2.0
+
+#: Cuts whose means and scatters differ with a smaller probability than this are not pooled.
+POOLED = 0.05
 
 #: A prediction is not cut to less than half of itself: then nothing is known, and the scatter says so.
 _LARGEST_CUT = -0.5
@@ -93,6 +98,51 @@ def closure_scatter(shifts: ArrayLike, covariance: ArrayLike) -> ClosureScatter:
         mean=mean,
         mean_error=mean_error,
     )
+
+
+def pooled_closure_scatter(
+    shifts: Sequence[ArrayLike], covariance: ArrayLike
+) -> tuple[tuple[ClosureScatter, ...], float]:
+    """`closure_scatter` of several cuts, with one mean and one scatter where a χ² test allows it.
+
+    Of every cut the differences (R_c,), and the covariance of all with all, in this order. Means and scatters of the
+    cuts are compared; where they agree (p above `POOLED`), all cuts share what all differences together say. Returns
+    one `ClosureScatter` for each cut, and p. A tight cut, whose differences alone resolve nothing, gains most.
+
+    Raises
+    ------
+    CountingError
+        As `closure_scatter`.
+    """
+    each = [np.asarray(one, float) for one in shifts]
+    cov = np.asarray(covariance, float)
+    together = closure_scatter(np.concatenate(each), cov)
+    ends = np.cumsum([0] + [len(one) for one in each])
+    parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
+    alone = tuple(closure_scatter(one, cov[part, part]) for one, part in zip(each, parts, strict=True))
+    if len(each) == 1:
+        return alone, 1.0
+    p_value = _agreement(np.concatenate(each), cov, parts)
+    return ((together,) * len(each) if p_value > POOLED else alone), p_value
+
+
+def _agreement(delta: FloatArray, cov: FloatArray, parts: Sequence[slice]) -> float:
+    """Chance that means and scatters of parts with a common mean and scatter are as different as these."""
+    squared = [_about_mean(delta[part], cov[part, part]) for part in parts if part.stop - part.start > 1]
+    values, errors = (np.array([getattr(one, name) for one in squared]) for name in ("value", "error"))
+    # Within the parts: a difference between them must not excuse itself.
+    common = float(np.average(values, weights=errors**-2)) if squared else 0.0
+    chi2, freedom = float(np.sum(((values - common) / errors) ** 2)), max(len(squared) - 1, 0)
+    total = cov + max(common, 0.0) * np.eye(len(delta))
+    take = np.zeros((len(parts), len(delta)))
+    for row, part in enumerate(parts):
+        weights = 1 / np.diag(total)[part]
+        take[row, part] = weights / weights.sum()
+    means, spread = take @ delta, take @ total @ take.T
+    contrast = np.eye(len(parts))[1:] - np.eye(len(parts))[0]
+    away = contrast @ means
+    chi2 += float(away @ np.linalg.solve(contrast @ spread @ contrast.T, away))
+    return float(stats.chi2.sf(chi2, freedom + len(parts) - 1))
 
 
 @dataclass(frozen=True, eq=False)

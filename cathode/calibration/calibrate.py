@@ -130,6 +130,8 @@ def apply(calibration: Calibration, settings: dict[str, Any], result: SearchResu
         If the calibration is of another search, or has too few experiments.
     """
     calibration.require(settings)
+    if result.withheld:
+        return ()
     cuts = []
     for cut in result.cuts:
         if cut.obstacle:

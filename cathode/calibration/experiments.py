@@ -84,7 +84,15 @@ def pseudo_data(folder: Path, source: str, events: float) -> PseudoData:
 
 
 def of_result(result: SearchResult) -> dict[str, Any]:
-    """What is kept of one experiment, in JSON types."""
+    """What is kept of one experiment, in JSON types.
+
+    Raises
+    ------
+    CalibrationError
+        If the search quotes no significance.
+    """
+    if result.withheld:
+        raise CalibrationError(f"There is no significance to calibrate: {result.withheld}.")
     return {
         name: {repr(cut.background_efficiency): value(cut) for cut in result.cuts}
         for name, value in (

@@ -110,17 +110,25 @@ def validate(
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         test = validate_analysis(config, output, progress=progress)
-    passed = all(closure.passed for closure in test.closures)
     systematics = {f"{efficiency:g}": value for efficiency, value in test.systematics.items()}
-    terminal.result({"passed": passed, "closures": [asdict(c) for c in test.closures], "systematics": systematics})
+    terminal.result(
+        {
+            "passed": test.passed,
+            "closures": [asdict(c) for c in test.closures],
+            "region_shifts": [asdict(s) for s in test.shifts],
+            "feature_tests": [asdict(t) for t in test.features],
+            "systematics": systematics,
+        }
+    )
     if not (json or quiet):
         from cathode.cli.tables import checks
 
         relative = ", ".join(f"{100 * value:.2g} % at {name}" for name, value in systematics.items())
         terminal.show(
-            checks(test.closures), f"Systematic error of the background, by background efficiency: {relative}."
+            checks(test.closures, shifts=test.shifts, features=test.features),
+            f"Systematic error of the background, by background efficiency: {relative}.",
         )
-    if strict and not passed:
+    if strict and not test.passed:
         raise typer.Exit(VALIDATION_FAILED)
 
 

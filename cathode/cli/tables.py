@@ -20,7 +20,7 @@ from cathode.comparison.result import GeneratorComparison
 from cathode.comparison.showers import ShowerEvaluation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
-from cathode.result import Closure, Sculpting, SearchResult
+from cathode.result import Closure, FeatureTest, RegionShift, Sculpting, SearchResult
 from cathode.validation.claims import headline, validation
 
 
@@ -158,8 +158,13 @@ def injected_limits(limits: Sequence[InjectedLimit]) -> RenderableType:
     return table
 
 
-def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> RenderableType:
-    """Closure by validation region and sculpting by cut."""
+def checks(
+    closures: Sequence[Closure],
+    sculpting: Sequence[Sculpting] = (),
+    shifts: Sequence[RegionShift] = (),
+    features: Sequence[FeatureTest] = (),
+) -> RenderableType:
+    """Closure by validation region, counts above the cuts, features that differ, and sculpting by cut."""
     tables = []
     if closures:
         table = _table("closure: template against data, 0.5 is perfect")
@@ -175,6 +180,33 @@ def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> 
                 _passed(c.passed),
             )
         tables.append(table)
+    if shifts:
+        table = _table("events above the cuts, counted over predicted less one")
+        for title in ("background efficiency", "validation region, GeV", "classifiers of", "difference", "passed"):
+            table.add_column(title, justify="right")
+        for d in shifts:
+            table.add_row(
+                f"{d.background_efficiency:g}",
+                f"{d.low:g}–{d.high:g}",
+                d.classifiers,
+                f"{100 * d.shift:+.1f} ± {100 * d.error:.1f} %",
+                _passed(d.passed),
+            )
+        tables.append(table)
+    if features:
+        table = _table("features: template against data, the most different one of every validation region")
+        for title in ("validation region, GeV", "feature", "χ²", "ndf", "KS distance", "passed"):
+            table.add_column(title, justify="right")
+        for t in _most_different(features):
+            table.add_row(
+                f"{t.low:g}–{t.high:g}",
+                escape(t.feature),
+                f"{t.chi2:.1f}",
+                f"{t.ndof}",
+                f"{t.ks:.4f}",
+                _passed(t.passed),
+            )
+        tables.append(table)
     if sculpting:
         table = _table("sculpting of the mass spectrum")
         for title in ("background efficiency", "χ²", "ndf", "p", "passed"):
@@ -185,6 +217,17 @@ def checks(closures: Sequence[Closure], sculpting: Sequence[Sculpting] = ()) -> 
             )
         tables.append(table)
     return Group(*tables)
+
+
+def _most_different(features: Sequence[FeatureTest]) -> list[FeatureTest]:
+    """Of every region what failed, or else the feature with the smallest p-value."""
+    regions = dict.fromkeys((t.low, t.high) for t in features)
+    grouped = [[t for t in features if (t.low, t.high) == region] for region in regions]
+    return [t for group in grouped for t in ([f for f in group if not f.passed] or [min(group, key=_p_value)])]
+
+
+def _p_value(test: FeatureTest) -> float:
+    return test.p_value
 
 
 def candidates(comparison: GeneratorComparison) -> Iterator[RenderableType]:

@@ -32,12 +32,8 @@ from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import specification
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import train_generator
-from cathode.validation.sideband_closure import (
-    beside_window,
-    closure,
-    validation_task,
-    without_validation_regions,
-)
+from cathode.validation.held_out import beside_window, held_out, without_validation_regions
+from cathode.validation.sideband_closure import closure
 from cathode.validation.trial import trial
 
 if TYPE_CHECKING:
@@ -147,14 +143,14 @@ class CandidateEvaluator:
             place=lambda product: classifiers,
             purpose=lambda purpose: f"evaluate {name}" if purpose == "classifier" else usual.purpose(purpose),
         )
-        task = validation_task(
+        task = held_out(
             self.sideband,
             self.region,
             self.regions,
             observables=self.observables,
             folds=self.folds,
             seed=beside.seed("events"),
-        )
+        ).task
         method = Cathode(generator=generator, classifier=self.classifier, oversampling=self.oversampling)
         timed = TimedSampler(generator)
         found = trial(method, task, Learned(generator, timed), beside)

@@ -149,6 +149,7 @@ class AnalysisConfig(Section):
             region_fraction=self.validation.region_fraction,
             closure_members=self.validation.members,
             closure_repeats=self.validation.repeats,
+            closure_generators=self.validation.generators,
             seed=self.seed,
             workers=self.threads,
         )

@@ -20,6 +20,11 @@ class ValidationConfig(Section):
     repeats: int = Field(
         default=1, ge=1, description="templates, with classifiers of their own, over which the test is averaged"
     )
+    generators: int = Field(
+        default=3,
+        ge=1,
+        description="generators, at most, each learned without its own validation regions alone",
+    )
     idealised: File | None = Field(
         default=None, description="files of independent true background: the bound of any template"
     )

@@ -26,7 +26,7 @@ from cathode.runtime.stages import Stages
 from cathode.scoring import Scorer
 from cathode.search import Search
 from cathode.testing.toy import REGION, TrueMass, decisive, toy_auxiliary, toy_events
-from cathode.validation.sideband_closure import without_truth
+from cathode.validation.held_out import without_truth
 from generators.testing.contract import Check, Contract, expect, run_all
 
 FOLDS = 3

@@ -142,7 +142,7 @@ class TrueMass:
         """Only the number of events beside the window is learned, from masses (N,) in GeV and weights (N,)."""
         self.calls.append((mass, weights))
         self.region_ = region
-        beside = self._integral(region.sideband_low, region.low) + self._integral(region.high, region.sideband_high)
+        beside = sum(self._integral(low, high) for low, high in (*region.below, *region.above))
         self.total_ = float(np.sum(weights)) / beside
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,6 +38,8 @@ def concluded(result: SearchResult) -> SearchResult:
 
 def validation(result: SearchResult) -> str:
     """What the closure test said, in one sentence."""
+    if result.withheld:
+        return f"Validation failed: {result.withheld}."
     if result.validation == "not made":
         return "Validation was not made: how wrong the template may be is unknown, and not in the errors."
     failed = [closure for closure in result.closures if not closure.passed]
@@ -50,6 +53,9 @@ def validation(result: SearchResult) -> str:
             f"Validation failed: in {len(failed)} of {_regions(len(result.closures))} a classifier tells template from "
             f"data beyond the tolerance of {tolerance:.2g}, at most by AUC − ½ = {largest}."
         )
+    others = list(_other_failures(result))
+    if others:
+        return f"Validation failed: {'; '.join(others)}."
     if result.validation == "failed":
         return f"Validation failed: {together}, above the tolerance of {tolerance:.2g}."
     if result.validation == "unresolved":
@@ -60,6 +66,22 @@ def validation(result: SearchResult) -> str:
     side = "below" if mean - 0.5 < tolerance else "within two errors of"
     beyond = "" if worst.auc - 0.5 < tolerance else f", within two errors of {tolerance:.2g}"
     return f"Validation passed: {together}, {side} the tolerance of {tolerance:.2g}; at most {largest}{beyond}."
+
+
+def _other_failures(result: SearchResult) -> Iterator[str]:
+    """What did not pass although the AUC did, each with its number."""
+    shifts = [shift for shift in result.region_shifts if not shift.passed]
+    if shifts:
+        worst = max(shifts, key=lambda shift: abs(shift.shift) / shift.error)
+        yield (
+            f"counts above the cuts are off in {len(shifts)} of {len(result.region_shifts)} cases, most in "
+            f"{worst.low:g}–{worst.high:g} GeV ({100 * worst.shift:+.2g} ± {100 * worst.error:.2g} %)"
+        )
+    features = sorted({test.feature for test in result.feature_tests if not test.passed})
+    if features:
+        yield f"template and data differ in {', '.join(features)}"
+    if any(test.fails for test in result.mass_fit_tests):
+        yield "the mass fit does not predict counts that it has not seen"
 
 
 def configuration(result: SearchResult) -> str:

@@ -19,7 +19,7 @@ from cathode.errors import ConfigError, EmptyRegionError, WeightsError
 from cathode.methods.protocol import Background, Method
 from cathode.observables import Observables
 from cathode.region import Interval, Region
-from cathode.validation.sideband_closure import outside
+from cathode.validation.held_out import outside
 from generators.errors import ConstantFeatureError
 
 
@@ -56,8 +56,8 @@ class Search(Protocol):
         """Whether the validation regions are tested."""
         ...
 
-    def validation_regions(self, mass: FloatArray) -> tuple[Interval, ...]:
-        """Where the search is repeated, for events of masses (N,)."""
+    def validation_regions(self, mass: FloatArray, weights: FloatArray | None = None) -> tuple[Interval, ...]:
+        """Where the search is repeated, for events of masses and weights (N,)."""
         ...
 
 
@@ -95,7 +95,7 @@ def require(events: Events, search: Search, auxiliary: Mapping[str, Events]) -> 
         "the signal region",
     )
     if search.closure:
-        regions = search.validation_regions(events.mass)
+        regions = search.validation_regions(events.mass, events.weights)
         beside = events[outside(events.mass, region, regions)]
         background = Background(beside, search.observables, auxiliary, partial(outside, region=region, regions=regions))
         method.require(background)

@@ -6,23 +6,22 @@ A validation region is one more task for the method of the search: the same ques
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from analysis.events import BoolArray, Events, FloatArray
-from analysis.statistics.closure_scatter import ClosureScatter, closure_scatter
+from analysis.statistics.closure_scatter import ClosureScatter, pooled_closure_scatter
 from cathode.classifiers.closure import two_sample_auc
-from cathode.methods.protocol import Background, Learned, Method, Task
-from cathode.observables import Observables, Observed
-from cathode.region import Interval, Region
-from cathode.result import TOLERANCE, Closure, RegionShift
+from cathode.methods.contrast import HeldOutClassifiers
+from cathode.methods.protocol import Learned, Method, Scoring
+from cathode.region import Interval
+from cathode.result import TOLERANCE, Closure, FeatureTest, RegionShift
 from cathode.runtime.stages import Stages
-from cathode.validation.region_shifts import region_shifts
-from cathode.validation.trial import Trial, trial
+from cathode.validation.features import feature_tests
+from cathode.validation.held_out import HeldOut
+from cathode.validation.region_shifts import RegionShifts, covariance_of, decide, region_shifts
+from cathode.validation.trial import Trial, joined, rescored, trial
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,26 @@ class ClosureTest:
     """The search repeated where there is no signal: in validation regions that the background was not learned from.
 
     `closures` holds one classifier test per region, `shifts` what was counted and predicted in every one, and
-    `scatter` background efficiency -> what all of them say of the prediction, for methods that predict it directly.
+    `scatter` background efficiency -> what all of them say of the prediction, for methods that predict it directly,
+    the same for all where they agree, with the chance `cuts_agree`. `features` are tests of every feature.
     """
 
     closures: tuple[Closure, ...] = ()
     shifts: tuple[RegionShift, ...] = ()
     scatter: dict[float, ClosureScatter] = field(default_factory=dict)
+    features: tuple[FeatureTest, ...] = ()
+    cuts_agree: float = 1.0
+
+    @property
+    def regions(self) -> tuple[Interval, ...]:
+        """Where it was tested."""
+        return tuple(Interval(each.low, each.high) for each in self.closures)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every region passed every test."""
+        groups = ([t.passed for t in self.closures], [t.passed for t in self.shifts], [t.passed for t in self.features])
+        return all(all(group) for group in groups)
 
     @property
     def systematics(self) -> dict[float, float]:
@@ -43,112 +56,66 @@ class ClosureTest:
         return {efficiency: found.systematic for efficiency, found in self.scatter.items()}
 
 
-def outside(mass: FloatArray, region: Region, regions: Sequence[Interval]) -> BoolArray:
-    """Which masses (N,) lie in a sideband and in no validation region."""
-    keep: BoolArray = region.sideband(mass)
-    for interval in regions:
-        keep = keep & ~interval(mass)
-    return keep
-
-
-def without_validation_regions(events: Events, region: Region, regions: Sequence[Interval]) -> Events:
-    """The sideband events outside of the validation regions: what the background of the test may be learned from."""
-    return events[outside(events.mass, region, regions)]
-
-
-def without_truth(observed: Observed) -> Observed:
-    """The same events; what they truly are is nobody's business who searches in them."""
-    return Observed(*(dataclasses.replace(e, truth=None) for e in (observed.events, observed.observables)))
-
-
-def validation_task(
-    sideband: Events,
-    region: Region,
-    regions: Sequence[Interval],
-    *,
-    observables: Observables,
-    folds: int,
-    auxiliary: Mapping[str, Events] | None = None,
-    limit: int | None = None,
-    members: int | None = None,
-    seed: int,
-) -> Task:
-    """The question of the search, asked of at most `limit` events of the validation regions; `seed` draws these.
-
-    The gap across which the background is interpolated is wider than that of the search, so the test is harder.
-    """
-    inside = np.flatnonzero(np.any([interval(sideband.mass) for interval in regions], axis=0))
-    data = sideband[np.sort(np.random.default_rng(seed).permutation(inside)[:limit])]
-    return Task(
-        background=Background(
-            without_validation_regions(sideband, region, regions),
-            observables,
-            auxiliary or {},
-            partial(outside, region=region, regions=regions),
-        ),
-        target=without_truth(observables.observed(data)),
-        masses=lambda n, seed: np.resize(data.mass, n),
-        folds=folds,
-        intervals=tuple(regions),
-        members=members,
-    )
-
-
-def beside_window(stages: Stages, repetition: int = 0) -> Stages:
-    """Seeds and places of the sideband closure test, so that it shares none with the window."""
-    test = "strip test" if repetition == 0 else f"strip test, repetition {repetition}"
-    # Names from before validation regions were tasks; they decide seeds, so they stay.
-    numbers = {"events": "0", "template": "1", "folds": "2"}
-
-    def purpose(name: str) -> str:
-        fold = re.fullmatch(r"classifier/(\d+)", name)
-        if fold is not None:
-            return f"{test}/{3 + int(fold.group(1))}"
-        if name == "classifier":
-            return "validation"
-        return f"{test}/{numbers[name]}" if name in numbers else f"strip {name}"
-
-    def place(name: str) -> str:
-        number = "" if repetition == 0 or name != "classifiers" else f"_{repetition}"
-        return f"validation/{'generator' if name == 'template' else name}{number}"
-
-    return dataclasses.replace(stages, purpose=purpose, place=place)
-
-
 def closure_test(
     method: Method,
-    task: Task,
-    learned: Learned,
-    regions: Sequence[Interval],
+    asked: Sequence[HeldOut],
+    learned: Sequence[Learned],
     *,
     background_efficiencies: Sequence[float],
-    stages: Sequence[Stages],
+    stages: Sequence[Sequence[Stages]],
+    window: Scoring | None = None,
+    touching: Sequence[Interval] = (),
 ) -> ClosureTest:
-    """Search for nothing in the validation regions, with a background that was learned without them.
+    """Search for nothing in the validation regions, with backgrounds that were learned without them.
 
     Counted and predicted events of all regions together give the correction and the systematic of a cut, see
-    `closure_scatter`. There are as many repetitions as `stages`, each with a template and classifiers of its own on the
-    same data, and averages over them are returned.
+    `pooled_closure_scatter`. There are as many repetitions as `stages`, which has one for each generator, all with
+    templates and classifiers of their own on the same data, and averages over them are returned. The classifiers of the
+    `window` are asked too, about all regions that are not `touching` it.
     """
-    length = 1 / len(stages)
-    trials = [
-        trial(method, task, learned, dataclasses.replace(each, share=(number * length, length)))
-        for number, each in enumerate(stages)
+    repetitions = [
+        [
+            trial(method, each.task, known, dataclasses.replace(own, share=_share(number, index, stages)))
+            for index, (each, known, own) in enumerate(zip(asked, learned, row, strict=True))
+        ]
+        for number, row in enumerate(stages)
     ]
+    trials = [joined(row, asked) for row in repetitions]
+    regions = sorted((interval for each in asked for interval in each.regions), key=lambda interval: interval.low)
     closures = tuple(_mean_closure([closure(interval, t) for t in trials]) for interval in regions)
+    features = feature_tests(trials[0], regions)
     if not all(t.reference.predicts for t in trials):
-        return ClosureTest(closures)
-    shifts = {
-        efficiency: region_shifts(efficiency, trials, regions, task.folds) for efficiency in background_efficiencies
-    }
-    return ClosureTest(
-        closures,
-        tuple(one for found in shifts.values() for one in found.regions),
-        {
-            efficiency: closure_scatter([one.shift for one in found.regions], found.covariance)
-            for efficiency, found in shifts.items()
-        },
+        return ClosureTest(closures, features=features)
+    folds = asked[0].task.folds
+    found = [[region_shifts(efficiency, trials, regions, folds)] for efficiency in background_efficiencies]
+    far = [interval for interval in regions if interval not in touching]
+    if window is not None and far and isinstance(window, HeldOutClassifiers):
+        others = [joined([rescored(t, each, window) for t, each in zip(repetitions[0], asked, strict=True)], asked)]
+        for efficiency, own in zip(background_efficiencies, found, strict=True):
+            own.append(region_shifts(efficiency, others, far, folds, together=True).by("window"))
+    return _concluded(closures, features, dict(zip(background_efficiencies, found, strict=True)))
+
+
+def _share(number: int, index: int, stages: Sequence[Sequence[Stages]]) -> tuple[float, float]:
+    length = 1 / (len(stages) * len(stages[0]))
+    return (number * len(stages[0]) + index) * length, length
+
+
+def _concluded(
+    closures: tuple[Closure, ...], features: tuple[FeatureTest, ...], found: dict[float, list[RegionShifts]]
+) -> ClosureTest:
+    """Correction and systematic of every cut, and which regions are off."""
+    rows = [each for parts in found.values() for each in parts]
+    shifts = [[one.shift for part in parts for one in part.regions] for parts in found.values()]
+    scatter, agree = pooled_closure_scatter(shifts, covariance_of(rows))
+    number = sum(len(one) for one in shifts)
+    decided = tuple(
+        decide(one, known.shift, number)
+        for known, parts in zip(scatter, found.values(), strict=True)
+        for part in parts
+        for one in part.regions
     )
+    return ClosureTest(closures, decided, dict(zip(found, scatter, strict=True)), features, agree)
 
 
 def closure(interval: Interval, trial: Trial) -> Closure:

@@ -1,7 +1,9 @@
-"""A method asked about a validation region: its data and its reference with their scores."""
+"""A method asked about validation regions: their data and their reference with their scores."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,18 +11,26 @@ from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of
+from cathode.classifiers.cross_fitting import held_out_scores
+from cathode.methods.contrast import HeldOutClassifiers
 from cathode.methods.protocol import Learned, Method, Reference, Task
 from cathode.runtime.stages import Stages
+from cathode.validation.held_out import HeldOut
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One repetition of the closure test: data with their held-out scores (N,), and the reference with its own."""
+    """One repetition of the closure test: data with their held-out scores (N,), and the reference with its own.
+
+    `rows` (N,) and the origins of the reference number events of the sideband, where `rows` is given: an event that is
+    data of one region may be moved into another.
+    """
 
     data: Events
     scores: FloatArray
     fold: NDArray[np.int64]
     reference: Reference
+    rows: NDArray[np.int64] | None = None
 
 
 def trial(method: Method, task: Task, learned: Learned, stages: Stages) -> Trial:
@@ -28,3 +38,41 @@ def trial(method: Method, task: Task, learned: Learned, stages: Stages) -> Trial
     fitted = method.fit(task, learned, stages)
     seen = task.target.observables
     return Trial(seen, fitted.score(task.target), fold_of(seen.ids, task.folds), fitted.reference)
+
+
+def rescored(found: Trial, asked: HeldOut, window: HeldOutClassifiers) -> Trial:
+    """The same data and reference with scores by the classifiers of the window, which saw none of them."""
+    reference = found.reference
+    scores = held_out_scores(window.classifiers, reference.x, reference.fold)
+    return dataclasses.replace(
+        found, scores=window.score(asked.task.target), reference=dataclasses.replace(reference, scores=scores)
+    )
+
+
+def joined(trials: Sequence[Trial], held: Sequence[HeldOut]) -> Trial:
+    """Trials of several generators as one, with the rows of the sideband instead of those of each background."""
+    moved = [each.reference.origin is not None for each in trials]
+    parts = [each.reference for each in trials]
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("x", "mass", "scores", "fold", "weights")
+    }
+    origin = None
+    if any(moved):
+        # Draws are copies of nothing: each has a number of its own, beyond all rows.
+        beyond = 1 + max(int(each.learned_from.max(initial=0)) for each in held)
+        starts = beyond + np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        origin = np.concatenate(
+            [
+                each.learned_from[part.origin] if part.origin is not None else start + np.arange(len(part))
+                for each, part, start in zip(held, parts, starts, strict=False)
+            ]
+        )
+    reference = Reference(**arrays, predicts=all(part.predicts for part in parts), origin=origin)
+    return Trial(
+        Events.concatenate([each.data for each in trials]),
+        np.concatenate([each.scores for each in trials]),
+        np.concatenate([each.fold for each in trials]),
+        reference,
+        np.concatenate([each.asked for each in held]),
+    )

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from analysis.errors import CountingError
-from analysis.statistics.closure_scatter import SIGNIFICANT, ClosureScatter, closure_scatter
+from analysis.statistics.closure_scatter import (
+    POOLED,
+    SIGNIFICANT,
+    ClosureScatter,
+    closure_scatter,
+    pooled_closure_scatter,
+)
 
 COMMON = 0.3 * 0.03**2
 
@@ -103,3 +109,47 @@ def test_one_region_is_its_own_square() -> None:
 def test_what_is_no_covariance_is_refused(delta: object, cov: object) -> None:
     with pytest.raises(CountingError):
         closure_scatter(delta, cov)  # type: ignore[arg-type]
+
+
+def two_cuts(
+    rng: np.random.Generator, means: tuple[float, float], scatter: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Six regions at a loose cut with errors of 5 %, four at a tight one with 20 %."""
+    errors = np.array([0.05] * 6 + [0.2] * 4)
+    delta = np.repeat(means, [6, 4]) + scatter * rng.normal(size=10) + errors * rng.normal(size=10)
+    return [delta[:6], delta[6:]], np.diag(errors**2)
+
+
+class TestPooled:
+    @pytest.mark.parametrize(("mean", "scatter"), [(0.0, 0.0), (0.0, 0.08), (0.1, 0.0), (0.1, 0.08)])
+    def test_cuts_that_agree_share_what_covers_the_truth_elsewhere(self, mean: float, scatter: float) -> None:
+        rng = np.random.default_rng([1, round(100 * mean), round(100 * scatter)])
+        found = [pooled_closure_scatter(*two_cuts(rng, (mean, mean), scatter)) for _ in range(400)]
+        pooled = [p > POOLED for _, p in found]
+        # The approximate test is too strict or too lax by no more than this.
+        assert 0.88 < np.mean(pooled) <= 1
+        for cut in range(2):
+            true = mean + scatter * rng.normal(size=len(found))
+            inside = [abs(t - each[cut].shift) < each[cut].systematic for t, (each, _) in zip(true, found, strict=True)]
+            assert np.mean(inside) > 0.62
+
+    def test_a_tight_cut_gains(self) -> None:
+        rng = np.random.default_rng(2)
+        samples = [two_cuts(rng, (0.0, 0.0), 0.0) for _ in range(100)]
+        alone = [closure_scatter(parts[1], cov[6:, 6:]).systematic for parts, cov in samples]
+        shared = [pooled_closure_scatter(parts, cov)[0][1].systematic for parts, cov in samples]
+        assert np.median(shared) < 0.5 * np.median(alone)
+
+    def test_cuts_that_differ_keep_their_own(self) -> None:
+        rng = np.random.default_rng(3)
+        for _ in range(20):
+            parts, cov = two_cuts(rng, (0.0, 0.8), 0.0)
+            found, p_value = pooled_closure_scatter(parts, cov)
+            assert p_value < POOLED
+            assert found == (closure_scatter(parts[0], cov[:6, :6]), closure_scatter(parts[1], cov[6:, 6:]))
+
+    def test_one_cut_is_itself(self) -> None:
+        assert pooled_closure_scatter([[0.1, -0.1]], np.eye(2) * 0.01) == (
+            (closure_scatter([0.1, -0.1], np.eye(2) * 0.01),),
+            1.0,
+        )

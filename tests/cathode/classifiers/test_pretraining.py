@@ -19,7 +19,7 @@ from cathode import observables
 from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
 from cathode.errors import ClassifierFolderError, ConfigError
 from cathode.template.reweighting import Reweighting
-from cathode.validation.sideband_closure import without_validation_regions
+from cathode.validation.held_out import without_validation_regions
 
 from ..toys import REGION, Discriminant, TrueGenerator, decisive, fingerprints, prongs, toy_events, toy_search
 

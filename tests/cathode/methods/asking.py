@@ -11,7 +11,7 @@ from cathode.region import Interval
 from cathode.runtime.run_folder import RunFolder
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.stages import Stages
-from cathode.validation.sideband_closure import without_truth
+from cathode.validation.held_out import without_truth
 
 from ..toys import REGION, TrueMass
 

@@ -20,7 +20,7 @@ from cathode.result import SearchResult
 from cathode.runtime.specification import specification
 from cathode.search import Search
 from cathode.template.reweighting import Reweighting
-from cathode.validation.sideband_closure import without_validation_regions
+from cathode.validation.held_out import without_validation_regions
 
 from ..toys import REGION, TrueGenerator, background_features, decisive, small_flow_matching, toy_events, toy_search
 from .test_rejection import SHIFT, First, Logistic

@@ -40,6 +40,21 @@ class TestStrips:
         assert (regions[-1].high <= MASSES).sum() >= LEAST
         assert (regions[0].low > MASSES).sum() >= LEAST
 
+    def test_several_generators_leave_nothing_out_between(self) -> None:
+        regions = spread_regions(REGION, np.tile(MASSES, 3), fraction=0.5, generators=3)
+        below, above = ([s for s in regions if s.high <= 3300], [s for s in regions if s.low >= 3700])
+        assert len(regions) > 1.5 * len(spread_regions(REGION, np.tile(MASSES, 3), fraction=0.5))
+        for side in (below, above):
+            assert all(one.high == other.low for one, other in itertools.pairwise(side))
+
+    def test_none_lies_where_the_spectrum_turns_on(self) -> None:
+        rng = np.random.default_rng(2)
+        slow = MASSES[rng.random(len(MASSES)) < 1 / (1 + np.exp(-(MASSES - 2_500) / 40))]
+        regions = spread_regions(REGION, slow, fraction=0.5)
+        assert regions[0].low > 2_700
+        # The two beside the window stay, whatever the spectrum does: nothing else is as near.
+        assert set(REGION.validation_regions(fraction=0.5)) <= set(regions)
+
     def test_few_events_leave_the_two_beside_the_window(self) -> None:
         assert spread_regions(REGION, MASSES[:500], fraction=0.5) == REGION.validation_regions(fraction=0.5)
 
