@@ -15,6 +15,7 @@ from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.pseudo_data import FromSidebands, FromSimulation, FromTemplate, PseudoData
 from cathode.calibration.recording import recorded
 from cathode.calibration.result import Experiment
+from cathode.errors import CalibrationError
 from cathode.runtime.seeds import Seeds
 
 if TYPE_CHECKING:
