@@ -24,6 +24,7 @@ REGION = Region(3300, 3700)
         ({"background_efficiencies": ()}, "must lie between 0 and 1"),
         ({"background_efficiencies": (0.1, 1.0)}, "must lie between 0 and 1"),
         ({"closure_repeats": 0}, "closure_repeats = 0"),
+        ({"closure_generators": 0}, "closure_generators = 0"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(setting: dict[str, Any], said: str) -> None:
@@ -57,6 +58,7 @@ def test_every_setting_but_the_number_of_workers_is_in_the_hash() -> None:
         "region_fraction": 0.4,
         "closure_members": 9,
         "closure_repeats": 2,
+        "closure_generators": 2,
         "seed": 2,
     }
     assert changes.keys() == {f.name for f in dataclasses.fields(SearchSettings)} - {"workers"}
