@@ -80,17 +80,21 @@ def closure_test(
         ]
         for number, row in enumerate(stages)
     ]
-    trials = [joined(row, asked) for row in repetitions]
+    # What moves sideband events says which; other copies are copies of something else.
+    of_sideband = all(known.predictor is not None for known in learned)
+    trials = [joined(row, asked, of_sideband=of_sideband) for row in repetitions]
     regions = sorted((interval for each in asked for interval in each.regions), key=lambda interval: interval.low)
     closures = tuple(_mean_closure([closure(interval, t) for t in trials]) for interval in regions)
-    features = feature_tests(trials[0], regions)
+    # Where the reference predicts nothing, its features may follow the mass.
     if not all(t.reference.predicts for t in trials):
-        return ClosureTest(closures, features=features)
+        return ClosureTest(closures)
+    features = feature_tests(trials[0], regions)
     folds = asked[0].task.folds
     found = [[region_shifts(efficiency, trials, regions, folds)] for efficiency in background_efficiencies]
     far = [interval for interval in regions if interval not in touching]
     if window is not None and far and isinstance(window, HeldOutClassifiers):
-        others = [joined([rescored(t, each, window) for t, each in zip(repetitions[0], asked, strict=True)], asked)]
+        by_window = [rescored(t, each, window) for t, each in zip(repetitions[0], asked, strict=True)]
+        others = [joined(by_window, asked, of_sideband=of_sideband)]
         for efficiency, own in zip(background_efficiencies, found, strict=True):
             own.append(region_shifts(efficiency, others, far, folds, together=True).by("window"))
     return _concluded(closures, features, dict(zip(background_efficiencies, found, strict=True)))

@@ -49,8 +49,11 @@ def rescored(found: Trial, asked: HeldOut, window: HeldOutClassifiers) -> Trial:
     )
 
 
-def joined(trials: Sequence[Trial], held: Sequence[HeldOut]) -> Trial:
-    """Trials of several generators as one, with the rows of the sideband instead of those of each background."""
+def joined(trials: Sequence[Trial], held: Sequence[HeldOut], *, of_sideband: bool = True) -> Trial:
+    """Trials of several generators as one, with the rows of the sideband instead of those of each background.
+
+    Origins are rows of the background unless not `of_sideband`: then each generator has numbers of its own.
+    """
     moved = [each.reference.origin is not None for each in trials]
     parts = [each.reference for each in trials]
     arrays = {
@@ -61,13 +64,15 @@ def joined(trials: Sequence[Trial], held: Sequence[HeldOut]) -> Trial:
     if any(moved):
         # Draws are copies of nothing: each has a number of its own, beyond all rows.
         beyond = 1 + max(int(each.learned_from.max(initial=0)) for each in held)
-        starts = beyond + np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-        origin = np.concatenate(
-            [
-                each.learned_from[part.origin] if part.origin is not None else start + np.arange(len(part))
-                for each, part, start in zip(held, parts, starts, strict=False)
-            ]
-        )
+        found = []
+        for each, part in zip(held, parts, strict=True):
+            own = np.arange(len(part)) if part.origin is None else part.origin
+            if part.origin is not None and of_sideband:
+                found.append(each.learned_from[own])
+            else:
+                found.append(beyond + own)
+                beyond += 1 + int(own.max(initial=0))
+        origin = np.concatenate(found)
     reference = Reference(**arrays, predicts=all(part.predicts for part in parts), origin=origin)
     return Trial(
         Events.concatenate([each.data for each in trials]),
