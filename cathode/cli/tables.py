@@ -17,6 +17,7 @@ from analysis.printing import number, p_value, sigma
 from cathode.calibration.audit import Audit
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
+from cathode.comparison.shower_details import ShowerDetails
 from cathode.comparison.showers import ShowerEvaluation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
@@ -279,8 +280,36 @@ def shower_evaluation(found: ShowerEvaluation) -> Iterator[RenderableType]:
     for name, (mean, floor) in found.separations().items():
         powers.add_row(name, f"{1000 * mean:.3g}", f"{1000 * floor:.3g}" if floor == floor else "–")
     yield powers
+    yield from _shower_details(found.details)
     for warning in found.warnings:
         yield Text.assemble(("Warning: ", "bold yellow"), (warning, "yellow"))
+
+
+def _shower_details(details: ShowerDetails) -> Iterator[RenderableType]:
+    """Neighbours and worth of generated showers, energies by themselves, and what weights mend."""
+    near = _table("5 neighbours, log₁₀ of voxels")
+    near.add_column("")
+    for title in ("measured", "floor, halves"):
+        near.add_column(title, justify="right")
+    for name in ("precision", "recall", "density", "coverage"):
+        pair = (getattr(each, name) for each in (details.neighbourhoods, details.neighbourhoods_floor))
+        near.add_row(name, *(f"{value:.3f}" for value in pair))
+    yield near
+    size = details.size
+    sign = "at least " if size.at_least else "at most " if size.at_most else ""
+    yield Text(f"In the distributions of observables, worth {sign}{size.events:,.0f} reference showers.")
+    slices = _table("by incident energy")
+    for title in ("GeV", "AUC, trees, high", "response", "reference"):
+        slices.add_column(title, justify="right")
+    for each in details.slices:
+        energy = f"{each.low:.4g}" if each.low == each.high else f"{each.low:.4g} – {each.high:.4g}"
+        auc = "–" if each.auc is None else _measured(each.auc)
+        slices.add_row(energy, auc, f"{each.response[0]:.4f} ± {each.error:.4f}", f"{each.response[1]:.4f}")
+    yield slices
+    if details.ratio is not None:
+        before, after = _measured(details.ratio.before), _measured(details.ratio.after)
+        worth = f"{details.ratio.effective:,.0f} equal showers"
+        yield Text(f"Weights p(reference)/p(generated): AUC {before} before, {after} after; {worth} are left.")
 
 
 def files(paths: Sequence[tuple[str, object]]) -> Table:

@@ -23,6 +23,7 @@ from analysis.showers.layers import Float
 from analysis.showers.voxels import Showers
 from cathode.classifiers import BoostedTrees
 from cathode.classifiers.two_sample import held_out_auc
+from cathode.comparison.shower_details import ShowerDetails, shower_details
 from cathode.errors import ConfigError
 from cathode.runtime.progress import Progress
 from cathode.runtime.seeds import Seeds
@@ -74,6 +75,7 @@ class ShowerEvaluation:
     frechet, kernel, frechet_floor : FPD and KPD as they are, not multiplied by 1000.
     classifiers : by the name of the test.
     averages : mean energy of voxels of both, (V,) GeV.
+    details : by energy, by neighbours, in true showers, and after weights.
     warnings : what speaks against the comparison.
     """
 
@@ -87,6 +89,7 @@ class ShowerEvaluation:
     kernel: Measured
     classifiers: dict[str, ClassifierScore]
     averages: tuple[Float, Float]
+    details: ShowerDetails
     seed: int
     warnings: tuple[str, ...]
 
@@ -128,6 +131,7 @@ class ShowerEvaluation:
                     strict=True,
                 )
             ],
+            **self.details.to_dict(),
             "warnings": list(self.warnings),
         }
 
@@ -175,6 +179,10 @@ def evaluate_showers(
         say("classifiers", number, len(chosen), name)
         scores[name] = _score(name, files, geometry, vectors, halves, trees or BoostedTrees(members=10), folds, seeds)
     say("classifiers", 1, 1)
+    say("details", 0, 1)
+    chooser = (trees or BoostedTrees(members=10)) if "high" in chosen else None
+    details = shower_details(files, (ours, theirs), halves, geometry, trees=chooser, folds=folds, seeds=seeds)
+    say("details", 1, 1)
     return ShowerEvaluation(
         geometry,
         ours,
@@ -186,6 +194,7 @@ def evaluate_showers(
         kernel,
         scores,
         (our_mean, their_mean),
+        details,
         seed,
         tuple(_warnings(ours, theirs)),
     )
