@@ -14,6 +14,7 @@ from analysis.io.checksums import sha256_of
 _FILES = {
     "dijets": "dijets.root",
     "dijet_constituents": "dijet_constituents.root",
+    "dijets_vincia": "dijets_vincia.root",
     "top_jets": "top_jets.hdf5",
     "gluon_jets": "gluon_jets.hdf5",
     "showers": "showers.h5",
@@ -26,7 +27,9 @@ def embedded(name: str = "dijets") -> Path:
 
     "dijets": TTree `Events` of Pythia 8 QCD dijets with a few W' → X Y events hidden among them, NanoAOD-like: run,
     luminosityBlock, event, nFatJet, FatJet_{pt, eta, phi, mass, tau1, tau2, tau3, nConstituents} (GeV) and the truth
-    isSignal. "dijet_constituents": fewer such events, with the leading constituents PFCands_{pt, eta, phi, jetIdx}.
+    isSignal. "dijets_vincia": QCD dijets by another parton shower, a simulation beside these data; a few thousand, for
+    tests and examples. "dijet_constituents": fewer such events as the data, with the leading constituents
+    PFCands_{pt, eta, phi, jetIdx}.
     "top_jets", "gluon_jets": single jets in HDF5 in the layout of JetNet30, see `analysis.datasets.jetnet`.
     "showers": Geant4 showers of photons, and of pairs of photons from scalars (`scalar_mass`), in the layout of the
     CaloChallenge and the geometry "ds1-photons". How many of each there are is in `describe(name)`.
