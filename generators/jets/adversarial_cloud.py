@@ -1,4 +1,4 @@
-"""The frame of adversarial generators of clouds: a system is a file that says which maker and which critic."""
+"""Base of adversarial generators of clouds: a system is a file that says which maker and which critic."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,21 +206,27 @@ def test_a_folder_of_something_else_is_left_as_it_is(sort: Sort, tmp_path: Path)
 def test_one_look_decides_whether_a_folder_is_foreign(
     sort: Sort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another writer may take the folder away between two looks; here it does so as soon as anybody looked."""
+    """Another writer may take the folder away between two looks; here it does so as soon as anybody has looked."""
     folder = tmp_path / "model"
     sort.write(folder, np.arange(2.0))
-    looked = os.listdir
+    looks = []
 
-    def listdir(place: Any) -> list[str]:
-        names = looked(place)
-        if Path(place) == folder:
-            shutil.rmtree(folder)
-        return names
+    def gone(look: Callable[..., Any]) -> Callable[..., Any]:
+        def seen(place: Any, *args: Any, **kwargs: Any) -> Any:
+            found = look(place, *args, **kwargs)
+            if Path(place) == folder:
+                looks.append(look.__name__)
+                folder.rename(tmp_path / "elsewhere") if len(looks) == 1 else None
+            return found
 
-    monkeypatch.setattr("generators.model_folder.os.listdir", listdir)
-    sort.write(folder, np.arange(3.0))
-    monkeypatch.undo()
-    np.testing.assert_array_equal(sort.read(folder), [0.0, 1.0, 2.0])
+        return seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr("generators.model_folder.os.listdir", gone(os.listdir))
+        for name in ("exists", "is_dir", "is_file"):
+            patched.setattr(Path, name, gone(getattr(Path, name)))
+        sort.format._refuse_foreign(folder)
+    assert looks == ["listdir"]
 
 
 @sorts
