@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from cathode.report.page import render
-from cathode.result import CalibratedCut, Closure, CutResult, SearchResult
+from cathode.result import CalibratedCut, Closure, CutResult, FeatureTest, MassFitTest, RegionShift, SearchResult
+from cathode.validation.caveats import warnings_of
 from cathode.validation.claims import configuration, headline, scope, validation
 
 WHERE = "between 3300 and 3700 GeV"
@@ -225,3 +227,45 @@ def test_the_page_says_what_the_sentences_say(result: SearchResult) -> None:
     assert "not claimed" in page
     for words in FORBIDDEN:
         assert words not in page
+
+
+SHIFT = RegionShift(1e-2, 2700.0, 2900.0, 560.0, 400.0, 0.4, 0.06, passed=False)
+FEATURE = FeatureTest(2700.0, 2900.0, "tau21", 90.0, 19, 0.04, 0.12, 1e-9, passed=False)
+FIT = MassFitTest("validation region", 3100.0, 3300.0, 2_000.0, 30.0, 1_500.0, -9.2, passed=False)
+
+
+@pytest.mark.parametrize(
+    ("tests", "word", "warned"),
+    [
+        (
+            {"region_shifts": (SHIFT,)},
+            r"off in 1 of 1 cases, most in 2700–2900 GeV \(\+40 ± 6 %\)",
+            "In 2700–2900 GeV 560",
+        ),
+        ({"feature_tests": (FEATURE,)}, "differ in tau21", "The distribution of tau21 (12 %) in 2700–2900 GeV"),
+        (
+            {"mass_fit_tests": (FIT,)},
+            "mass fit does not predict",
+            "The mass fit does not predict the events in 3100–3300",
+        ),
+        ({"withheld": "it turns on"}, "it turns on", "No significance is quoted: it turns on."),
+    ],
+)
+def test_any_test_alone_can_fail_a_search(result: SearchResult, tests: dict[str, Any], word: str, warned: str) -> None:
+    good = replace(result, closures=GOOD)
+    assert good.validated
+    found = replace(good, **tests)
+    assert not found.validated
+    assert re.search(word, validation(found))
+    assert "no significance is claimed" in headline(found)
+    assert any(warning.startswith(warned) for warning in warnings_of(found))
+    # The page has the table of the test, or the reason in the place of a significance.
+    assert any(mark in render(found) for mark in ('class="fail">off', 'class="fail">differs', "it turns on"))
+
+
+def test_more_events_in_the_window_than_fitted_warn_and_do_not_fail(result: SearchResult) -> None:
+    window = replace(FIT, what="window", pull=4.0)
+    found = replace(result, closures=GOOD, mass_fit_tests=(window,))
+    assert found.validated
+    assert any("more events than the mass fit expects" in warning for warning in warnings_of(found))
+    assert not replace(found, mass_fit_tests=(replace(window, pull=-4.0),)).validated
