@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -133,3 +134,18 @@ def test_only_a_caloflow_teaches() -> None:
         create({**STUDENT, "teacher": {"kind": "flow_matching"}})
     with pytest.raises(HyperparameterError, match="groups"):
         create({**TEACHER, "groups": [2, 2]}).build((5,), 1)
+
+
+@pytest.mark.slow
+def test_published_size_takes_a_step_and_draws() -> None:
+    """Teacher and energies of photons in CaloChallenge 1, on a few showers."""
+    chain = caloflow("ds1-photons", "teacher", "published")
+    chain["energies"]["training"] = {"epochs": None, "steps": 1, "batch_size": 8}
+    chain["shapes"]["generator"]["training"] = {"epochs": None, "steps": 1, "batch_size": 8}
+    rng = np.random.default_rng(1)
+    incident = rng.uniform(1, 20, (60, 1))
+    x = incident * rng.dirichlet(np.full(368, 0.5), 60)
+    drawn = create(chain).fit(x, incident, seed=1).sample(incident[:2], seed=1)
+    assert drawn.shape == (2, 368)
+    assert (drawn >= 0).all()
+    assert np.isfinite(drawn).all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,3 +180,36 @@ def test_a_layer_may_be_empty_that_never_was_in_training(shapes: dict[str, Any])
     assert (drawn[0, 2:] == 0).all()
     assert (drawn[1, :2] == 0).all()
     assert drawn.sum(axis=1) == pytest.approx([0.04, 0.05], rel=1e-5)
+
+
+_STREAM = """
+import resource, sys
+import numpy as np
+from analysis.datasets.shower_writing import write_calochallenge
+from analysis.showers import Showers, geometry
+from generators import create
+known = geometry("ds2")
+rng = np.random.default_rng(1)
+incident = rng.uniform(1, 2, (60, 1))
+x = incident * rng.dirichlet(np.full(known.voxels, 0.002), 60)
+energies = {"kind": "autoregressive_spline", "training": {"steps": 1, "batch_size": 16}}
+shapes = {"kind": "hierarchical_sticks", "hidden": 8, "local": 2, "components": 1}
+shapes["training"] = {"steps": 1, "batch_size": 8}
+layers = [list(layer.shape) for layer in known.layers]
+chain = create({"kind": "showers", "layers": layers, "energies": energies, "shapes": shapes}).fit(x, incident, seed=1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+parts = (Showers(c[:, 0], y) for c, y in chain.stream(np.full((int(sys.argv[1]), 1), 1.5), seed=1, size=200))
+write_calochallenge(sys.argv[2], parts, known)
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_four_times_as_many_showers_take_the_same_memory(tmp_path: Path) -> None:
+    """Peak memory of whole programs that stream 400 and 1,600 showers of CaloChallenge 2 to a file."""
+    peaks = []
+    for number in (400, 1_600):
+        command = [sys.executable, "-c", _STREAM, str(number), str(tmp_path / f"{number}.h5")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout.split()[1]))
+    assert peaks[1] < 1.1 * peaks[0]
