@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from generators.networks.mean_field import DirectionLinear, MeanFieldBlock
+from generators.networks.mean_field import DirectionLinear, MeanFieldBlock, asked_once
+from generators.networks.transformer import Attention, attention_mask
 
 
 def test_rows_have_length_one_whatever_the_parameters_are() -> None:
@@ -28,3 +29,12 @@ def test_absent_points_are_not_asked() -> None:
         points_too, mean_too = block(other, field, mask, cloud)
         torch.testing.assert_close(mean, mean_too)
         torch.testing.assert_close(points[mask], points_too[mask])
+
+
+def test_one_query_is_answered_as_by_attention() -> None:
+    torch.manual_seed(2)
+    attention = Attention(6, 3).double()
+    query, points = torch.randn(4, 6).double(), torch.randn(4, 5, 6).double()
+    mask = torch.arange(5) < torch.tensor([0, 1, 3, 5])[:, None]
+    due = attention(query[:, None], points, attention_mask(mask))[:, 0]
+    torch.testing.assert_close(asked_once(attention, query, points, mask), due)
