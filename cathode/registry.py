@@ -19,6 +19,8 @@ CLASSIFIERS = Registry(
         "mlp": "cathode.classifiers.mlp:Mlp",
         "transformer": "cathode.classifiers.transformer:Transformer",
         "scikit_learn": "cathode.classifiers.scikit_learn:ScikitLearn",
+        "deep_sets": "cathode.classifiers.deep_sets:DeepSets",
+        "energy_flow": "cathode.classifiers.deep_sets:EnergyFlow",
     },
     unknown=ConfigError,
     wrong=ConfigError,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cathode.classifiers.backbones import SubstructureRegression as SubstructureRegression
     from cathode.classifiers.boosted_trees import BoostedTrees as BoostedTrees
+    from cathode.classifiers.deep_sets import DeepSets as DeepSets
+    from cathode.classifiers.deep_sets import EnergyFlow as EnergyFlow
     from cathode.classifiers.mlp import Mlp as Mlp
     from cathode.classifiers.pretraining import pretrain as pretrain
     from cathode.classifiers.protocol import Pretrainable as Pretrainable
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "BoostedTrees": "boosted_trees",
+    "DeepSets": "deep_sets",
+    "EnergyFlow": "deep_sets",
     "Mlp": "mlp",
     "Pretrainable": "protocol",
     "SubstructureRegression": "backbones",

@@ -8,13 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cathode.classifiers.constituents import JET, PARTICLE, quantities
+from cathode.classifiers.standardised import StandardisedQuantities, mean_and_scale, standard
 from generators.jets.lengths import by_length
 from generators.networks.transformer import Attention, attention_mask
-
-#: Standardised quantities are cut here: an outlier must not drown all others.
-_FARTHEST = 10.0
-#: Events at once when mean and width are found.
-_CHUNK = 4096
 
 
 class Block(nn.Module):
@@ -50,17 +46,17 @@ class HighLevel(nn.Module):
     def standardise(self, values: Tensor, weights: Tensor) -> None:
         """Set mean and width from values (N, K) with weights (N,)."""
         v, w = values.double(), weights.double()
-        mean, scale = _mean_and_scale(w.sum(), w @ v, w @ v.square())
+        mean, scale = mean_and_scale(w.sum(), w @ v, w @ v.square())
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, width)."""
-        token: Tensor = self.embed(_standard(values, self.mean, self.scale))
+        token: Tensor = self.embed(standard(values, self.mean, self.scale))
         return token
 
 
-class ParticleTransformer(nn.Module):
+class ParticleTransformer(StandardisedQuantities):
     """Events x (N, J, P, 3) = (pT, η, φ) to (N, outputs) (in the manner of Qu, Li & Qian, 2202.03772, and 2310.06897).
 
     A transformer over the constituents of each jet, the mean over those that are present, to which the quantities of
@@ -69,11 +65,6 @@ class ParticleTransformer(nn.Module):
 
     Jets of different lengths pass in parts, see `by_length`, so little is computed for what is absent.
     """
-
-    particle_mean: Tensor
-    particle_scale: Tensor
-    jet_mean: Tensor
-    jet_scale: Tensor
 
     def __init__(
         self,
@@ -95,37 +86,14 @@ class ParticleTransformer(nn.Module):
         self.norm_particles, self.norm_jets = nn.LayerNorm(width), nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, outputs))
         self.high_level = HighLevel(observables, width) if observables else None
-        for name, size in (("particle", len(PARTICLE)), ("jet", len(JET))):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_scale", torch.ones(size))
-
-    def standardise(self, x: Tensor, weights: Tensor) -> None:
-        """Set mean and width of all quantities from events x (N, J, P, 3) with weights (N,)."""
-        sums = [torch.zeros(3, size, dtype=torch.float64) for size in (len(PARTICLE), len(JET))]
-        for start in range(0, len(x), _CHUNK):
-            part = quantities(x[start : start + _CHUNK])
-            w = weights[start : start + _CHUNK].double()
-            for total, values, there in (
-                (sums[0], part.particles, part.present),
-                (sums[1], part.jets, part.jet_present),
-            ):
-                each = (w.view(-1, *[1] * (there.ndim - 1)) * there).reshape(-1, 1)
-                v = values.reshape(-1, values.shape[-1]).double()
-                total += torch.stack(
-                    [each.sum(dim=0).expand(v.shape[1]), (each * v).sum(dim=0), (each * v * v).sum(dim=0)]
-                )
-        for name, (number, first, second) in zip(("particle", "jet"), sums, strict=True):
-            mean, scale = _mean_and_scale(number, first, second)
-            getattr(self, f"{name}_mean").copy_(mean)
-            getattr(self, f"{name}_scale").copy_(scale)
 
     def forward(self, x: Tensor, observables: Tensor | None = None) -> Tensor:
         """Logits (N, outputs)."""
         events, jets, length, _ = x.shape
         inputs = quantities(x)
-        particles = _standard(inputs.particles, self.particle_mean, self.particle_scale)
+        particles = self.standard_particles(inputs.particles)
         pooled = self._jets(particles.view(events * jets, length, -1), inputs.present.view(events * jets, length))
-        h = pooled.view(events, jets, -1) + self.embed_jets(_standard(inputs.jets, self.jet_mean, self.jet_scale))
+        h = pooled.view(events, jets, -1) + self.embed_jets(self.standard_jets(inputs.jets))
         for block in self.jet_blocks:
             h = block(h, inputs.jet_present)
         event = _mean(self.norm_jets(h), inputs.jet_present)
@@ -153,18 +121,6 @@ class ParticleTransformer(nn.Module):
 
 def _embedding(features: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, width), nn.GELU(), nn.Linear(width, width))
-
-
-def _mean_and_scale(number: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and width from the sums of weights, of weighted values and of weighted squares."""
-    mean = first / number
-    scale = (second / number - mean**2).clamp(min=0).sqrt()
-    # A quantity that never changes, such as N of jets cut to the same length, stays zero.
-    return mean, torch.where(scale > 1e-6 * (1 + mean.abs()), scale, 1.0)
-
-
-def _standard(values: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
-    return ((values - mean) / scale).clamp(-_FARTHEST, _FARTHEST)
 
 
 def _mean(h: Tensor, present: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ from scipy.stats import spearmanr
 from analysis.errors import NonFiniteError, TooFewEventsError
 from cathode.classifiers import (
     BoostedTrees,
+    DeepSets,
+    EnergyFlow,
     Mlp,
     Transformer,
     WeakClassifier,
@@ -39,6 +41,16 @@ from generators.testing import Check
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
+SETS: dict[str, Any] = {
+    "hidden": 16,
+    "latent": 8,
+    "layers": 1,
+    "ema_decay": 0.9,
+    "epochs": 6,
+    "best_epochs": 2,
+    "batch_size": 512,
+    "learning_rate": 1e-2,
+}
 KINDS: dict[str, Any] = {
     "boosted_trees": lambda: BoostedTrees(members=4, jobs=1),
     "mlp": lambda: Mlp(epochs=6, best_epochs=2, batch_size=256, hidden=32, learning_rate=3e-3),
@@ -54,6 +66,8 @@ KINDS: dict[str, Any] = {
         batch_size=512,
         learning_rate=1e-2,
     ),
+    "deep_sets": lambda: DeepSets(**SETS),
+    "energy_flow": lambda: EnergyFlow(**SETS),
 }
 
 
@@ -67,7 +81,7 @@ def constituents(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 #: What a classifier takes instead of feature vectors; nothing is lost, so all that is true of those is true of it.
-EVENTS: dict[str, Any] = {"transformer": constituents}
+EVENTS: dict[str, Any] = dict.fromkeys(("transformer", "deep_sets", "energy_flow"), constituents)
 FEATURE_KINDS = [kind for kind in KINDS if kind not in EVENTS]
 
 
