@@ -143,8 +143,8 @@ def classifiers(drawn: Clouds, truth: Clouds, jets: int, seed: int) -> dict[str,
     found = classifier_test(
         drawn[:jets],
         truth[:jets],
-        trees=BoostedTrees(members=2),
-        transformer=Transformer(width=32, blocks=1, epochs=4, batch_size=128),
+        trees=BoostedTrees(members=4, jobs=1),
+        transformer=Transformer(width=24, blocks=1, epochs=8, batch_size=64),
         folds=2,
         seed=seed,
     )

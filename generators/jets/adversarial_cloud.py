@@ -30,6 +30,9 @@ from generators.training.rules import BestMetric
 from generators.training.settings import TrainingSettings
 from generators.training.trained import Trained
 
+#: Behind the preprocessing nothing true lies much farther, and nothing farther is made: not even without a training
+#: does pT overflow. MPGAN is bounded by the range of its features.
+_REACH = 6.0
 #: Learning rate of p(n | c), which is a small network with a loss of its own.
 _COUNTING_RATE = 5e-3
 
@@ -89,8 +92,8 @@ class CloudMaker(CloudSampler):
 
     def _made(self, counts: Tensor, noise: Tensor, of_cloud: Tensor, c: Tensor) -> Tensor:
         mask = prefix_mask(counts, noise.shape[1])[..., None]
-        made: Tensor = self.network(noise * mask, of_cloud, counts, c) * mask
-        return made
+        made: Tensor = self.network(noise * mask, of_cloud, counts, c)
+        return _REACH * torch.tanh(made / _REACH) * mask
 
 
 class CloudCritic(nn.Module):

@@ -91,7 +91,7 @@ class Maker(nn.Module):
         self.begin = SplitLinear(latent, context, out=hidden, weight_norm=True)
         self.update = SplitLinear(hidden, context, out=latent, weight_norm=True)
         self.layers = _layers(layers, hidden, latent, context)
-        self.leave = SplitLinear(hidden, out=features, weight_norm=True)
+        self.leave = SplitLinear(hidden, out=features, weight_norm=True).start_small()
 
     def forward(self, noise: Tensor, of_cloud: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """Points (N, P, F)."""

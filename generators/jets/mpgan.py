@@ -16,8 +16,6 @@ from generators.networks.message_passing import MessagePassing
 from generators.registry import register
 from generators.training.settings import TrainingSettings
 
-#: Behind the preprocessing, nothing farther is made; the published one is bounded by the range of its features.
-_REACH = 5.0
 #: Width of the noise of a point.
 _NOISE = 0.2
 
@@ -129,7 +127,7 @@ class Maker(nn.Module):
             h = self.start(_NOISE * of_cloud).unflatten(1, (-1, self.width))[:, : noise.shape[1]]
         for layer in self.rounds:
             h = layer(h, mask, c)
-        return _REACH * torch.tanh(h / _REACH)
+        return h
 
 
 class MessageCritic(nn.Module):
