@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.events import Events, FloatArray
+from analysis.events import Events
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.comparison.candidate import (
@@ -82,7 +82,7 @@ def compare_generators(
     evaluator = CandidateEvaluator(
         sideband=sideband,
         region=region,
-        regions=_regions(region, sideband.mass, validation_regions, region_fraction),
+        regions=_regions(region, sideband, validation_regions, region_fraction),
         observables=AsRead() if observables is None else observables,
         classifier=BoostedTrees(members=10) if classifier is None else classifier,
         folds=folds,
@@ -102,10 +102,12 @@ def compare_generators(
 
 
 def _regions(
-    region: Region, mass: FloatArray, chosen: Sequence[tuple[float, float]] | None, fraction: float
+    region: Region, sideband: Events, chosen: Sequence[tuple[float, float]] | None, fraction: float
 ) -> tuple[Interval, ...]:
-    """The validation regions that were chosen, or those of a search."""
-    return spread_regions(region, mass, fraction=fraction) if chosen is None else region.sideband_intervals(chosen)
+    """The validation regions that were chosen, or those of a search with one generator for all of them."""
+    if chosen is not None:
+        return region.sideband_intervals(chosen)
+    return spread_regions(region, sideband.mass, fraction=fraction, weights=sideband.weights)
 
 
 def _evaluated(

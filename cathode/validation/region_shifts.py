@@ -107,7 +107,9 @@ def _widened(matrix: sparse.csr_matrix, width: int) -> sparse.csr_matrix:
 def decide(one: RegionShift, common: float, tests: int) -> RegionShift:
     """Whether a region is off by more than the common shift, as one of so many tests (Šidák)."""
     away = one.shift - common
-    p_value = -float(np.expm1(tests * np.log1p(-2 * stats.norm.sf(min(abs(away) / one.error, 37.0)))))
+    alone = 2 * float(stats.norm.sf(abs(away) / one.error))
+    # Nothing off at all is certain, of which there is no logarithm.
+    p_value = 1.0 if alone >= 1 else -float(np.expm1(tests * np.log1p(-alone)))
     return dataclasses.replace(one, p_value=p_value, passed=p_value >= BY_CHANCE or abs(away) < TOLERANCE)
 
 

@@ -190,7 +190,7 @@ class TestBlindness:
     def test_validation_regions_are_those_of_the_validation(self, events: Events) -> None:
         """The numbers too: a choice can be followed into the search."""
         found = compare(events, TrueGenerator(0.1))
-        search = toy_search(generator=TrueGenerator(0.1), seed=5)
+        search = toy_search(generator=TrueGenerator(0.1), closure_generators=1, seed=5)
         validated = search.validate(toy_events(40_000, signal=20_000, seed=31)).closures
         mine = [c.auc for c in compare(toy_events(40_000, signal=20_000, seed=31), TrueGenerator(0.1)).best.closures]
         assert mine == [c.auc for c in validated]

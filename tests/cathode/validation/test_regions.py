@@ -10,7 +10,8 @@ import pytest
 from analysis.events import Events
 from cathode.methods.protocol import Reference
 from cathode.region import Interval, Region
-from cathode.validation.region_shifts import ENOUGH, region_shifts
+from cathode.result import RegionShift
+from cathode.validation.region_shifts import ENOUGH, decide, region_shifts
 from cathode.validation.regions import LEAST, spread_regions
 from cathode.validation.trial import Trial
 
@@ -119,3 +120,21 @@ class TestShifts:
         (found,) = region_shifts(0.1, [trial(1, sizes=(4000, few))], [LOW, HIGH], 2).regions
         assert (found.low, found.high) == (1000, 2100)
         assert found.expected == pytest.approx(0.1 * (4000 + few), rel=0.02)
+
+
+class TestDecision:
+    @pytest.mark.parametrize(
+        ("shift", "tests", "passed"), [(0.0, 1, True), (0.3, 1, False), (0.3, 100, True), (0.6, 100, False)]
+    )
+    def test_many_tests_need_larger_differences(self, shift: float, tests: int, passed: bool) -> None:
+        found = decide(RegionShift(0.01, 1.0, 2.0, 100 * (1 + shift), 100.0, shift, 0.1), 0.0, tests)
+        assert found.passed == passed
+        assert 0 <= found.p_value <= 1
+
+    def test_what_is_significant_and_small_passes(self) -> None:
+        found = decide(RegionShift(0.01, 1.0, 2.0, 1.02e6, 1e6, 0.02, 0.001), 0.0, 10)
+        assert found.p_value < 1e-10
+        assert found.passed
+
+    def test_what_is_corrected_for_is_not_held_against_a_region(self) -> None:
+        assert decide(RegionShift(0.01, 1.0, 2.0, 130.0, 100.0, 0.3, 0.05), 0.28, 10).passed
