@@ -9,20 +9,12 @@ import pytest
 from scipy.stats import norm
 
 from analysis.tasks import Done, Task
-from cathode.calibration.experiments import (
-    POOL,
-    collected,
-    events_of,
-    of_result,
-    pseudo_data,
-    signed,
-    store_events,
-)
+from cathode.calibration.experiments import POOL, collected, of_result, prepare, pseudo_data, signed
 from cathode.calibration.pseudo_data import FromSimulation
 from cathode.errors import CalibrationError
 from cathode.result import SearchResult
 
-from ..toys import toy_events
+from ..toys import REGION, toy_events
 
 
 @pytest.mark.parametrize("z", [-3.0, -0.5, 0.0, 2.0, 7.0])
@@ -44,19 +36,19 @@ def test_what_is_kept_of_a_result_comes_back(result: SearchResult, tmp_path: Pat
 
 def test_a_pool_is_stored_as_it_is_and_experiments_are_drawn_from_it(tmp_path: Path) -> None:
     events = toy_events(200, seed=1)
-    store_events(tmp_path / POOL, events, 150.0)
-    source = pseudo_data(tmp_path)
+    assert prepare(tmp_path, events, REGION, source="template", pool=events) == "simulation"
+    source = pseudo_data(tmp_path, "simulation", 150.0)
     assert isinstance(source, FromSimulation)
-    with open(tmp_path / POOL, "rb") as file, np.load(file) as stored:
-        again = events_of(dict(stored))
-    np.testing.assert_array_equal(again.x, events.x)
-    assert again.columns == events.columns
-    np.testing.assert_array_equal(source.draw(3).mass, source.draw(3).mass)
+    drawn = source.draw(3)
+    np.testing.assert_array_equal(drawn.mass, source.draw(3).mass)
+    assert drawn.columns == events.columns
+    assert np.isin(drawn.mass, events.mass).all()
+    assert abs(len(drawn) - 150) < 6 * 150**0.5
 
 
 def test_an_unprepared_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="cathode calibrate"):
-        pseudo_data(tmp_path)
+    with pytest.raises(CalibrationError, match="can not be read"):
+        pseudo_data(tmp_path, "simulation", 100.0)
     (tmp_path / POOL).write_text("no")
     with pytest.raises(CalibrationError, match="can not be read"):
-        pseudo_data(tmp_path)
+        pseudo_data(tmp_path, "simulation", 100.0)
