@@ -52,8 +52,8 @@ class RAnode:
 
     The fraction of signal in the window is the most likely one for events by the densities that did not see them;
     "signal_fraction", "signal_over_background" and their errors are in the findings of the result. The errors are
-    statistical: those of the background density are not in them, and a signal density that takes in background makes
-    the fraction larger.
+    statistical: those of the background density are not in them. A signal density of few events misses a part of the
+    others, which makes the fraction smaller, and one that takes in background makes it larger.
 
     Attributes
     ----------
