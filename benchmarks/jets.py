@@ -11,8 +11,8 @@ measured in a short training before. What it draws is compared with jets that no
 * W1M, W1P, W1EFP, FPD, KPD, coverage and MMD by the protocol of MPGAN, each beside truth against truth of as many jets;
 * AUC of trees on substructure and of a transformer on constituents, beside the same tests of truth whose pT and mass
   are 3 % larger: a test that does not see that says nothing;
-* equivalent sample size: how many true jets scatter as much about the quantiles of the true mass as what is drawn is
-  off them;
+* equivalent sample size: how many true jets are as far from the truth, in distributions of the mass, N, the hardest
+  constituent and the sum of all;
 * CPU time of a jet in batches of 1, 100 and `--drawn`, floating-point operations of a jet, and time of the training.
 """
 
@@ -36,6 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from analysis.datasets import embedded
 from analysis.datasets.jetnet import read_jetnet_file
 from analysis.features.constituents import relative_mass
+from analysis.metrics.equivalent_size import equivalent_size
 from analysis.metrics.jets import JetMetrics, evaluate_jets
 from analysis.metrics.protocols import protocol_of
 from analysis.metrics.sampling import Sampling, valid_clouds
@@ -60,8 +61,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "autoregressive_cloud": {"kind": "autoregressive_cloud", "training": {"ema_decay": 0.99}},
 }
 METRICS = ("w1m", "w1p", "w1efp", "fpd", "kpd", "coverage", "mmd")
-#: Quantiles of the mass at which equivalent sample sizes are read off.
-QUANTILES = 20
 #: Steps of the training that measures how long one takes.
 TRIAL = 15
 
@@ -159,19 +158,15 @@ def larger(clouds: Clouds) -> Clouds:
     return clouds * np.array([1, 1, 1.03], np.float32)
 
 
-def equivalent_size(drawn: Clouds, truth: Clouds) -> dict[str, float]:
-    """How many true jets scatter as much about the quantiles of the mass as these are off them (2008.06545).
-
-    The mean square of n true jets in Q quantiles is (Q − 1) / (Q² n), as are the parts of what is drawn and of the
-    reference. From one draw it is known to about √(2 / (Q − 1)).
-    """
-    masses = [relative_mass(valid_clouds(clouds)[0]) for clouds in (drawn, truth)]
-    edges = np.quantile(masses[1], np.linspace(0, 1, QUANTILES + 1)[1:-1])
-    shares = np.bincount(np.searchsorted(edges, masses[0]), minlength=QUANTILES) / len(masses[0])
-    unit = (QUANTILES - 1) / QUANTILES**2
-    off = float(((shares - 1 / QUANTILES) ** 2).mean()) - unit * sum(1 / len(each) for each in masses)
-    error = unit * math.sqrt(2 / (QUANTILES - 1)) * sum(1 / len(each) for each in masses)
-    return {"size": unit / max(off, error), "at_least": unit / max(off + 2 * error, error), "limited": off < 2 * error}
+def worth(drawn: Clouds, truth: Clouds) -> dict[str, Any]:
+    """How many true jets are as far from the truth, in mass, N and the shares of pT of one constituent and of all."""
+    samples = []
+    for clouds in (drawn, *np.array_split(truth, 2)):
+        x = valid_clouds(clouds)[0]
+        pt = x[..., 2]
+        samples.append(np.stack([relative_mass(x), (pt > 0).sum(axis=1), pt.max(axis=1), pt.sum(axis=1)], axis=1))
+    found = equivalent_size(*samples, seed=5)
+    return {"size": found.events, "at_least": found.at_least, "at_most": found.at_most}
 
 
 def judged(
@@ -184,7 +179,7 @@ def judged(
     row = {"kind": what["kind"], "preset": what.get("preset", "default"), **row, **found}
     row |= {
         "classifiers": classifiers(drawn, truth, options.tested, seed=4),
-        "equivalent": equivalent_size(drawn, truth),
+        "equivalent": worth(drawn, truth),
     }
     return row | cost(fitted, (1, 100, options.drawn)), drawn
 
@@ -205,7 +200,9 @@ def figures(folder: Path, drawn: dict[str, Clouds], truth: Clouds, rows: dict[st
     figure, axes = plt.subplots(2, 3, figsize=(13, 5), height_ratios=(3, 1), sharex="col")
     for (label, of), (top, bottom) in zip(observed.items(), axes.T, strict=True):
         true = of(truth)
-        edges = np.linspace(*np.quantile(true, [0.001, 0.999]), 31)
+        low, high = np.quantile(true, [0.001, 0.999])
+        # A number that nearly all jets share is shown beside the next ones.
+        edges = np.linspace(low, max(high, low + 1), 31)
         density = np.histogram(true, edges, density=True)[0]
         top.stairs(density, edges, color="black", label="truth")
         for name, clouds in drawn.items():

@@ -16,8 +16,8 @@ CLOSE = 0.1
 FLAT = 1e-3
 #: A critic that orders so many pairs of a true and a generated event right has left the generator behind.
 CERTAIN = 0.999
-#: Evaluations in a row that have to show a sign: in the beginning all events are alike, or the critic wins.
-PERSISTENT = 10
+#: Evaluations in a row that have to show a sign, half of a training: in the beginning all events are alike.
+PERSISTENT = 20
 #: Events whose distances are looked at.
 _EVENTS = 500
 

@@ -67,7 +67,7 @@ def trained(critic: nn.Module, x: Tensor, *, of_maker: float, of_critic: float) 
     rates = (Adam(learning_rate=rate, schedule="constant", betas=(0.5, 0.9)) for rate in (of_maker, of_critic))
     both = Adversaries(maker, critic)
     phases = adversarial_phases(both, LOSSES["non_saturating"], of_maker=next(rates), of_critic=next(rates))
-    settings = TrainingSettings(epochs=25, batch_size=64)
+    settings = TrainingSettings(epochs=32, batch_size=64)
     data = TrainingData(x, torch.zeros(len(x), 0), torch.ones(len(x)))
     train(both, phases, data, settings, seed=1, rule=BestMetric(Nearness(Watch("toy"))), keep=maker)
 
