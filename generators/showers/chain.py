@@ -18,6 +18,7 @@ from generators.factorised.coordinates import ExactCoordinates, Request, Second
 from generators.protocols import Array
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
+from generators.showers.presets import photons
 from generators.usable_rows import check_rows
 
 #: How far a visible energy in the context may be from that of the voxels, relative to it.
@@ -45,7 +46,7 @@ class ShowerChain(FactorisedGenerator):
     kind: ClassVar[str] = "showers"
     parts: ClassVar[tuple[str, str]] = ("energies", "shapes")
 
-    layers: Sequence[Sequence[int]]
+    layers: Sequence[Sequence[int]] = field(default_factory=photons)
     order: Sequence[int] = ()
     threshold: float = 1e-3
     incident: int = 0
@@ -59,7 +60,7 @@ class ShowerChain(FactorisedGenerator):
     shapes: dict[str, Any] = field(default_factory=lambda: {"kind": "hierarchical_sticks"})
 
     def __new__(cls, **fields: Any) -> Any:
-        """Of two densities one that has `log_prob`; nothing else has it."""
+        """Of two densities, one that has `log_prob`, where `layers` are given; nothing else has it."""
         if cls is ShowerChain and "layers" in fields:
             shapes = _placed(fields.get("shapes", {"kind": "hierarchical_sticks"}), fields["layers"], None)
             energies = fields.get("energies", {"kind": "autoregressive_spline"})

@@ -23,6 +23,7 @@ from generators.registry import register
 from generators.showers import tree_kernels
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.pieces import NARROWEST, WIDEST, PieceDistribution, TotalDistribution
+from generators.showers.presets import photons
 from generators.showers.tree_network import LOG_UNIT, TreeNetwork, Weights
 from generators.training.settings import TrainingSettings
 from generators.usable_rows import check_rows
@@ -56,7 +57,7 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
     kind: ClassVar[str] = "hierarchical_sticks"
     beside: ClassVar[int] = 1
 
-    layers: Sequence[Sequence[int]]
+    layers: Sequence[Sequence[int]] = field(default_factory=photons)
     order: Sequence[int] = ()
     threshold: float = 1e-3
     incident: int = 0

@@ -24,6 +24,11 @@ _REACH = {"ds1-photons": 2.42, "ds1-pions": 6.93, "calogan": 1.0}
 _SIZES = ("published", "small")
 
 
+def photons() -> list[list[int]]:
+    """Layers of photons in CaloChallenge 1, those of a generator of showers unless others are given."""
+    return copy.deepcopy(LAYERS["ds1-photons"])
+
+
 def caloflow(dataset: str, role: str, size: str, *, layers: Sequence[Sequence[int]] | None = None) -> dict[str, Any]:
     """The specification of CaloFlow (2106.05285, 2110.11377) as a chain "showers".
 

@@ -22,6 +22,7 @@ from generators.protocols import Array, Monitor
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.normalised_voxels import NormalisedVoxels
+from generators.showers.presets import photons
 from generators.usable_rows import check_rows
 
 #: Showers that are drawn at once, over their number of voxels; bounds the memory whatever is asked for.
@@ -54,7 +55,7 @@ class VoxelShapes:
 
     kind: ClassVar[str] = "voxel_shapes"
 
-    layers: Sequence[Sequence[int]]
+    layers: Sequence[Sequence[int]] = field(default_factory=photons)
     given: Sequence[int] = ()
     incident: int | None = 0
     noise: float = 1e-6

@@ -41,6 +41,17 @@ MEMBER = {"kind": "affine_coupling", "blocks": 1, "hidden": 8, "training": TRAIN
 needs_zuko = pytest.mark.skipif(importlib.util.find_spec("zuko") is None, reason="needs zuko")
 
 #: Every kind, and of some kinds what takes another course.
+CALOFLOW: dict[str, Any] = {
+    "kind": "caloflow_teacher",
+    "bijection": "quantile_normal",
+    "blocks": 2,
+    "hidden": 8,
+    "bins": 4,
+    "tail_bound": 5.0,
+    "dropout": 0.0,
+    "training": {**TRAINING, "epochs": None},
+}
+
 SPECIFICATIONS: tuple[dict[str, Any], ...] = (
     {"kind": "maf", "blocks": 2, "hidden": 8, "training": {**TWO, "epochs": None}},
     {"kind": "autoregressive_spline", "blocks": 2, "hidden": 8, "bins": 4, "training": TRAINING},
@@ -67,6 +78,8 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
         "teacher": {"kind": "diffusion", **FIELD, "training": TRAINING},
         "training": TWO,
     },
+    CALOFLOW,
+    {"kind": "caloflow_student", "teacher": CALOFLOW, "hidden": 8, "dropout": 0.0, "training": CALOFLOW["training"]},
     {"kind": "ensemble", "members": 3, "generator": MEMBER},
     {"kind": "gan", "hidden": 8, "latent": 4, "training": TWO},
     {"kind": "vae", "hidden": 8, "latent": 2, "training": TRAINING},
@@ -91,6 +104,7 @@ BIJECTIONS: tuple[Any, ...] = (
         "kind": "chain",
         "bijections": [{"kind": "atoms", "values": [3.0]}, "standardise", {"kind": "whiten", "order": 3}],
     },
+    {"kind": "columns", "maps": {"2": [{"kind": "readout", "threshold": 0.5}, "standardise"]}},
     {"kind": "columns", "maps": {"2": [{"kind": "threshold", "threshold": 0.5}, "logarithm", "standardise"]}},
     {
         "kind": "chain",
