@@ -142,6 +142,7 @@ def compare_analysis(
             [candidate.build() for candidate in chosen.generators],
             validation_regions=chosen.validation_regions,
             region_fraction=search.region_fraction,
+            region_events=search.region_events,
             best_states=chosen.best_states,
             observables=search.observables,
             classifier=with_members(config.classifier.build(), search.closure_members),

@@ -24,7 +24,7 @@ from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.store import Store
 from cathode.template.mass_models import DijetFitMass, MassModel
-from cathode.validation.regions import spread_regions
+from cathode.validation.regions import LEAST, spread_regions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +41,7 @@ class SearchSettings:
     background_efficiencies : the cuts.
     closure : repeat the search in validation regions of the sidebands, which the background is not learned from.
     region_fraction : width of a validation region over the width of the window.
+    region_events : events that a validation region needs that does not touch the window, and that have to lie beyond.
     closure_members : members of the classifier ensemble in the sideband closure test.
     closure_repeats : templates, with classifiers of their own, over which that test is averaged.
     closure_generators : generators of that test, at most; each learns without its own validation regions alone.
@@ -58,6 +59,7 @@ class SearchSettings:
     background_efficiencies: tuple[float, ...] = (1e-2, 1e-3)
     closure: bool = True
     region_fraction: float = 0.5
+    region_events: int = LEAST
     closure_members: int = 10
     closure_repeats: int = 1
     closure_generators: int = 3
@@ -83,7 +85,7 @@ class SearchSettings:
             raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
         if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
             raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
-        for name in ("closure_repeats", "closure_generators"):
+        for name in ("closure_repeats", "closure_generators", "region_events"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
 
@@ -101,7 +103,14 @@ class SearchSettings:
         """Where the search is repeated without a signal, for events of masses and weights (N,)."""
         # A classifier that learns from unlabelled events needs some that no region asks about.
         several = 1 if isinstance(self.method.classifier, Pretrainable) else self.closure_generators
-        return spread_regions(self.region, mass, fraction=self.region_fraction, weights=weights, generators=several)
+        return spread_regions(
+            self.region,
+            mass,
+            fraction=self.region_fraction,
+            weights=weights,
+            generators=several,
+            least=self.region_events,
+        )
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, in JSON types; not the number of workers."""
@@ -110,6 +119,8 @@ class SearchSettings:
             plain[name] = specification(plain[name])
         # Names of before; they decide whether a folder can be continued.
         plain["strip_fraction"] = plain.pop("region_fraction")
+        if self.region_events == LEAST:
+            del plain["region_events"]
         plain["region"] = self.region.to_dict()
         plain["background_efficiencies"] = list(self.background_efficiencies)
         return plain

@@ -30,7 +30,7 @@ from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import label, specification
-from cathode.validation.regions import spread_regions
+from cathode.validation.regions import LEAST, spread_regions
 from cathode.validation.requirements import require_validation_regions
 from generators.errors import DivergedError
 
@@ -47,6 +47,7 @@ def compare_generators(
     *,
     validation_regions: Sequence[tuple[float, float]] | None = None,
     region_fraction: float = 0.5,
+    region_events: int = LEAST,
     best_states: Sequence[int] = (),
     observables: Observables | None = None,
     classifier: WeakClassifier | None = None,
@@ -60,9 +61,9 @@ def compare_generators(
 
     Events of the signal region are dropped before anything is computed. `validation_regions` are ranges of
     sideband mass in GeV; without them those of `Search.validate`, of which the two that touch the window are
-    `region_fraction` as wide as it. All candidates get the same seeds, the same data and the same `classifier` (10
-    boosted-tree ensembles unless told otherwise), held out by `folds`. One that keeps several states is also evaluated
-    with each smaller number of `best_states`, without another training.
+    `region_fraction` as wide as it and the others have `region_events`. All candidates get the same seeds, the same
+    data and the same `classifier` (10 boosted-tree ensembles unless told otherwise), held out by `folds`. One that
+    keeps several states is also evaluated with each smaller number of `best_states`, without another training.
 
     With `output`, models and result stay there, an interrupted comparison is continued by the same call, and one with
     other candidates uses what is there.
@@ -82,7 +83,7 @@ def compare_generators(
     evaluator = CandidateEvaluator(
         sideband=sideband,
         region=region,
-        regions=_regions(region, sideband, validation_regions, region_fraction),
+        regions=_regions(region, sideband, validation_regions, region_fraction, region_events),
         observables=AsRead() if observables is None else observables,
         classifier=BoostedTrees(members=10) if classifier is None else classifier,
         folds=folds,
@@ -102,12 +103,12 @@ def compare_generators(
 
 
 def _regions(
-    region: Region, sideband: Events, chosen: Sequence[tuple[float, float]] | None, fraction: float
+    region: Region, sideband: Events, chosen: Sequence[tuple[float, float]] | None, fraction: float, least: int
 ) -> tuple[Interval, ...]:
     """The validation regions that were chosen, or those of a search with one generator for all of them."""
     if chosen is not None:
         return region.sideband_intervals(chosen)
-    return spread_regions(region, sideband.mass, fraction=fraction, weights=sideband.weights)
+    return spread_regions(region, sideband.mass, fraction=fraction, weights=sideband.weights, least=least)
 
 
 def _evaluated(

@@ -147,6 +147,7 @@ class AnalysisConfig(Section):
             background_efficiencies=self.background_efficiencies,
             closure=self.validation.closure,
             region_fraction=self.validation.region_fraction,
+            region_events=self.validation.region_events,
             closure_members=self.validation.members,
             closure_repeats=self.validation.repeats,
             closure_generators=self.validation.generators,

@@ -20,7 +20,7 @@ from cathode.errors import CathodeError, ConfigError
 from generators.errors import GeneratorError
 
 #: Analysis files that come with the package.
-EMBEDDED_FILES = ("example", "demo", "cheap")
+EMBEDDED_FILES = ("example", "demo", "cheap", "showers")
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -138,7 +138,7 @@ def example() -> str:
 
 
 def embedded_text(name: str) -> str:
-    """Text of an analysis file that comes with the package: "example", "demo" or "cheap".
+    """Text of an analysis file that comes with the package: "example", "demo", "cheap" or "showers".
 
     Raises
     ------

@@ -16,6 +16,11 @@ class ValidationConfig(Section):
     region_fraction: Fraction = Field(
         default=0.5, description="width of a validation region over the width of the window"
     )
+    region_events: int = Field(
+        default=1000,
+        ge=1,
+        description="events that a validation region needs that does not touch the window, and that have to lie beyond",
+    )
     members: int = Field(default=10, ge=1, description="members of the classifier that measures closure")
     repeats: int = Field(
         default=1, ge=1, description="templates, with classifiers of their own, over which the test is averaged"

@@ -12,7 +12,7 @@ from cathode.errors import RegionError
 from cathode.region import Interval, Region
 from cathode.validation.turn_on import turn_on
 
-#: Events that a region beyond the first of each side needs, and that have to lie beyond it.
+#: Events that a region beyond the first of each side needs, and that have to lie beyond it; unless told otherwise.
 LEAST = 1000
 
 #: Events of its regions that a generator needs, to be worth its training; with fewer there are fewer generators.
@@ -20,27 +20,33 @@ WORTH = 10_000
 
 
 def spread_regions(
-    region: Region, mass: FloatArray, *, fraction: float, weights: FloatArray | None = None, generators: int = 1
+    region: Region,
+    mass: FloatArray,
+    *,
+    fraction: float,
+    weights: FloatArray | None = None,
+    generators: int = 1,
+    least: int = LEAST,
 ) -> tuple[Interval, ...]:
     """Regions over all of the sidebands with masses and weights (N,), GeV, in rising order.
 
     The first two touch the window, each `fraction` times as wide as it. Further out every interval of the same relative
     width is one, if there are several `generators` to share them, and otherwise every other, so that the template of
-    each is interpolated from both sides. The last interval of a sideband, or one with few events in it or beyond it, is
-    none; nor is one near the turn-on of the spectrum, where a search quotes nothing: what it would say holds for no
+    each is interpolated from both sides. The last interval of a sideband, or one with fewer than `least` events in it or
+    beyond it, is none; nor is one near the turn-on of the spectrum, where a search quotes nothing: what it would say holds for no
     window that is searched.
     """
-    every = _spread(region, mass, fraction, weights, step=1)
+    every = _spread(region, mass, fraction, weights, least, step=1)
     if len(dealt(np.asarray(mass)[region.sideband(mass)], every, generators)) > 1:
         return every
-    return _spread(region, mass, fraction, weights, step=2)
+    return _spread(region, mass, fraction, weights, least, step=2)
 
 
 def _spread(
-    region: Region, mass: FloatArray, fraction: float, weights: FloatArray | None, step: int
+    region: Region, mass: FloatArray, fraction: float, weights: FloatArray | None, least: int, step: int
 ) -> tuple[Interval, ...]:
     beside = region.validation_regions(fraction=fraction)
-    further = [each for first in beside for each in _outwards(region, mass, first, step)]
+    further = [each for first in beside for each in _outwards(region, mass, first, least, step)]
     return tuple(sorted((e for e in further if e in beside or not _turns_on(region, mass, e, weights)), key=_low))
 
 
@@ -69,7 +75,7 @@ def _turns_on(region: Region, mass: FloatArray, interval: Interval, weights: Flo
     return turn_on(mass, other, weights=weights) is not None
 
 
-def _outwards(region: Region, mass: FloatArray, interval: Interval, step: int) -> Iterator[Interval]:
+def _outwards(region: Region, mass: FloatArray, interval: Interval, least: int, step: int) -> Iterator[Interval]:
     yield interval
     below = interval.high <= region.low
     inside = region.sideband(mass)
@@ -81,7 +87,7 @@ def _outwards(region: Region, mass: FloatArray, interval: Interval, step: int) -
         start, end = (outer if k == 1 else _readable(inner * math.exp(width * k)) for k in (number, number + 1))
         further = Interval(min(start, end), max(start, end))
         beyond: BoolArray = inside & ((mass < further.low) if below else (mass >= further.high))
-        if min(int((inside & further(mass)).sum()), int(beyond.sum())) < LEAST:
+        if min(int((inside & further(mass)).sum()), int(beyond.sum())) < least:
             return
         yield further
         number += step

@@ -48,6 +48,7 @@ class EnergyTree:
     first, last : whether a node is the first or last piece, (nodes,); what is left for the last one is its energy.
     neighbours : slots of energies that are known before a node, and near it, (nodes, at most 12).
     voxel_nodes : node of every voxel, (voxels,).
+    regions : 0 for nodes that divide the shower into layers, 1 + l for those inside of layer l, (nodes,).
     """
 
     def __init__(self, layers: Sequence[Sequence[int]], order: Sequence[int] | None) -> None:
@@ -66,6 +67,8 @@ class EnergyTree:
         self.last = torch.tensor([place == len(pieces) - 1 for _, pieces in groups for place in range(len(pieces))])
         self.neighbours = self._padded([self._near(name) for name in names], _NEIGHBOURS)
         self.voxel_nodes = torch.tensor([self._of_voxel(*place) for place in self._places()])
+        # Of the division into layers 0, of what is inside of layer l 1 + l.
+        self.regions = torch.tensor([0 if kind == "layer" else 1 + int(place[0]) for kind, *place in names])
         self._levels = [
             (
                 torch.tensor([self._slots[parent] for parent, _ in level]),

@@ -34,6 +34,9 @@ _AT_ONCE = 1 << 21
 #: How far energies in the context may be from those of the voxels, relative to them.
 _CLOSE = 1e-3
 
+#: Probabilities closer to 0 or 1 are no longer told apart as normal numbers.
+_SURE = 1e-12
+
 
 @register
 @dataclass(kw_only=True, eq=False)
@@ -192,6 +195,34 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
                 possible = (at[chunk] >= 0).all(dim=1) & self._as_given(roots, raw[chunk])
                 parts.append(torch.where(possible, mean - free * math.log(self.threshold), -torch.inf))
         return torch.cat(parts).double().numpy() if parts else np.empty(0)
+
+    def normal_scores(self, x: Array, context: Array, *, seed: int) -> NDArray[np.float64]:
+        """Every piece as a normal number, (N, nodes), NaN where nothing was left to decide.
+
+        For showers of the model they are standard normal and independent of each other and of the context, so that
+        sums of their squares say where a shower is unusual, in units that are known. `regions` says of what part of
+        the shower each is: 0 of the division into layers, 1 + l of the inside of layer l. What is nothing or all has
+        a probability of its own, in which it is placed at random; of several networks the first one is asked.
+        """
+        raw, c = self._context(context)
+        rows = np.asarray(x, np.float64)
+        self._check(rows, context, np.ones(len(rows)), minimum=0)
+        random, network = torch.Generator().manual_seed(seed), self.networks_[0]
+        at, parts = torch.as_tensor(rows), [torch.empty(0, self.tree.nodes, dtype=torch.float64)]
+        with torch.no_grad():
+            for chunk in torch.split(torch.arange(len(c)), self.rows_at_once(network)):
+                z, _ = self.bijection_.forward(at[chunk])
+                columns = torch.cat([c[chunk], self._log_incident(raw[chunk]).float()], dim=1)
+                uniform = torch.rand(len(z), self.tree.nodes, generator=random, dtype=torch.float64)
+                device = device_of(network)
+                below = network.cumulative_of_pieces(z.to(device), columns.to(device), uniform.to(device)).cpu()
+                parts.append(torch.special.ndtri(below.double().clamp(_SURE, 1 - _SURE)))
+        return torch.cat(parts).numpy()
+
+    @property
+    def regions(self) -> NDArray[np.int64]:
+        """Part of the shower that a piece is of, (nodes,): 0 for layers, 1 + l for the inside of layer l."""
+        return self.tree.regions.numpy()
 
     def _log_incident(self, raw: Tensor) -> Tensor:
         """Logarithm of the incident energy over the threshold (N, 1), or 0 where it is not needed."""

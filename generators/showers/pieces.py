@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from generators.showers.energy_tree import PART
+from generators.showers.energy_tree import MISS, PART, REST
 
 #: Range of the logarithm of the width of a logistic.
 NARROWEST, WIDEST = -4.0, 2.0
@@ -55,6 +55,23 @@ class PieceDistribution:
         density = log_mixture(low.log() - high.log(), weights, places, widths.clamp(NARROWEST, WIDEST))
         inside = density + (1 / low + 1 / high).log()
         return choices + torch.where(choice == PART, inside, torch.zeros_like(inside))
+
+    def cumulative(self, parameters: Tensor, energy: Tensor, before: Tensor, choice: Tensor, uniform: Tensor) -> Tensor:
+        """Probability (…) of a smaller piece, and of a part `uniform` (…) of those that are equal.
+
+        It is uniform in [0, 1) where the distribution is right and `uniform` is.
+        """
+        logits = parameters[..., :3].clone()
+        logits[..., PART] = torch.where(before >= 2, logits[..., PART], torch.full_like(before, _NEVER))
+        chances = logits.softmax(dim=-1)
+        weights, places, widths = _by_kind(parameters[..., 3:])
+        low = (energy - 1).clamp_min(_AT_THE_END)
+        high = (before - 1 - energy).clamp_min(_AT_THE_END)
+        below = ((low / high).log()[..., None] - places) * torch.exp(-widths.clamp(NARROWEST, WIDEST))
+        inside = (weights.softmax(dim=-1) * below.sigmoid()).sum(dim=-1)
+        miss, part, rest = chances[..., MISS], chances[..., PART], chances[..., REST]
+        of_part = torch.where(choice == PART, miss + part * inside, miss + part + rest * uniform)
+        return torch.where(choice == MISS, miss * uniform, of_part)
 
 
 def _by_kind(parameters: Tensor) -> tuple[Tensor, ...]:

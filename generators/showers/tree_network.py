@@ -87,16 +87,37 @@ class TreeNetwork(ConditionalNetwork):
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log-density (N,) per unit of energy of every piece that is a part, and of the shower where it is learned."""
-        found, known = self.tree.split(z.double()), c[:, :-1]
+        out = self.log_density_of_pieces(z, c).sum(dim=1)
+        if self.total is not None:
+            roots = self.tree.root_energies(z.double())
+            out = out + self.total.log_prob(self.of_total(c[:, :-1]), roots[:, 0], c[:, -1].double())
+        return out
+
+    def log_density_of_pieces(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log-density (N, nodes) of every piece given those before it, 0 where nothing is left to decide."""
+        found, parameters = self._of_showers(z, c)
+        of_pieces = self.pieces.log_prob(parameters, found.energies[:, : self.tree.nodes], found.before, found.choice)
+        return torch.where(self._undecided(found), of_pieces, torch.zeros_like(of_pieces))
+
+    def cumulative_of_pieces(self, z: Tensor, c: Tensor, uniform: Tensor) -> Tensor:
+        """Probability (N, nodes) of a smaller piece given those before it, NaN where nothing is left to decide.
+
+        `uniform` (N, nodes) is the part that is added of the probability of an equal piece.
+        """
+        found, parameters = self._of_showers(z, c)
+        energies = found.energies[:, : self.tree.nodes]
+        below = self.pieces.cumulative(parameters, energies, found.before, found.choice, uniform)
+        return torch.where(self._undecided(found), below, torch.full_like(below, torch.nan))
+
+    def _of_showers(self, z: Tensor, c: Tensor) -> tuple[Pieces, Tensor]:
+        """Pieces of showers in double precision, and their parameters."""
+        found = self.tree.split(z.double())
         roots = found.energies[:, self.tree.nodes : -1]
         pieces = Pieces(found.energies.to(c.dtype), found.before.to(c.dtype), found.choice)
-        parameters = self.parameters_of(pieces, self.columns(known, roots.to(c.dtype)))
-        of_pieces = self.pieces.log_prob(parameters, found.energies[:, : self.tree.nodes], found.before, found.choice)
-        undecided = (found.before > 0) & ~self.tree.last.to(z.device)
-        out = torch.where(undecided, of_pieces, torch.zeros_like(of_pieces)).sum(dim=1)
-        if self.total is not None:
-            out = out + self.total.log_prob(self.of_total(known), roots[:, 0], c[:, -1].double())
-        return out
+        return found, self.parameters_of(pieces, self.columns(c[:, :-1], roots.to(c.dtype)))
+
+    def _undecided(self, found: Pieces) -> Tensor:
+        return (found.before > 0) & ~self.tree.last.to(found.before.device)
 
     def columns(self, known: Tensor, roots: Tensor) -> Tensor:
         """What all pieces are told: the context, and of every root whether it has energy, and how much."""
@@ -108,7 +129,7 @@ class TreeNetwork(ConditionalNetwork):
         channels = self._channels(pieces)
         h = self.first(channels[:, :nodes].flatten(1)) + self.beside[0](columns)
         h = self.second(functional.silu(h)) + self.beside[1](columns)
-        shared: Tensor = self.outputs(functional.silu(h)).reshape(batch, nodes, -1)
+        shared: Tensor = self.outputs(functional.silu(h)).reshape(batch, nodes, self.pieces.parameters)
         near = channels[:, self.tree.neighbours.to(columns.device)].flatten(2)
         whole = pieces.energies[:, self.tree.parent.to(columns.device)]
         rest, whole = (values.clamp_min(0).log1p() / LOG_UNIT for values in (pieces.before, whole))

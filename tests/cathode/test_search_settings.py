@@ -56,6 +56,7 @@ def test_every_setting_but_the_number_of_workers_is_in_the_hash() -> None:
         "background_efficiencies": (0.02,),
         "closure": False,
         "region_fraction": 0.4,
+        "region_events": 300,
         "closure_members": 9,
         "closure_repeats": 2,
         "closure_generators": 2,

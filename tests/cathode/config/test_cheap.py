@@ -43,7 +43,7 @@ def test_it_runs_on_fewer_events() -> None:
 
 
 def test_the_command_line_prints_what_comes_with_the_package() -> None:
-    for name in ("example", "demo", "cheap"):
+    for name in ("example", "demo", "cheap", "showers"):
         assert CliRunner().invoke(app, ["config", "example", name]).stdout == embedded_text(name)
     assert CliRunner().invoke(app, ["config", "example"]).stdout == embedded_text("example")
     refused = CliRunner().invoke(app, ["config", "example", "chaep"])

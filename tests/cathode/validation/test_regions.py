@@ -41,6 +41,13 @@ class TestStrips:
         assert (regions[-1].high <= MASSES).sum() >= LEAST
         assert (regions[0].low > MASSES).sum() >= LEAST
 
+    def test_fewer_events_are_enough_where_it_is_asked(self) -> None:
+        few = MASSES[:: len(MASSES) // 3000]
+        regions = spread_regions(REGION, few, fraction=0.5, least=50)
+        assert len(regions) > len(spread_regions(REGION, few, fraction=0.5))
+        assert all(interval(few).sum() >= 50 for interval in regions[1:-1])
+        assert (regions[0].low > few).sum() >= 50
+
     def test_several_generators_leave_nothing_out_between(self) -> None:
         regions = spread_regions(REGION, np.tile(MASSES, 3), fraction=0.5, generators=3)
         below, above = ([s for s in regions if s.high <= 3300], [s for s in regions if s.low >= 3700])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from generators.errors import ExportError, HyperparameterError, NonFiniteInputError, ShapeError
 from generators.export.onnx import export_sampler
@@ -159,3 +160,35 @@ def test_what_is_no_shower_is_named() -> None:
 def test_export_is_refused_by_name(fitted: Any, tmp_path: Any) -> None:
     with pytest.raises(ExportError, match="hierarchical_sticks"):
         export_sampler(fitted, tmp_path / "sampler.onnx")
+
+
+def test_normal_scores_of_the_model_are_standard_normal_and_independent(fitted: Any) -> None:
+    """Whatever was learned: draws are placed by the inverse of what places them here."""
+    context = np.repeat(showers(400, 12)[1], 10, axis=0)
+    scores = fitted.normal_scores(fitted.sample(context, seed=3), context, seed=4)
+    known = np.isfinite(scores)
+    assert known.any(axis=1).mean() > 0.9
+    assert set(fitted.regions) == {0, 1, 2}
+    for region in range(3):
+        mine = scores[:, fitted.regions == region]
+        mine = mine[np.isfinite(mine)]
+        assert stats.kstest(mine, "norm").pvalue > 1e-3
+    number = known.sum(axis=1)
+    excess = np.nansum(scores**2 - 1, axis=1)[number > 0] / np.sqrt(2 * number[number > 0])
+    assert abs(excess.mean()) < 4 * excess.std() / np.sqrt(len(excess))
+    assert excess.std() == pytest.approx(1, abs=0.1)
+    assert fitted.normal_scores(np.empty((0, sum(a * r for a, r in LAYERS))), context[:0], seed=1).shape[0] == 0
+
+
+def test_normal_scores_see_where_a_shower_is_unusual(fitted: Any) -> None:
+    x, context = showers(500, 13)
+    sizes = [angles * rings for angles, rings in LAYERS]
+    layer = slice(sizes[0], sizes[0] + sizes[1])
+    changed = x.copy()
+    # All energy of the second layer in its last voxel, which the energies of both layers do not show.
+    changed[:, layer] = 0
+    changed[:, layer.stop - 1] = x[:, layer].sum(axis=1)
+    squares = [fitted.normal_scores(each, context, seed=2) ** 2 for each in (x, changed)]
+    means = [[np.nanmean(each[:, fitted.regions == region]) for region in range(3)] for each in squares]
+    assert means[1][2] > 1.5 * means[0][2]
+    assert means[1][0] == pytest.approx(means[0][0], rel=0.05)
