@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.datasets import embedded, open_showers
-from analysis.features.shower_shapes import shower_shapes
+from analysis.features.shower_shapes import shower_shape_names, shower_shapes
 from analysis.metrics.showers import cut
+from analysis.plots.style import REFERENCE, single, styled
 from analysis.showers import Geometry, geometry
 from analysis.statistics.conformal import mondrian_p_values
 
@@ -216,6 +218,46 @@ def measured(sample: Sample, detector: Geometry, *, steps: int, seed: int, say: 
     return found
 
 
+def draw(found: Sequence[Row], sample: Sample, detector: Geometry, folder: Path) -> None:
+    """Two figures for a page: how wide the showers are, and what every score makes of the pairs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    radii(sample, detector).savefig(folder / "shower-pairs.png", dpi=110)
+    improvements(found).savefig(folder / "shower-scores.png", dpi=110)
+
+
+@styled
+def radii(sample: Sample, detector: Geometry) -> Figure:
+    """Distance of the energy of layer 2 from the axis by the energy of the shower."""
+    radius = shower_shapes(sample.x, detector)[:, shower_shape_names(detector).index("radius_2")]
+    figure, axes = single()
+    for mass, name, size in ((0.0, "photons", 2), (5.0, "pairs, 5 GeV", 6), (0.05, "pairs, 0.05 GeV", 6)):
+        mine = np.isclose(sample.mass, mass, atol=1e-4)
+        axes.scatter(sample.energy[mine], radius[mine], s=size, label=name, linewidths=0)
+    axes.set(xlabel="energy of the voxels [GeV]", ylabel="centre of energy of layer 2 from the axis [mm]")
+    axes.set_ylim(0, 200)
+    axes.legend()
+    return figure
+
+
+@styled
+def improvements(found: Sequence[Row]) -> Figure:
+    """ε_S/√ε_B of every score and training at the loosest cut."""
+    names = list(dict.fromkeys(row.score for row in found))
+    figure, axes = single()
+    for offset, mass in ((-0.15, 5.0), (0.15, 0.05)):
+        mine = [row for row in found if math.isclose(row.mass, mass, rel_tol=1e-3)]
+        mine = [row for row in mine if row.background_efficiency > 0.5 * EFFICIENCIES[0]]
+        places = [names.index(row.score) + offset for row in mine]
+        errors = [row.error for row in mine]
+        axes.errorbar([row.sic for row in mine], places, xerr=errors, fmt="o", label=f"{mass:g} GeV")
+    axes.axvline(1, color=REFERENCE, linestyle=":")
+    axes.set(xlabel=f"ε_S / √ε_B at ε_B = {EFFICIENCIES[0]:g}", yticks=range(len(names)))
+    axes.set_yticklabels(names)
+    axes.invert_yaxis()
+    axes.legend(loc="center")
+    return figure
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line, see above."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -223,9 +265,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--file", type=Path, default=None, help="showers with scalar_mass; by default the embedded ones"
     )
     parser.add_argument("--geometry", default="ds1-photons")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--figures", type=Path, default=None, help="a folder for figures")
     options = parser.parse_args(arguments)
     detector = geometry(options.geometry)
     sample = read(options.file or embedded("showers"), detector)
@@ -238,6 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{row.score:<26}{row.mass:>6g}{row.seed:>5}{row.auc:>8.3f}{row.background_efficiency:>9.4f}"
             f"{row.background:>5}{row.signal_efficiency:>8.3f}{row.sic:>8.2f} ± {row.error:.2f}"
         )
+    if options.figures is not None:
+        draw(found, sample, detector, options.figures)
     if options.json is not None:
         options.json.write_text(json.dumps([asdict(row) for row in found], indent=2), encoding="utf-8")
 

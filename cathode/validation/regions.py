@@ -32,9 +32,9 @@ def spread_regions(
 
     The first two touch the window, each `fraction` times as wide as it. Further out every interval of the same relative
     width is one, if there are several `generators` to share them, and otherwise every other, so that the template of
-    each is interpolated from both sides. The last interval of a sideband, or one with fewer than `least` events in it or
-    beyond it, is none; nor is one near the turn-on of the spectrum, where a search quotes nothing: what it would say holds for no
-    window that is searched.
+    each is interpolated from both sides. The last interval of a sideband, or one with fewer than `least` events in it
+    or beyond it, is none; nor is one near the turn-on of the spectrum, where a search quotes nothing: what it would say
+    holds for no window that is searched.
     """
     every = _spread(region, mass, fraction, weights, least, step=1)
     if len(dealt(np.asarray(mass)[region.sideband(mass)], every, generators)) > 1:
