@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -73,6 +73,7 @@ class Events:
     weights : (N,) float64, event weights, negative ones allowed; default 1.
     ids : (N, 3) uint64, run, luminosity block and event number.
     truth : (N,) bool, True for signal, or None where nobody knows.
+    conditions : name -> (N,) float64, what else is given of an event beside its mass, such as angle or class.
     entry : (N,) int64, position of the event in the concatenation of all `sources`, before the selection.
     sources : the files, or ranges of files, that the events came from.
 
@@ -94,6 +95,7 @@ class Events:
     truth: BoolArray | None = None
     entry: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     sources: tuple[SourceFile, ...] = ()
+    conditions: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.x)
@@ -112,8 +114,10 @@ class Events:
             put(self, "ids", ids)
         if self.truth is not None:
             put(self, "truth", np.asarray(self.truth, dtype=bool))
-        for name in ("mass", "weights", "ids", "entry", "truth"):
-            value = getattr(self, name)
+        put(self, "conditions", {name: np.asarray(each, np.float64) for name, each in self.conditions.items()})
+        check_feature_names(tuple(self.conditions))
+        fields = {name: getattr(self, name) for name in ("mass", "weights", "ids", "entry", "truth")}
+        for name, value in (fields | {f"condition '{name}'": each for name, each in self.conditions.items()}).items():
             if value is not None and len(value) != n:
                 raise AnalysisError(f"Events: x has {n} rows but {name} has {len(value)}.")
         if self.x.ndim == 2 and self.x.shape[1] != len(self.columns):
@@ -124,6 +128,7 @@ class Events:
 
     def _refuse_non_finite(self) -> None:
         named: list[tuple[str, FloatArray]] = [("mass", self.mass), ("weight", self.weights)]
+        named += [(f"condition '{name}'", values) for name, values in self.conditions.items()]
         if self.x.ndim == 2:
             named += [(f"feature '{c}'", self.x[:, i]) for i, c in enumerate(self.columns)]
         else:
@@ -160,6 +165,7 @@ class Events:
             ids=self.ids[index],
             entry=self.entry[index],
             truth=None if self.truth is None else self.truth[index],
+            conditions={name: values[index] for name, values in self.conditions.items()},
         )
 
     def in_order(self) -> Self:
@@ -177,8 +183,8 @@ class Events:
 
     @property
     def context(self) -> FloatArray:
-        """The mass as context rows, (N, 1)."""
-        return self.mass[:, None]
+        """The mass, and every condition after it, as context rows (N, 1 + K)."""
+        return np.stack([self.mass, *self.conditions.values()], axis=1)
 
     def feature(self, name: str) -> FloatArray:
         """One feature by name, (N,); of constituents that of every one of them, (N, jets, particles).
@@ -203,25 +209,54 @@ class Events:
 
         Ranges that continue each other in one file become one source, so that joined chunks are the events of the file.
         """
-        if not parts:
+        return cls.gathered(iter(parts))
+
+    @classmethod
+    def gathered(cls, parts: Iterable[Events]) -> Events:
+        """What `concatenate` gives; a part that nobody else holds is given up as soon as it is copied."""
+        held = list(parts)
+        del parts
+        if not held:
             raise AnalysisError("Events.concatenate needs at least one part.")
-        first = parts[0]
-        for part in parts[1:]:
-            if part.columns != first.columns:
-                raise AnalysisError(f"Events with columns {part.columns} do not join with {first.columns}.")
-        offsets = np.cumsum([0] + [_entries(p) for p in parts[:-1]])
+        columns, names = _in_common(held)
         # A part without events may not know what the others know.
-        known_truth = all(p.truth is not None for p in parts if len(p)) and any(p.truth is not None for p in parts)
-        return Events(
-            x=np.concatenate([p.x for p in parts]),
-            mass=np.concatenate([p.mass for p in parts]),
-            columns=first.columns,
-            weights=np.concatenate([p.weights for p in parts]),
-            ids=np.concatenate([p.ids for p in parts]),
-            truth=np.concatenate([p.truth for p in parts if p.truth is not None]) if known_truth else None,
-            entry=np.concatenate([p.entry + o for p, o in zip(parts, offsets, strict=True)]),
-            sources=_joined([s for p in parts for s in p.sources]),
-        )
+        known_truth = all(p.truth is not None for p in held if len(p)) and any(p.truth is not None for p in held)
+        n = sum(len(p) for p in held)
+        like = next((p for p in held if len(p)), held[0])
+        x, ids = np.empty((n, *like.x.shape[1:]), np.float32), np.empty((n, 3), np.uint64)
+        mass, weights, entry = np.empty(n), np.empty(n), np.empty(n, np.int64)
+        truth = np.empty(n, dtype=bool) if known_truth else None
+        conditions = {name: np.empty(n) for name in names}
+        sources: list[SourceFile] = []
+        row = offset = 0
+        held.reverse()
+        while held:
+            part = held.pop()
+            rows = slice(row, row + len(part))
+            x[rows], mass[rows], weights[rows], ids[rows] = part.x, part.mass, part.weights, part.ids
+            entry[rows] = part.entry + offset
+            if truth is not None and part.truth is not None:
+                truth[rows] = part.truth
+            for name, values in conditions.items():
+                values[rows] = part.conditions.get(name, np.empty(0))
+            sources += part.sources
+            row, offset = rows.stop, offset + _entries(part)
+        return Events(x, mass, columns, weights, ids, truth, entry, _joined(sources), conditions)
+
+
+def _in_common(parts: Sequence[Events]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the columns and of the conditions of all parts."""
+    first = parts[0]
+    some = [part for part in parts if len(part)] or [first]
+    for part in parts[1:]:
+        if part.columns != first.columns:
+            raise AnalysisError(f"Events with columns {part.columns} do not join with {first.columns}.")
+    for part in some[1:]:
+        if tuple(part.conditions) != tuple(some[0].conditions):
+            raise AnalysisError(
+                f"Events with the conditions {tuple(part.conditions)} do not join with {tuple(some[0].conditions)}."
+            )
+    return first.columns, tuple(some[0].conditions)
 
 
 def _entries(events: Events) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.errors import EmptySelectionError, ExpressionError
 from analysis.events import Events
@@ -43,8 +43,19 @@ Progress = Callable[[ReadProgress], None]
 
 @dataclass(frozen=True)
 class Reading(ReadingOptions):
-    """One reading of files: what to read, and whom to tell about it."""
+    """One reading of files: what to read, and whom to tell about it.
 
+    Conditions are no option of an analysis file: a search draws its template at masses alone.
+    """
+
+    conditions: Mapping[str, str] | None = field(
+        default=None,
+        kw_only=True,
+        metadata=said(
+            "name -> expression of what else is given of an event beside its mass, such as angle or class: further "
+            "columns of `Events.context`"
+        ),
+    )
     progress: Progress | None = field(
         default=None, kw_only=True, metadata=said("called with a `ReadProgress` after every chunk")
     )
@@ -97,7 +108,7 @@ def joined(parts: Iterable[Events]) -> Events:
     InputFileError, IdentifierError
         If a file or an event was read twice.
     """
-    events = Events.concatenate(list(parts))
+    events = Events.gathered(parts)
     refuse_hard_links(dict.fromkeys(source.path for source in events.sources))
     refuse_copies(events.sources)
     refuse_duplicates(events)
@@ -109,7 +120,8 @@ _BYTES_PER_BRANCH = 8_000
 
 
 def _chunks(reading: Reading) -> Iterator[Events]:
-    request = Request.of(reading, _content(reading.features, reading.constituents))
+    conditions = {name: compile_expression(text) for name, text in (reading.conditions or {}).items()}
+    request = replace(Request.of(reading, _content(reading.features, reading.constituents)), conditions=conditions)
     failures = Failures(reading.on_error, reading.max_failed_fraction)
     paths = expand_listed(reading.files) if failures.skip else expand(reading.files)
     return _iterate(paths, request, failures, reading.progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Request:
     memory: int
     checksums: Checksums
     beam_energy: float | None = BEAM_ENERGY
+    conditions: Mapping[str, Expression] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reading: ReadingOptions, content: Content) -> Request:
@@ -85,7 +86,7 @@ class Request:
     def expressions(self) -> list[Expression]:
         """All expressions beside the content, the selection first."""
         optional = [e for e in (self.selection, self.weight, self.truth) if e is not None]
-        return [*optional, self.mass]
+        return [*optional, self.mass, *self.conditions.values()]
 
 
 def declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -145,6 +146,7 @@ class FileReader:
             x = request.content.values(chunk, passing)
             weights = None if request.weight is None else request.weight.values(chunk, passing, name="weight")
             truth = None if request.truth is None else _as_truth(request.truth, chunk, passing)
+            conditions = {name: each.values(chunk, passing, name=name) for name, each in request.conditions.items()}
         except (MissingValueError, ConstituentError, NonFiniteError) as error:
             raise type(error)(f"'{path}', entries {start} to {stop}: {error}") from None
         entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
@@ -158,6 +160,7 @@ class FileReader:
             truth=truth,
             entry=entry,
             sources=(self._source(start, stop, len(mass)),),
+            conditions=conditions,
         )
 
     def units(self, start: int, stop: int) -> dict[str, tuple[str, float]]:

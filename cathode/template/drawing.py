@@ -71,6 +71,11 @@ def train_generator(
     """
     from generators.artifact import Saveable, load, save
 
+    if sideband.conditions:
+        raise TemplateError(
+            f"The events have {', '.join(sideband.conditions)} beside their mass, but a template is drawn at masses "
+            "alone. Read them without conditions, or as features."
+        )
     learned = (sideband.x, sideband.context, sideband.weights)
     shelf = Shelf.of(
         folder,
