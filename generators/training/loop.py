@@ -23,6 +23,7 @@ from generators.training.acceleration import accelerator, compiled, precision_fo
 from generators.training.averaging import Average
 from generators.training.batches import Rows, TrainingData, ordered, shuffled
 from generators.training.checkpoint import checkpoint_of, taken_over, write_checkpoint
+from generators.training.containers import identity_of_container
 from generators.training.modules import Everything, clip, set_rate, states_of
 from generators.training.phases import Phase, checked
 from generators.training.processes import fabric_for, mean_over_processes, share_of
@@ -74,9 +75,10 @@ def train(
     """
     kept, chosen = model if keep is None else keep, (model,) if averaged is None else averaged
     training = _Training(model, checked(phases), data, settings, seed=seed, kept=kept, averaged=chosen)
+    words, tensors = identity_of_container(data.x)
     identity = identity_of(
-        [seed, description, [phase.description() for phase in phases], settings, training.everything.shapes()],
-        *(data.x, data.context, data.weights),
+        [seed, description, [phase.description() for phase in phases], settings, training.everything.shapes(), *words],
+        *(*tensors, data.context, data.weights, *(data.more[name] for name in sorted(data.more))),
     )
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint, identity)
@@ -114,7 +116,7 @@ class _Training:
         rows = min(settings.batch_size, len(self.training))
         self.share = None if settings.devices == 1 else share_of(fabric, rows)
         # Weights of mean one keep learning rate and clipping meaningful whatever their unit.
-        self.scale = self.training.weights.mean(dim=0)
+        self.scale = self.training.taken_weights().mean(dim=0)
         if self.share is not None:
             self.scale = self.scale / self.share.weight(rows)
         model.to(fabric.device)
@@ -181,7 +183,7 @@ class _Training:
             if self.average is not None:
                 stack.enter_context(self.average.applied(self.everything.buffers()))
             if after_epoch is not None:
-                after_epoch(self.model, self.training)
+                after_epoch(self.model, self.training.whole())
             held_out = {
                 phase.name: self._held_out_loss(objective)
                 for phase, objective in zip(self.phases, self.objectives, strict=True)
@@ -245,7 +247,9 @@ class _Training:
         """One step of a phase; its loss before the step, of the batch and of every member."""
         choice, optimiser = self.choices[index], self.optimisers[index]
         set_rate(optimiser, choice.learning_rate * SCHEDULES[choice.schedule](progress))
-        loss: Tensor = (self.stepped[index](batch.x, batch.context) * batch.weights).mean(dim=-1) / self.scale
+        loss: Tensor = (self.stepped[index](batch.x, batch.context, **batch.more) * batch.weights).mean(
+            dim=-1
+        ) / self.scale
         optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss.sum())
         if choice.clip is not None:
@@ -258,7 +262,7 @@ class _Training:
         total = torch.zeros_like(weights)
         with torch.no_grad(), _seeded(_derive(self.seed, "validation"), self.device):
             for batch in ordered(self.held_out, self.settings.batch_size * _VALIDATION_BATCH_FACTOR):
-                total += (objective(batch.x, batch.context) * batch.weights).double().sum(dim=-1)
+                total += (objective(batch.x, batch.context, **batch.more) * batch.weights).double().sum(dim=-1)
         return total / weights
 
     def _refuse_nonsense(self) -> None:
