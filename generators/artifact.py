@@ -21,6 +21,7 @@ from generators.errors import ArtifactError
 from generators.model_folder import FolderFormat, canonical, said, sha256
 from generators.registry import create, generator_class
 from generators.restoring import refuse_sizes
+from generators.sources import as_rows, chunks_of
 
 FORMAT_VERSION = 1
 
@@ -191,10 +192,13 @@ def fingerprint(*arrays: ArrayLike | None) -> str:
         if entry is None:
             digest.update(b"none;")
             continue
-        array = np.asarray(entry)
-        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{little.dtype.str}{array.shape};".encode())
-        digest.update(little.tobytes())
+        array = as_rows(entry)
+        little = np.dtype(array.dtype).newbyteorder("<")
+        digest.update(f"{little.str}{tuple(array.shape)};".encode())
+        # What is large is never copied as a whole.
+        parts = (part for _, part in chunks_of(array)) if len(array.shape) else iter([np.asarray(array)])
+        for part in parts:
+            digest.update(np.ascontiguousarray(part, dtype=little).tobytes())
     return digest.hexdigest()
 
 

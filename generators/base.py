@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,19 @@ from generators.context import ContextMap
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
 from generators.protocols import Array, Monitor
 from generators.registry import create
+from generators.sources import (
+    KEPT_BYTES,
+    EventRows,
+    as_rows,
+    empty_rows,
+    in_memory,
+    put_rows,
+    refuse_shape,
+    rows_within,
+)
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
+from generators.training.containers import StoredTensor
 from generators.training.loop import train
 from generators.training.phases import Phase
 from generators.training.rules import Rule
@@ -95,6 +107,13 @@ class NetworkGenerator(ABC, Generic[S]):
         """Fit the preprocessing to events x (N, *event), and apply it; nothing of the generator may change."""
 
     @abstractmethod
+    def mapped(self, x: Tensor, context: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        """Apply the fitted preprocessing to events x (N, *event): z (N, *event) and beside (N, E), as in `Prepared`.
+
+        So it is done by parts where the events are too many for `prepared`, which then sees only some of them.
+        """
+
+    @abstractmethod
     def one_mapped_back(self, row: Tensor) -> Tensor:
         """What the restored preprocessing makes of one row (1, F) of what a network draws."""
 
@@ -127,7 +146,8 @@ class NetworkGenerator(ABC, Generic[S]):
     ) -> Self:
         """Learn from x (N, *event), context (N, C) and optional event weights (N,), which may be negative.
 
-        Rows of weight zero are left out.
+        Rows of weight zero are left out. x may be a memory map, a data set of h5py or `ParquetRows`, of which only
+        parts are in memory.
 
         Raises
         ------
@@ -158,34 +178,70 @@ class NetworkGenerator(ABC, Generic[S]):
         self.check(x, context, w)
         w = relative_weights(w)
         used = w != 0
-        events, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
-        w_t = torch.as_tensor(w[used])
-        ready, context_map = self.prepared(events, raw, w_t, seed=seed), ContextMap.of(raw, self.linear)
-        c = torch.cat([context_map(raw), ready.beside], dim=1)
+        events = EventRows(as_rows(x), np.flatnonzero(used))
+        raw, w_t = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (context, w))
+        context_map, data_hash = ContextMap.of(raw, self.linear), fingerprint(x, context, weights)
         learner = copy.copy(self)
-        learner._take_preprocessing(ready.bijection, ready.sizes)
-        data = TrainingData(ready.z.float(), c.float(), w_t.float())
+        data, ready = learner._prepared_data(events, raw, w_t, context_map(raw), seed, data_hash)
         trained = learn(learner, data)
-        self._take_preprocessing(ready.bijection, ready.sizes)
+        self._take_preprocessing(*ready)
         self.features_, self.context_map_, self.seed_ = events.shape[-1], context_map, seed
-        self.data_hash_ = fingerprint(x, context, weights)
+        self.data_hash_ = data_hash
         self.train_losses_, self.validation_losses_ = trained.train_losses, trained.validation_losses
         self.best_epochs_, self.losses_ = trained.best_epochs, trained.losses
         self._take(trained.states)
         return self
 
-    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
-        """Draw one event per context row: (N, C) -> (N, *event)."""
+    def sample(self, context: Array, *, seed: int, out: Any = None) -> NDArray[np.float32]:
+        """Draw one event per context row: (N, C) -> (N, *event).
+
+        They are written to `out` if it is given, such as an array that is mapped to a file or a data set of h5py.
+        """
         raw, c = self._context(context)
+        made = empty_rows(len(c), self.event_shape) if out is None else refuse_shape(out, (len(c), *self.event_shape))
         generator = torch.Generator().manual_seed(seed)
         # A random order shares the masses fairly among the states and leaves no block structure behind.
         order = torch.randperm(len(c), generator=generator)
-        out = torch.empty(len(c), *self.event_shape, dtype=torch.float32)
         with torch.no_grad():
             for rows, network in zip(torch.tensor_split(order, len(self.networks_)), self.networks_, strict=True):
                 for chunk in torch.split(rows, self.rows_at_once(network)):
-                    out[chunk] = self.drawn(network, raw[chunk], c[chunk], generator).float()
-        return out.numpy()
+                    put_rows(made, chunk, self.drawn(network, raw[chunk], c[chunk], generator).float())
+        return made
+
+    def _prepared_data(
+        self, events: EventRows, raw: Tensor, weights: Tensor, c: Tensor, seed: int, data_hash: str
+    ) -> tuple[TrainingData, tuple[FittedBijection, Mapping[str, int]]]:
+        """Training data in single precision behind the preprocessing, and what this one is and its sizes."""
+        some = events.to_fit(seed)
+        chosen = slice(None) if some is None else some
+        ready = self.prepared(events.tensor(chosen), raw[chosen], weights[chosen], seed=seed)
+        fitted = ready.bijection, ready.sizes
+        self._take_preprocessing(*fitted)
+        if some is None:
+            c = torch.cat([c, ready.beside], dim=1)
+            return TrainingData(ready.z.float(), c.float(), weights.float()), fitted
+        beside = ready.beside.new_zeros(len(events), ready.beside.shape[1])
+        shape = (len(events), *ready.z.shape[1:])
+        del ready
+        kept = in_memory(events.x) or 4 * math.prod(shape) <= KEPT_BYTES
+        z = torch.empty(shape if kept else (0,), dtype=torch.float32)
+        for part in events.chunks() if kept or beside.shape[1] else ():
+            rows, beside[part] = self.mapped(events.tensor(part), raw[part], seed=seed + part.start)
+            if kept:
+                z[part] = rows.float()
+        x = z if kept else StoredTensor(self._reader(events, raw, seed), shape, data_hash)
+        return TrainingData(x, torch.cat([c, beside], dim=1).float(), weights.float()), fitted
+
+    def _reader(self, events: EventRows, raw: Tensor, seed: int) -> Callable[[NDArray[np.int64]], Tensor]:
+        """What reads rows at ascending places from a file and prepares them."""
+
+        def read(places: NDArray[np.int64]) -> Tensor:
+            step = rows_within(events.numbers)
+            parts = [places[start : start + step] for start in range(0, len(places), step)]
+            made = [self.mapped(events.tensor(part), raw[part], seed=seed + int(part[0]))[0].float() for part in parts]
+            return torch.cat(made)
+
+        return read
 
     def preprocessing(self) -> dict[str, Tensor]:
         """What was fitted beside networks and context, as named tensors."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from generators.errors import NonFiniteInputError, ShapeError, TooFewRowsError
 from generators.protocols import Array
+from generators.sources import chunks_of
 
 #: Events of weight other than zero that a density can be learned from.
 MINIMUM_EVENTS = 50
@@ -26,17 +27,23 @@ def check_rows(x: Array, context: Array, weights: NDArray[np.float64], minimum: 
     used = int(np.count_nonzero(weights))
     if used < minimum:
         raise TooFewRowsError(f"{used} events are too few to learn a density from; at least {minimum} are needed.")
-    for name, values in (("x", np.asarray(x)), ("context", np.asarray(context)), ("weights", weights[:, None])):
-        bad = ~np.isfinite(values)
-        if bad.any():
-            column = int(np.argmax(bad.any(axis=tuple(range(bad.ndim - 1)))))
-            rows = bad[..., column].reshape(len(values), -1).any(axis=1)
-            raise NonFiniteInputError(
-                f"{name}, column {column}: {int(rows.sum())} of {len(values)} values are NaN or infinite "
-                f"(first in row {int(np.argmax(rows))})."
-            )
+    for name, values in (("x", x), ("context", np.asarray(context)), ("weights", weights[:, None])):
+        _refuse_non_finite(name, values)
     if minimum and not weights.sum() > 0:
         raise TooFewRowsError(f"The event weights sum to {weights.sum():g}; their sum must be positive.")
+
+
+def _refuse_non_finite(name: str, values: Array) -> None:
+    """Name the first column with a NaN or an infinity; what is large is looked at part by part."""
+    if all(np.isfinite(part).all() for _, part in chunks_of(values)):
+        return
+    wrong = [(start, ~np.isfinite(part)) for start, part in chunks_of(values)]
+    column = min(int(np.argmax(bad.any(axis=tuple(range(bad.ndim - 1))))) for _, bad in wrong if bad.any())
+    rows = np.concatenate([bad[..., column].reshape(len(bad), -1).any(axis=1) for _, bad in wrong])
+    raise NonFiniteInputError(
+        f"{name}, column {column}: {int(rows.sum())} of {len(rows)} values are NaN or infinite "
+        f"(first in row {int(np.argmax(rows))})."
+    )
 
 
 def relative_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -86,7 +86,8 @@ class FittedBijection(nn.Module, ABC):
             Before anything changes.
         """
         used, rows, w, c = _usable(x, weights, context)
-        own = (uniform(x) if noise is None else noise.double())[used]
+        own = uniform(x) if noise is None else noise.double()
+        own = own if len(rows) == len(own) else own[used]
         for name, value in self._learn_noisy(rows, w, c, own).items():
             setattr(self, name, value)
         return self
@@ -196,6 +197,8 @@ def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[
         raise TooFewRowsError(f"{int(used.sum())} rows with non-zero weight; a bijection needs at least two.")
     if not total > 0:
         raise WeightError(f"The weights sum to {total:g}; their sum must be positive.")
+    if bool(used.all()):  # without a copy
+        return used, rows, w / total, c
     return used, rows[used], w[used] / total, None if c is None else c[used]
 
 

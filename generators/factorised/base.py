@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.factorised.coordinates import Coordinates, ExactCoordinates, gathered, repeated
 from generators.protocols import Array, ConditionalGenerator, DensityGenerator, Monitor
 from generators.registry import create
+from generators.sources import refuse_shape
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.trained import identity_of
 from generators.usable_rows import event_weights, relative_weights
@@ -104,14 +105,19 @@ class FactorisedGenerator(ABC):
         self.seed_, self.data_hash_, self.context_columns_ = seed, data_hash, raw.shape[1]
         return self
 
-    def sample(self, context: Array, *, seed: int) -> NDArray[np.float32]:
-        """Draw one event per context row: (N, C) -> (N, *event)."""
+    def sample(self, context: Array, *, seed: int, out: Any = None) -> NDArray[np.float32]:
+        """Draw one event per context row: (N, C) -> (N, *event); they are written to `out` if it is given."""
         c = self.context(context)
+        made = None if out is None else refuse_shape(out, (len(c), *self.event_shape))
         first, second, third = _seeds(seed, 3)
         random = torch.Generator().manual_seed(third)
         request = self.coordinates_.request(self.fitted_[0].sample(c, seed=first), c, random)
         drawn = self.fitted_[1].sample(request.context, seed=second)
-        return np.asarray(request.event(drawn), np.float32)
+        events = np.asarray(request.event(drawn), np.float32)
+        if made is None:
+            return events
+        made[:] = events
+        return cast(NDArray[np.float32], made)
 
     def part(self, name: str) -> Any:
         """One of both fitted generators."""

@@ -20,6 +20,7 @@ from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.one_phase import OnePhase
 from generators.protocols import Array
+from generators.sources import chunks_of
 from generators.usable_rows import check_rows
 
 #: Place of pT among the features of a constituent; a constituent without any is absent.
@@ -129,6 +130,12 @@ class CloudGenerator(NetworkGenerator[S]):
     def points_(self) -> int:
         """Constituents of the largest cloud that was fitted; 0 before."""
         return self.sizes_.get("points", 0)
+
+    @override
+    def mapped(self, x: Tensor, context: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        clouds, counts = _present_first(x)
+        self._check_counts(counts, context)
+        return _behind(self.bijection_, clouds, counts, seed)[0], counts[:, None].double()
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -266,9 +273,10 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
         check_rows(x, context, weights)
     else:
         check_rows(x, context, weights, minimum)
-    negative = np.asarray(x)[..., PT] < 0
-    if negative.any():
-        row = int(np.argmax(negative.any(axis=1)))
+    wrong = [(start, part[..., PT] < 0) for start, part in chunks_of(x) if (part[..., PT] < 0).any()]
+    if wrong:
+        row = wrong[0][0] + int(np.argmax(wrong[0][1].any(axis=1)))
         raise NonFiniteInputError(
-            f"x: {int(negative.sum())} constituents have negative pT (first in row {row}); absent ones have pT = 0."
+            f"x: {sum(int(bad.sum()) for _, bad in wrong)} constituents have negative pT (first in row {row}); absent "
+            "ones have pT = 0."
         )

@@ -133,6 +133,12 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
         return Prepared(z, self._log_incident(context), bijection)
 
     @override
+    def mapped(self, x: Tensor, context: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        z, _ = self.bijection_.forward(x)
+        self._check_given(z, context)
+        return z, self._log_incident(context)
+
+    @override
     def one_mapped_back(self, row: Tensor) -> Tensor:
         return self.bijection_.inverse(row)
 

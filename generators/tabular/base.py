@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,16 +15,20 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.base import NOISE, NetworkGenerator, Prepared
-from generators.bijections.base import FittedBijection, uniform
+from generators.bijections.base import FittedBijection, SmoothBijection, uniform
 from generators.bijections.noise import lattice
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import ShapeError
 from generators.one_phase import OnePhase
 from generators.protocols import Array
+from generators.sources import rows_within
 from generators.usable_rows import MINIMUM_EVENTS, check_rows
 
 #: Rows that go through a network at once when sampling; bounds the memory whatever is asked for.
 CHUNK = 1 << 15
+
+#: Bytes of a temporary array where a bijection maps: it has dozens of them, which stay in the cache of a processor.
+_MAPPED_BYTES = 1 << 20
 
 #: Points that stand for the noise of discrete columns in a density.
 _NOISE_POINTS = 64
@@ -95,11 +99,15 @@ class TabularGenerator(NetworkGenerator[S]):
 
     @override
     def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
-        # A seed of its own, or the noise would know which rows are held out for validation.
-        noise = uniform(x, seed=seed ^ NOISE)
-        bijection = self.unfitted_bijection().fit(x, weights, context, noise)
-        z, _ = bijection.forward(x, context, noise)
-        return Prepared(z, x.new_zeros(len(x), 0), bijection)
+        bijection = self.unfitted_bijection()
+        noise = noise_for(bijection, x, seed)
+        bijection.fit(x, weights, context, noise)
+        return Prepared(by_parts(bijection, x, context, noise), x.new_zeros(len(x), 0), bijection)
+
+    @override
+    def mapped(self, x: Tensor, context: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        noise = noise_for(self.bijection_, x, seed)
+        return by_parts(self.bijection_, x, context, noise), x.new_zeros(len(x), 0)
 
     @override
     def one_mapped_back(self, row: Tensor) -> Tensor:
@@ -108,11 +116,12 @@ class TabularGenerator(NetworkGenerator[S]):
     @override
     def drawn(self, network: S, raw: Tensor, c: Tensor, generator: torch.Generator) -> Tensor:
         z = network.draw(c.to(device_of(network)), generator).cpu()
-        return self.bijection_.inverse(z.double(), raw)
+        return inverse_by_parts(self.bijection_, z.double(), raw)
 
     @override
     def rows_at_once(self, network: S) -> int:
-        return max(1, CHUNK * self.features_ // math.prod(network.noise_shape))
+        numbers = math.prod(network.noise_shape)
+        return max(1, min(CHUNK * self.features_ // numbers, rows_within(max(numbers, self.features_))))
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -142,10 +151,11 @@ class FeatureDensity(TabularGenerator[ConditionalDensity]):
         if rows.shape[1] != self.features_:
             raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
         at, points = torch.as_tensor(rows), self.noise_points_
+        rows_at_once = max(1, min(CHUNK, rows_within(self.features_)) // len(points))
         with torch.no_grad():
             parts = [
                 log_mean(self.bijection_, self.networks_, points, at[chunk], raw[chunk], c[chunk])
-                for chunk in torch.split(torch.arange(len(c)), max(1, CHUNK // len(points)))
+                for chunk in torch.split(torch.arange(len(c)), rows_at_once)
             ]
         return torch.cat(parts).numpy() if parts else np.empty(0)
 
@@ -163,6 +173,37 @@ class TabularDensity(FeatureDensity, OnePhase[ConditionalDensity]):
     def plain(self) -> bool:
         """It always is."""
         return True
+
+
+def noise_for(bijection: FittedBijection, x: Tensor, seed: int) -> Tensor:
+    """Noise for the discrete columns of x (N, D); where there can be none it takes no memory.
+
+    It has a seed of its own, or it would know which rows are held out for validation.
+    """
+    if isinstance(bijection, SmoothBijection):
+        return x.new_zeros(()).expand(x.shape)
+    return uniform(x, seed=seed ^ NOISE)
+
+
+def by_parts(bijection: FittedBijection, x: Tensor, context: Tensor, noise: Tensor) -> Tensor:
+    """What a bijection makes of x (N, D), so many rows at once that temporary arrays are small."""
+    return _by_parts(lambda part: bijection.forward(x[part], context[part], noise[part])[0], x)
+
+
+def inverse_by_parts(bijection: FittedBijection, z: Tensor, context: Tensor) -> Tensor:
+    """The inverse of a bijection of z (N, D), so many rows at once that temporary arrays are small."""
+    return _by_parts(lambda part: bijection.inverse(z[part], context[part]), z)
+
+
+def _by_parts(made: Callable[[slice], Tensor], like: Tensor) -> Tensor:
+    step = rows_within(like.shape[1], _MAPPED_BYTES)
+    if len(like) <= step:
+        return made(slice(None))
+    out = torch.empty_like(like)
+    for start in range(0, len(like), step):
+        part = slice(start, start + step)
+        out[part] = made(part)
+    return out
 
 
 def log_mean(
