@@ -46,6 +46,7 @@ class Peak:
 
     @property
     def beyond(self) -> int:
+        """Bytes beyond those at the beginning."""
         return self.largest - self.start
 
 
@@ -70,6 +71,7 @@ def clouds(rows: int, points: int) -> tuple[Any, Any, int]:
 
 
 def generator(kind: str, **more: Any) -> Any:
+    """A generator that trains for a moment: how long a training is does not change what it holds."""
     from generators.registry import create
 
     training = {"steps": 4, "epochs": None, "batch_size": 64, "best_states": 1, "precision": "32-true"}
@@ -77,6 +79,7 @@ def generator(kind: str, **more: Any) -> Any:
 
 
 def measured(case: str, folder: Path, stream_gb: float) -> dict[str, float]:
+    """One case, in this process."""
     import torch
 
     torch.set_num_threads(1)
@@ -90,7 +93,9 @@ def measured(case: str, folder: Path, stream_gb: float) -> dict[str, float]:
         size = x.nbytes
         model = generator("flow_matching", hidden=32, layers=1, sampling_steps=2)
     # What is loaded at the first use is no part of it.
-    generator("flow_matching", hidden=4, layers=1).fit(x=np.random.rand(60, 2), context=np.ones((60, 1)), seed=1)
+    generator("flow_matching", hidden=4, layers=1).fit(
+        x=np.random.default_rng(1).random((60, 2)), context=np.ones((60, 1)), seed=1
+    )
     start = time.process_time()
     with Peak() as fit:
         model.fit(x, c, seed=1)
@@ -111,6 +116,7 @@ def measured(case: str, folder: Path, stream_gb: float) -> dict[str, float]:
 
 
 def streamed(folder: Path, gigabytes: float) -> dict[str, float]:
+    """A pass over so many gigabytes of vectors in a file."""
     columns = 1_000
     rows = int(gigabytes * 1e9 / (4 * columns))
     path = folder / "memory_benchmark.npy"
@@ -121,7 +127,7 @@ def streamed(folder: Path, gigabytes: float) -> dict[str, float]:
         file.flush()
     del file
     try:
-        from generators.hdf5_rows import FileRows
+        from generators.sources import NumpyRows
 
         start_s = time.process_time()
         with Peak() as peak:
@@ -129,7 +135,7 @@ def streamed(folder: Path, gigabytes: float) -> dict[str, float]:
             model.training = type(model.training)(
                 **{**vars(model.training), "steps": rows // 1_024, "batch_size": 1_024}
             )
-            model.fit(FileRows(path), np.ones((rows, 1)), seed=1)
+            model.fit(NumpyRows(path), np.ones((rows, 1)), seed=1)
         return {
             "rows": rows,
             "size_mb": rows * columns * 4 / 1e6,
@@ -141,6 +147,7 @@ def streamed(folder: Path, gigabytes: float) -> dict[str, float]:
 
 
 def main() -> None:
+    """All cases, each in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("."))
     parser.add_argument("--stream-gb", type=float, default=4)

@@ -23,6 +23,7 @@ from generators.conditional_network import after_epoch
 from generators.context import ContextMap
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
 from generators.protocols import Array, Monitor
+from generators.ragged import Ragged
 from generators.registry import create
 from generators.sources import (
     KEPT_BYTES,
@@ -36,7 +37,7 @@ from generators.sources import (
 )
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
-from generators.training.containers import StoredTensor
+from generators.training.containers import RaggedTensor, StoredTensor, joined
 from generators.training.loop import train
 from generators.training.phases import Phase
 from generators.training.rules import Rule
@@ -147,7 +148,7 @@ class NetworkGenerator(ABC, Generic[S]):
         """Learn from x (N, *event), context (N, C) and optional event weights (N,), which may be negative.
 
         Rows of weight zero are left out. x may be a memory map, a data set of h5py or `ParquetRows`, of which only
-        parts are in memory.
+        parts are in memory; clouds may be `Ragged`.
 
         Raises
         ------
@@ -217,20 +218,35 @@ class NetworkGenerator(ABC, Generic[S]):
         ready = self.prepared(events.tensor(chosen), raw[chosen], weights[chosen], seed=seed)
         fitted = ready.bijection, ready.sizes
         self._take_preprocessing(*fitted)
-        if some is None:
+        if some is None and not isinstance(events.x, Ragged):
             c = torch.cat([c, ready.beside], dim=1)
             return TrainingData(ready.z.float(), c.float(), weights.float()), fitted
         beside = ready.beside.new_zeros(len(events), ready.beside.shape[1])
         shape = (len(events), *ready.z.shape[1:])
         del ready
+        if isinstance(events.x, Ragged):
+            x, beside = self._packed(events, raw, seed, shape[1])
+            return TrainingData(x, torch.cat([c, beside], dim=1).float(), weights.float()), fitted
         kept = in_memory(events.x) or 4 * math.prod(shape) <= KEPT_BYTES
         z = torch.empty(shape if kept else (0,), dtype=torch.float32)
         for part in events.chunks() if kept or beside.shape[1] else ():
             rows, beside[part] = self.mapped(events.tensor(part), raw[part], seed=seed + part.start)
             if kept:
                 z[part] = rows.float()
-        x = z if kept else StoredTensor(self._reader(events, raw, seed), shape, data_hash)
-        return TrainingData(x, torch.cat([c, beside], dim=1).float(), weights.float()), fitted
+        read = StoredTensor(self._reader(events, raw, seed), shape, data_hash)
+        return TrainingData(z if kept else read, torch.cat([c, beside], dim=1).float(), weights.float()), fitted
+
+    def _packed(self, events: EventRows, raw: Tensor, seed: int, longest: int) -> tuple[RaggedTensor, Tensor]:
+        """Events of different lengths, the last number beside each of which is its length, and what is beside them."""
+        values: list[Tensor] = []
+        besides: list[Tensor] = []
+        for part in events.chunks():
+            rows, beside = self.mapped(events.tensor(part), raw[part], seed=seed + part.start)
+            besides.append(beside)
+            values.append(rows.float()[torch.arange(rows.shape[1]) < beside[:, -1:]])
+        beside = torch.cat(besides)
+        offsets = torch.cat([torch.zeros(1, dtype=torch.long), beside[:, -1].long().cumsum(0)])
+        return RaggedTensor(joined(values), offsets, longest), beside
 
     def _reader(self, events: EventRows, raw: Tensor, seed: int) -> Callable[[NDArray[np.int64]], Tensor]:
         """What reads rows at ascending places from a file and prepares them."""

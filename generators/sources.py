@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ _FITTED_NUMBERS, _FITTED_PART = 1 << 22, 1 / 32
 _INDEX = NDArray[np.int64]
 
 
-def rows_within(numbers: int, budget: int = CHUNK_BYTES) -> int:
+def rows_within(numbers: int, budget: int | None = None) -> int:
     """Rows of so many numbers that a temporary array within the budget has, a multiple of 16 if there are so many."""
-    rows = max(1, budget // (8 * max(1, numbers)))
+    rows = max(1, (CHUNK_BYTES if budget is None else budget) // (8 * max(1, numbers)))
     return rows if rows < 16 else rows - rows % 16
 
 
@@ -78,7 +79,7 @@ class EventRows:
             return np.empty((0, *self.shape), np.float32)
         if len(at) == at[-1] - at[0] + 1:
             return np.asarray(self.x[int(at[0]) : int(at[-1]) + 1])
-        if isinstance(self.x, np.ndarray):
+        if in_memory(self.x):
             return np.asarray(self.x[at])
         # Runs of neighbours, which files give at once.
         breaks = np.flatnonzero(np.diff(at) > _GAP) + 1
@@ -127,6 +128,30 @@ class EventRows:
 
 #: Rows between two that are wanted which are read along rather than skipped.
 _GAP = 8
+
+
+class NumpyRows:
+    """The array of a file .npy, read row by row; nothing of it stays in memory, as parts of a memory map do."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not mapped.ndim or not mapped.flags.c_contiguous:
+            raise ShapeError(
+                f"'{os.fspath(path)}' holds {mapped.shape}, no rows one after another. Save it in C order."
+            )
+        self.path, self.shape, self.dtype, self._start = Path(path), mapped.shape, mapped.dtype, mapped.offset
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Rows of a slice."""
+        start, stop, _ = rows.indices(len(self))
+        numbers = int(np.prod(self.shape[1:]))
+        with open(self.path, "rb") as file:
+            file.seek(self._start + start * numbers * self.dtype.itemsize)
+            read = np.fromfile(file, self.dtype, max(0, stop - start) * numbers)
+        return read.reshape(-1, *self.shape[1:])
 
 
 class ParquetRows:

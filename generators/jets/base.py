@@ -20,7 +20,7 @@ from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.one_phase import OnePhase
 from generators.protocols import Array
-from generators.sources import chunks_of
+from generators.sources import chunks_of, rows_within
 from generators.usable_rows import check_rows
 
 #: Place of pT among the features of a constituent; a constituent without any is absent.
@@ -28,6 +28,9 @@ PT = 2
 
 #: Clouds that are drawn or evaluated at once; bounds the memory whatever is asked for.
 _CHUNK = 1 << 13
+
+#: Bytes of a temporary array of those.
+_DRAWN_BYTES = 1 << 24
 
 #: Constituents that are enough to fit the preprocessing.
 _FITTED = 1_000_000
@@ -100,30 +103,34 @@ S = TypeVar("S", bound=CloudSampler)
 
 @dataclass(kw_only=True, eq=False)
 class CloudGenerator(NetworkGenerator[S]):
-    """A generator of clouds x (N, P, F ≥ 3) given a context: jets as sets of constituents.
+    """A generator of clouds x (N, P, F ≥ 3) given a context: jets as sets of constituents, showers as sets of points.
 
     The last axis is (Δη, Δφ, pT / pT of the jet, …), further features as they come; a constituent with pT = 0 is
-    absent, and comes back as zeros after the present ones, which are sorted by falling pT. `multiplicity` is the column
-    of the context that holds the number of constituents; without one it is learned as p(n | c). `bijection` acts on
-    the constituents, all features and ln pT in the place of pT.
+    absent, and comes back as zeros after the present ones, which are sorted by falling pT. `size_column` is the place
+    of pT, or of the energy of a point that says in its stead whether it is there. `multiplicity` is the column of the
+    context that holds the number of constituents; without one it is learned as p(n | c). `bijection` acts on the
+    constituents, all features and ln pT in the place of pT.
+
+    Clouds may be `Ragged`; then those of a batch have about the same number of constituents.
     """
 
     beside: ClassVar[int] = 1
     sizes: ClassVar[tuple[str, ...]] = ("points",)
 
     multiplicity: int | None = None
+    size_column: int = PT
 
     @override
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
-        _check(x, context, weights)
+        _check(x, context, weights, self.size_column)
 
     @override
     def prepared(self, x: Tensor, context: Tensor, weights: Tensor, *, seed: int) -> Prepared:
         """The network is told the number of points."""
-        clouds, counts = _present_first(x)
+        clouds, counts = _present_first(x, self.size_column)
         self._check_counts(counts, context)
         bijection = self._fitted_bijection(clouds, counts, weights, seed)
-        z, _ = _behind(bijection, clouds, counts, seed)
+        z, _ = _behind(bijection, clouds, counts, seed, self.size_column)
         return Prepared(z, counts[:, None].double(), bijection, {"points": clouds.shape[1]})
 
     @property
@@ -133,9 +140,9 @@ class CloudGenerator(NetworkGenerator[S]):
 
     @override
     def mapped(self, x: Tensor, context: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-        clouds, counts = _present_first(x)
+        clouds, counts = _present_first(x, self.size_column)
         self._check_counts(counts, context)
-        return _behind(self.bijection_, clouds, counts, seed)[0], counts[:, None].double()
+        return _behind(self.bijection_, clouds, counts, seed, self.size_column)[0], counts[:, None].double()
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -149,7 +156,7 @@ class CloudGenerator(NetworkGenerator[S]):
 
     @override
     def rows_at_once(self, network: S) -> int:
-        return _CHUNK
+        return min(_CHUNK, rows_within(self.points_ * self.features_, _DRAWN_BYTES))
 
     @override
     def one_mapped_back(self, row: Tensor) -> Tensor:
@@ -168,14 +175,14 @@ class CloudGenerator(NetworkGenerator[S]):
         z = network.draw(counts.to(device), c.to(device), self.points_, generator).cpu()
         rows = self.bijection_.inverse(z[mask].double())
         clouds = torch.zeros(len(c), self.points_, self.features_, dtype=torch.float64)
-        rows[:, PT] = rows[:, PT].exp()
+        rows[:, self.size_column] = rows[:, self.size_column].exp()
         clouds[mask] = rows
-        falling = torch.argsort(clouds[..., PT], dim=1, descending=True, stable=True)
+        falling = torch.argsort(clouds[..., self.size_column], dim=1, descending=True, stable=True)
         return clouds.gather(1, falling[..., None].expand_as(clouds))
 
     def _fitted_bijection(self, clouds: Tensor, counts: Tensor, weights: Tensor, seed: int) -> FittedBijection:
         mask = prefix_mask(counts, clouds.shape[1])
-        rows, w = _with_log(clouds[mask]), weights.repeat_interleave(counts)
+        rows, w = _with_log(clouds[mask], self.size_column), weights.repeat_interleave(counts)
         if len(rows) > _FITTED:
             some = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:_FITTED].sort().values
             rows, w = rows[some], w[some]
@@ -210,20 +217,20 @@ class CloudDensityGenerator(CloudGenerator[CloudDensity], OnePhase[CloudDensity]
         p(n | c) unless the number of constituents is part of the context, where it is the density given n.
         """
         raw, c = self._context(context)
-        _check(x, context, np.ones(len(x)), minimum=0)
+        _check(x, context, np.ones(len(x)), self.size_column, minimum=0)
         if np.shape(x)[2] != self.features_:
             raise ShapeError(f"x has {np.shape(x)[2]} features; this density was fitted with {self.features_}.")
-        clouds, counts = _present_first(torch.as_tensor(np.asarray(x, np.float64)))
+        clouds, counts = _present_first(torch.as_tensor(np.asarray(x[:], np.float64)), self.size_column)
         self._check_counts(counts, raw)
         if len(counts) and int(counts.max()) > self.points_:
             raise ShapeError(
                 f"x has up to {int(counts.max())} constituents; this density was fitted with at most {self.points_}."
             )
         clouds = torch.nn.functional.pad(clouds[:, : self.points_], (0, 0, 0, max(0, self.points_ - clouds.shape[1])))
-        parts = []
+        parts, at_once = [], min(_CHUNK, rows_within(self.points_ * self.features_, _DRAWN_BYTES))
         with torch.no_grad():
-            for chunk in torch.split(torch.arange(len(c)), _CHUNK):
-                z, log_det = _behind(self.bijection_, clouds[chunk], counts[chunk], seed=0)
+            for chunk in torch.split(torch.arange(len(c)), at_once):
+                z, log_det = _behind(self.bijection_, clouds[chunk], counts[chunk], 0, self.size_column)
                 each = [self._log_density(network, z, counts[chunk], c[chunk]) for network in self.networks_]
                 parts.append(torch.logsumexp(torch.stack(each), dim=0) - np.log(len(each)) + log_det)
         return torch.cat(parts).numpy() if parts else np.empty(0)
@@ -237,35 +244,35 @@ class CloudDensityGenerator(CloudGenerator[CloudDensity], OnePhase[CloudDensity]
         return out.cpu()
 
 
-def _present_first(x: Tensor) -> tuple[Tensor, Tensor]:
+def _present_first(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Clouds with their present points first, otherwise in the order that they had, and the number of those (N,)."""
-    present = x[..., PT] > 0
+    present = x[..., size] > 0
     order = torch.argsort((~present).to(torch.int8), dim=1, stable=True)
     clouds = x.gather(1, order[..., None].expand_as(x))
     counts = present.sum(dim=1)
     return clouds * prefix_mask(counts, x.shape[1])[..., None], counts
 
 
-def _with_log(rows: Tensor) -> Tensor:
+def _with_log(rows: Tensor, size: int) -> Tensor:
     """Constituents (M, F) with ln pT in the place of pT."""
     out = rows.clone()
-    out[:, PT] = out[:, PT].log()
+    out[:, size] = out[:, size].log()
     return out
 
 
-def _behind(bijection: FittedBijection, clouds: Tensor, counts: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def _behind(bijection: FittedBijection, clouds: Tensor, counts: Tensor, seed: int, size: int) -> tuple[Tensor, Tensor]:
     """Clouds (N, P, F) behind the preprocessing, and its log|det| (N,)."""
     mask = prefix_mask(counts, clouds.shape[1])
-    rows = _with_log(clouds[mask])
+    rows = _with_log(clouds[mask], size)
     at, log_det = bijection.forward(rows, rows.new_zeros(len(rows), 0), uniform(rows, seed=seed ^ NOISE))
     z = torch.zeros_like(clouds)
     z[mask] = at
     cloud = torch.repeat_interleave(torch.arange(len(counts)), counts)
-    return z, torch.zeros(len(counts), dtype=z.dtype).index_add(0, cloud, log_det - rows[:, PT])
+    return z, torch.zeros(len(counts), dtype=z.dtype).index_add(0, cloud, log_det - rows[:, size])
 
 
-def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
-    if np.ndim(x) != 3 or np.shape(x)[2] < 3:
+def _check(x: Array, context: Array, weights: NDArray[np.float64], size: int, minimum: int | None = None) -> None:
+    if len(np.shape(x)) != 3 or np.shape(x)[2] < max(3, size + 1):
         raise ShapeError(
             f"x must be (N, P, F) with at least the three features Δη, Δφ and pT of a constituent; it is {np.shape(x)}."
         )
@@ -273,7 +280,7 @@ def _check(x: Array, context: Array, weights: NDArray[np.float64], minimum: int 
         check_rows(x, context, weights)
     else:
         check_rows(x, context, weights, minimum)
-    wrong = [(start, part[..., PT] < 0) for start, part in chunks_of(x) if (part[..., PT] < 0).any()]
+    wrong = [(start, part[..., size] < 0) for start, part in chunks_of(x) if (part[..., size] < 0).any()]
     if wrong:
         row = wrong[0][0] + int(np.argmax(wrong[0][1].any(axis=1)))
         raise NonFiniteInputError(

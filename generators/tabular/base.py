@@ -233,6 +233,6 @@ def log_mean(
 
 def check_features(x: Array, context: Array, weights: NDArray[np.float64], minimum: int = MINIMUM_EVENTS) -> None:
     """Refuse x (N, D), context (N, C) and weights (N,) that are none, by name."""
-    if np.ndim(x) != 2 or np.ndim(context) != 2:
+    if len(np.shape(x)) != 2 or np.ndim(context) != 2:
         raise ShapeError(f"x must be (N, D) and context (N, C); they are {np.shape(x)} and {np.shape(context)}.")
     check_rows(x, context, weights, minimum)

@@ -18,14 +18,21 @@ _READ_AT_ONCE = 1 << 26
 class RaggedTensor:
     """Rows of different lengths: row i is `values[offsets[i]:offsets[i + 1]]`, of values (M, *part), offsets (N + 1,).
 
-    By an index it gives what a tensor of all rows padded by zeros would, but no longer than the longest that was asked.
+    By an index it gives what a tensor of all rows padded by zeros would, but no longer than the longest of these rows;
+    no row is longer than `longest`.
     """
 
     values: Tensor
     offsets: Tensor
+    longest: int
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all rows padded to the same length, `longest`."""
+        return (len(self), self.longest, *self.values.shape[1:])
 
     @property
     def device(self) -> torch.device:
@@ -44,16 +51,12 @@ class RaggedTensor:
 
     def to(self, device: torch.device) -> RaggedTensor:
         """The same on another device."""
-        return RaggedTensor(self.values.to(device), self.offsets.to(device))
-
-    def longest(self) -> int:
-        """Length of the longest row."""
-        return int(self.lengths.max()) if len(self) else 0
+        return RaggedTensor(self.values.to(device), self.offsets.to(device), self.longest)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         """Rows (B, longest, *part), padded by zeros."""
         starts, lengths = self.offsets[:-1][index], self.lengths[index]
-        longest = int(lengths.max()) if len(lengths) else 0
+        longest = max(1, int(lengths.max())) if len(lengths) else 1
         place = torch.arange(longest, device=starts.device)
         present = place < lengths[:, None]
         # Where nothing is present anything may be read, as long as it exists.
@@ -70,7 +73,7 @@ class RaggedTensor:
         at = torch.repeat_interleave(starts - offsets[:-1], lengths) + torch.arange(
             int(offsets[-1]), device=starts.device
         )
-        return RaggedTensor(self.values[at], offsets)
+        return RaggedTensor(self.values[at], offsets, self.longest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +124,20 @@ class StoredTensor:
 
 
 Container = Tensor | RaggedTensor | StoredTensor
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """All parts as one tensor; the list is empty afterwards, and each was given up as soon as it was copied."""
+    if not parts:
+        return torch.empty(0)
+    out = torch.empty(sum(len(part) for part in parts), *parts[0].shape[1:], dtype=parts[0].dtype)
+    parts.reverse()
+    row = 0
+    while parts:
+        part = parts.pop()
+        out[row : row + len(part)] = part
+        row += len(part)
+    return out
 
 
 def rows_of(values: Container, index: Tensor) -> Tensor | RaggedTensor:
