@@ -35,7 +35,8 @@ class WithStatistics(ABC):
 def after_epoch(model: nn.Module, data: Rows) -> None:
     """Let a network set its statistics from all that it learns from, if it has any."""
     if isinstance(model, WithStatistics):
-        model.after_epoch(data.x, data.context)
+        whole = data.whole()
+        model.after_epoch(whole.x, whole.context)
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -183,7 +183,7 @@ class _Training:
             if self.average is not None:
                 stack.enter_context(self.average.applied(self.everything.buffers()))
             if after_epoch is not None:
-                after_epoch(self.model, self.training.whole())
+                after_epoch(self.model, self.training)
             held_out = {
                 phase.name: self._held_out_loss(objective)
                 for phase, objective in zip(self.phases, self.objectives, strict=True)

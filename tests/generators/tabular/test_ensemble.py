@@ -77,7 +77,8 @@ def _after_epoch(model: nn.Module, data: TrainingData) -> None:
         model.visit(_after_epoch, data)
     else:
         assert isinstance(model, Line)
-        model.after_epoch(data.x * data.weights[:, None])
+        whole = data.whole()
+        model.after_epoch(whole.x * whole.weights[:, None])
 
 
 def line_data(n: int = 400) -> TrainingData:
