@@ -61,13 +61,17 @@ class Request:
         ExpressionError, UnitsError, InputFileError, AnalysisError
             If an expression is malformed, or units, manifest or memory make no sense.
         """
-        texts = {name: getattr(reading, name) for name in ("selection", "weight", "truth")}
-        expressions = {name: None if text is None else compile_expression(text) for name, text in texts.items()}
+        selection, weight, truth = (
+            None if text is None else compile_expression(text)
+            for text in (reading.selection, reading.weight, reading.truth)
+        )
         checksums = reading.checksums
         return cls(
             mass=compile_expression(reading.mass),
             content=content,
-            **expressions,
+            selection=selection,
+            weight=weight,
+            truth=truth,
             identifiers=declared(reading.identifiers),
             tree=reading.tree,
             layout=reading.layout,

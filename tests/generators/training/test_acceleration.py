@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from generators.conditional_network import ConditionalNetwork
+from generators.jets.adversarial_cloud import AdversarialCloud
 from generators.jets.base import CloudDensity, CloudGenerator
 from generators.registry import create, generator_class, kinds
 from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularGenerator
@@ -23,7 +24,11 @@ from ..contracts import gaussian_events
 NOT_OURS = {"ensemble", "zuko"}
 
 FEATURES = sorted(kind for kind in set(kinds()) - NOT_OURS if issubclass(generator_class(kind), TabularGenerator))
-CLOUDS = sorted(kind for kind in kinds() if issubclass(generator_class(kind), CloudGenerator))
+CLOUDS = sorted(
+    kind
+    for kind in kinds()
+    if issubclass(generator_class(kind), CloudGenerator) and not issubclass(generator_class(kind), AdversarialCloud)
+)
 
 SETTINGS = TrainingSettings(steps=1)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
