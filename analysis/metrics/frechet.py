@@ -37,7 +37,19 @@ def moments(features: FloatArray) -> Moments:
 
 
 def frechet_distance(first: Moments, second: Moments) -> float:
-    """Squared 2-Wasserstein distance of two Gaussians, |μ − ν|² + tr(Σ + Ω − 2 √(√Σ Ω √Σ)) (Dowson, Landau 1982)."""
+    """Squared 2-Wasserstein distance of two Gaussians, |μ − ν|² + tr(Σ + Ω − 2 √(√Σ Ω √Σ)) (Dowson, Landau 1982).
+
+    Raises
+    ------
+    MetricError
+        If a covariance is not finite.
+    """
+    for which, known in (("first", first), ("second", second)):
+        if not np.isfinite(known.covariance).all():
+            raise MetricError(
+                f"The covariance of the {which} sample is not finite: single events are so far away that squares "
+                "overflow. Train the generator longer, or leave such events out and say how many."
+            )
     values, vectors = np.linalg.eigh(first.covariance)
     root = vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T
     # The eigenvalues of this symmetric matrix are those of Σ Ω; rounding makes small ones negative.

@@ -346,3 +346,11 @@ class TestProtocols:
 
     def test_features_of_the_physics_distances_are_36(self) -> None:
         assert energy_flow_polynomials(jets(3, seed=1)).shape == (3, 36)
+
+
+def test_events_whose_squares_overflow_are_named() -> None:
+    true = moments(np.random.default_rng(1).normal(size=(50, 2)))
+    wild = Moments(true.mean, np.full((2, 2), np.inf))
+    for pair, which in (((wild, true), "first"), ((true, wild), "second")):
+        with pytest.raises(MetricError, match=f"covariance of the {which} sample is not finite"):
+            frechet_distance(*pair)
