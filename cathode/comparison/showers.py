@@ -171,9 +171,7 @@ def evaluate_showers(
     order = np.random.default_rng(seeds("halves")).permutation(len(theirs))
     halves = theirs.rows(order[::2]), theirs.rows(order[1::2])
     vectors = high_level(ours), high_level(theirs)
-    say("distances", 0, 1)
-    frechet, floor, kernel = _distances(vectors, (high_level(halves[0]), high_level(halves[1])), seeds)
-    say("distances", 1, 1)
+    frechet, floor, kernel = _distances(vectors, (high_level(halves[0]), high_level(halves[1])), seeds, say)
     scores = {}
     for number, name in enumerate(chosen):
         say("classifiers", number, len(chosen), name)
@@ -223,14 +221,16 @@ def _spectrum(files: tuple[Path, Path], geometry: Geometry, largest: float, say:
 
 
 def _distances(
-    vectors: tuple[Float, Float], halves: tuple[Float, Float], seeds: Seeds
+    vectors: tuple[Float, Float], halves: tuple[Float, Float], seeds: Seeds, say: Progress
 ) -> tuple[Measured, Measured, Measured]:
     """FPD of both samples, its floor between halves of the reference, and KPD."""
+    say("distances", 0, 1)
     fewest = min(len(each) for each in vectors)
     frechet = frechet_physics_distance(*vectors, sampling=_FRECHET.at_most(fewest), seed=seeds("fpd"))
     half = _FRECHET.at_most(len(halves[1]))
     floor = frechet_physics_distance(*halves, sampling=half, seed=seeds("fpd floor"))
     kernel = kernel_physics_distance(*vectors, sampling=_KERNEL.at_most(fewest), seed=seeds("kpd"))
+    say("distances", 1, 1)
     return frechet, floor, kernel
 
 
