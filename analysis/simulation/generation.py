@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -46,7 +49,9 @@ def collisions(process: Process, *, seed: int) -> Iterator[tuple[Particles, int]
     hook = _parton_filter(library) if process.soft else None
     if hook is not None:
         generator.setUserHooksPtr(hook)
-    if not generator.init():
+    with on_stderr():
+        ready = generator.init()
+    if not ready:
         raise SimulationError(f"Pythia could not be initialised for process '{process.name}'; see its messages.")
     while True:
         yield stable_particles(generator.nextBatch(EVENTS_PER_BATCH))
@@ -63,6 +68,24 @@ def stable_particles(batch: ak.Array) -> tuple[Particles, int]:
     px, py, pz, energy = (ak.to_numpy(flat["p"][name]) for name in ("px", "py", "pz", "e"))
     event = np.repeat(np.arange(len(final)), ak.to_numpy(ak.num(final)))
     return Particles(event, ak.to_numpy(flat["id"]), px, py, pz, energy, x, y, z), len(final)
+
+
+@contextmanager
+def on_stderr() -> Iterator[None]:
+    """Send what libraries in C and C++ print to stderr inside of the block: Vincia's banner can not be switched off."""
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    sys.stdout.flush()
+    library.fflush(None)
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        library.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _parton_filter(library: ModuleType) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import awkward as ak
 import numpy as np
 
@@ -38,3 +41,18 @@ def test_final_particles_of_every_event_in_metres() -> None:
     np.testing.assert_allclose(particles.energy, [4, 6, 7])
     np.testing.assert_allclose(particles.x, [0.005, 0, 1.0])
     np.testing.assert_allclose(particles.pt, np.hypot([1, 4, 7], [2, 3, 0]))
+
+
+def test_what_a_library_prints_does_not_spoil_the_output() -> None:
+    script = (
+        "import ctypes\n"
+        "from analysis.simulation.generation import on_stderr\n"
+        "say = ctypes.CDLL(None).puts\n"
+        "say(b'before')\n"
+        "with on_stderr():\n"
+        "    say(b'banner')\n"
+        "say(b'after')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["before", "after"]
+    assert done.stderr.split() == ["banner"]
