@@ -6,6 +6,14 @@ Every case runs in a process of its own. `fit_over_x` and `sample_over_x` are wh
 it held before the call, over the size of x in single precision (of ragged clouds, that of the constituents that are
 there). x itself is not counted when fitting, the result is when sampling. `stream_peak_mb` is the peak of the whole
 process, with torch. FOLDER holds the file of the stream, which is removed.
+
+Measured, one run each, one thread:
+
+| case | size (MB) | fit_over_x | sample_over_x | stream_peak_mb |
+|---|---|---|---|---|
+| (50,000, 368) | 74 | 1.98 | 1.01 | |
+| ragged (20,000, ≤ 1,000, 4) | 160 | 2.94 | 1.00 | |
+| stream of 1.6 GB (`--stream-gb 1.6`) | 1600 | | | 872 |
 """
 
 from __future__ import annotations
