@@ -21,7 +21,7 @@ from cathode.comparison.shower_details import ShowerDetails
 from cathode.comparison.showers import ShowerEvaluation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
-from cathode.result import Closure, FeatureTest, RegionShift, Sculpting, SearchResult
+from cathode.result import Closure, CutResult, FeatureTest, RegionShift, Sculpting, SearchResult
 from cathode.validation.claims import headline, validation
 
 
@@ -39,15 +39,15 @@ def conclusion(result: SearchResult) -> Iterator[RenderableType]:
 def cuts(result: SearchResult) -> Table:
     """One row for each background efficiency, in the order in which they were asked for."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("background efficiency", "realised", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
-        table.add_column(title, justify="right")
+    for title in ("background efficiency", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
+        # On a narrow terminal a significance stays in one piece.
+        table.add_column(title, justify="right", no_wrap=title == "local")
     known = any(cut.signal_efficiency is not None for cut in result.cuts)
     if known:
         table.add_column("true signal kept", justify="right")
     for cut in result.cuts:
         row = [
-            f"{cut.background_efficiency:g}",
-            f"{cut.effective_efficiency:.3g}",
+            _asked_and_realised(cut),
             number(cut.observed),
             number(cut.expected),
             f"± {number(cut.statistical)}",
@@ -60,6 +60,12 @@ def cuts(result: SearchResult) -> Table:
             row.append("–" if cut.signal_efficiency is None else f"{100 * cut.signal_efficiency:.1f} %")
         table.add_row(*row)
     return table
+
+
+def _asked_and_realised(cut: CutResult) -> str:
+    """A background efficiency, and in parentheses the realised one where ties or rounding make it another."""
+    asked, realised = f"{cut.background_efficiency:g}", cut.effective_efficiency
+    return asked if abs(realised / cut.background_efficiency - 1) < 0.02 else f"{asked} ({realised:.2g})"
 
 
 def null_distributions(calibration: Calibration) -> RenderableType:

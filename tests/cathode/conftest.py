@@ -40,7 +40,7 @@ def cut() -> CutResult:
 def result(cut: CutResult) -> SearchResult:
     """A result with something in every field."""
     tight = dataclasses.replace(
-        cut, background_efficiency=1e-3, observed=91.0, significance=3.2, signal_efficiency=0.41
+        cut, background_efficiency=1e-3, observed=91.0, significance=3.2, signal_efficiency=0.41, template_passing=192
     )
     truth = TruthEvaluation(770, 58_000, 0.91, 0.004, 14.2, 0.9, 0.002, {1e-2: (8.1, 0.2), 1e-3: (13.3, 0.8)})
     return SearchResult(
