@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.statistics.conformal import count_p_value, mondrian_p_values
-from analysis.statistics.counting import z_to_p
+from analysis.statistics.p_values import z_to_p
 from analysis.tasks import Done, TaskFolder
 from cathode.calibration.audit import AUDIT, Audit
 from cathode.calibration.null import NullDistribution

@@ -25,7 +25,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from analysis.metrics.ranking import auc, sic
+from analysis.metrics.sic_and_auc import auc, sic
 from cathode.classifiers import BoostedTrees
 from cathode.classifiers.parallel import default_jobs
 

@@ -35,7 +35,7 @@ import torch
 from analysis.datasets import embedded
 from analysis.events import Events
 from analysis.folds import random_folds
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.template.drawing import draw_at

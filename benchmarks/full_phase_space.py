@@ -211,7 +211,7 @@ def idealised(search, classifier, data, reference, test) -> tuple[np.ndarray, di
 
 def judged(truth: np.ndarray, scores: np.ndarray, seconds: dict[str, float]) -> dict[str, Any]:
     """Significance improvement of scores, the largest and at the fixed cut."""
-    from analysis.metrics.ranking import sic
+    from analysis.metrics.sic_and_auc import sic
 
     curve = sic(scores, truth)
     return {"max": asdict(curve.max_sic), "at_cut": asdict(curve.sic_at(CUT)), "cpu_seconds": seconds}

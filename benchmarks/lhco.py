@@ -135,7 +135,7 @@ def injection(place: Path, *, folder: str, method: str, seed: int, paper_epochs:
 def measure(folder: Path, method: str, seed: int, paper_epochs: int, quick: bool) -> Measurement:
     """Run one method on one injection and evaluate it on independent events."""
     from analysis.folds import fold_of
-    from analysis.metrics.ranking import sic
+    from analysis.metrics.sic_and_auc import sic
     from cathode import Region
     from cathode.classifiers.cross_fitting import Sample, cross_fit, held_out_scores
     from cathode.diagnostics import Diagnostics
@@ -193,7 +193,7 @@ def closure_auc(template: np.ndarray, background: np.ndarray, seed: int) -> tupl
     """AUC of plain boosted trees between template and true background: trained on one half, tested on the other."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    from analysis.metrics.ranking import auc
+    from analysis.metrics.sic_and_auc import auc
 
     rng = np.random.default_rng(seed)
     n = min(len(template), len(background))

@@ -117,7 +117,7 @@ def signal(place: Path, *, folder: str, seed: int, quick: bool) -> dict[str, Any
 
 
 def _compared(cut: Any) -> dict[str, float | None]:
-    from analysis.statistics.counting import log_p_to_z
+    from analysis.statistics.p_values import log_p_to_z
 
     quoted = np.isfinite(cut.p_value)
     with np.errstate(divide="ignore"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import TooFewEventsError
 from analysis.events import FloatArray
-from analysis.statistics.counting import log_p_to_z, on_off_deficit_p_value, on_off_log_p_value, p_to_z
+from analysis.statistics.p_values import log_p_to_z, on_off_deficit_p_value, on_off_log_p_value, p_to_z
 from analysis.weights import effective_sample_size, sum_and_unit
 from cathode.errors import WeightsError
 from cathode.result import CutResult

@@ -26,19 +26,19 @@ from cathode.runtime.timer import Timer
 from cathode.scoring import Scorer, Scores
 from cathode.search_settings import SearchSettings
 from cathode.template.mass_models import MassModel
-from cathode.validation.caveats import (
-    summary_of_mass_model,
-    summary_of_reweightings,
-    summary_of_trainings,
-    warnings_of,
-    warnings_of_events,
-)
 from cathode.validation.claims import concluded
 from cathode.validation.mass_fit import mass_fit_tests
 from cathode.validation.performance import Ranking, evaluate
 from cathode.validation.sculpting import Shape, sculpting
 from cathode.validation.sideband_closure import ClosureTest
 from cathode.validation.turn_on import turn_on, withheld
+from cathode.validation.warnings import (
+    summary_of_mass_model,
+    summary_of_reweightings,
+    summary_of_trainings,
+    warnings_of,
+    warnings_of_events,
+)
 
 #: Parts of a classifier ensemble that are asked alone, to see how far a significance depends on its members.
 _PARTS = 5

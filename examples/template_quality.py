@@ -30,7 +30,7 @@ import numpy as np
 
 from analysis.datasets import embedded
 from analysis.folds import random_folds
-from analysis.metrics.ranking import auc, sic
+from analysis.metrics.sic_and_auc import auc, sic
 from analysis.plots.performance import Line, significance_improvement
 from analysis.plots.validation import closure
 from cathode import DIJET_FEATURES, DIJET_MASS, BoostedTrees, Region, read_events

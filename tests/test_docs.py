@@ -173,7 +173,7 @@ def test_every_warning_of_a_result_is_explained() -> None:
     page = (ROOT / "docs" / "validating.md").read_text(encoding="utf-8")
     headings = re.findall(r'^### "(.*)"$', page, re.MULTILINE)
     said = []
-    for node in ast.walk(ast.parse((ROOT / "cathode" / "validation" / "caveats.py").read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse((ROOT / "cathode" / "validation" / "warnings.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Yield) and isinstance(node.value, ast.JoinedStr | ast.Constant):
             parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
             said.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts))

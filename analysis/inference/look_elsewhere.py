@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import CountingError
-from analysis.statistics.counting import p_to_z, z_to_p
+from analysis.statistics.p_values import p_to_z, z_to_p
 
 FloatArray = NDArray[np.float64]
 

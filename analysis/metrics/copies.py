@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.errors import MetricError, TooFewEventsError
-from analysis.metrics.ranking import FloatArray, Measured
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 
 #: Events of each kind below which the answer says nothing.
 _MINIMUM = 20

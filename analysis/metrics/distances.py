@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import MetricError, TooFewEventsError
-from analysis.metrics.ranking import FloatArray, Measured
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 from analysis.weights import unit
 
 #: Of an effective event in each half that a floor is measured with.

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from analysis.errors import MetricError, TooFewEventsError
-from analysis.metrics.ranking import FloatArray, Measured
 from analysis.metrics.sampling import Array, Sampling
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 
 
 @dataclass(frozen=True, eq=False)

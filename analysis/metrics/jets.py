@@ -13,8 +13,8 @@ from analysis.features.energy_flow import FOUR_BY_FOUR, energy_flow_polynomials
 from analysis.metrics.frechet import frechet_physics_distance, kernel_physics_distance
 from analysis.metrics.movers import coverage_and_mmd
 from analysis.metrics.protocols import Protocol, protocol_of
-from analysis.metrics.ranking import FloatArray, Measured
 from analysis.metrics.sampling import Array, InvalidJets, over_batches, valid_clouds
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 from analysis.metrics.wasserstein import w1_jets, w1_particles
 
 

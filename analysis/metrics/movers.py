@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from analysis.errors import MetricError
-from analysis.metrics.ranking import FloatArray, Measured
 from analysis.metrics.sampling import Array, Sampling, over_batches
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 
 
 @dataclass(frozen=True)

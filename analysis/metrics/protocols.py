@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from analysis.errors import MetricError, nearest
 from analysis.metrics.frechet import FrechetSampling
-from analysis.metrics.ranking import FloatArray
 from analysis.metrics.sampling import Array, Sampling
+from analysis.metrics.sic_and_auc import FloatArray
 from analysis.metrics.wasserstein import inverse_variance_mean, mean_of_features
 
 

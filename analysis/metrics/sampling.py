@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.errors import MetricError, TooFewEventsError
-from analysis.metrics.ranking import FloatArray, Measured
+from analysis.metrics.sic_and_auc import FloatArray, Measured
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -11,8 +11,8 @@ import numpy as np
 
 from analysis.compiled import compiled
 from analysis.errors import MetricError
-from analysis.metrics.ranking import FloatArray
 from analysis.metrics.sampling import Array, Sampling
+from analysis.metrics.sic_and_auc import FloatArray
 
 
 def wasserstein(x: FloatArray, y: FloatArray) -> float:

@@ -188,10 +188,17 @@ def _positive_mean(value: float, error: float) -> float:
 
 
 def _few(found: _Squared, cov: FloatArray) -> float:
-    """Factor for a scatter that few regions show: ν/(ν − 2), the mean of the inverse of χ²/ν, as far as it is seen."""
-    freedom = float(np.trace(found.projection))
-    seen = max(found.value, 0.0) / (max(found.value, 0.0) + float(np.diag(cov).mean()))
-    return 1 + seen * 2 / max(freedom - 2, 1.0)
+    """Factor for a scatter that few regions show: ν/(ν − 2), the mean of the inverse of χ²/ν, as far as it is seen.
+
+    A region with large errors shows little of it and counts less among the ν.
+    """
+    variance = max(found.value, 0.0)
+    if variance == 0:
+        return 1.0
+    seen = variance / (variance + np.diag(cov))
+    weights = np.square(seen / seen.max())
+    freedom = float(np.trace(found.projection)) * float(weights.mean())
+    return 1 + float(np.average(seen, weights=weights)) * 2 / max(freedom - 2, 1.0)
 
 
 def _require(delta: FloatArray, cov: FloatArray) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
-from analysis.statistics.counting import significance_with_uncertainty
+from analysis.statistics.p_values import significance_with_uncertainty
 from analysis.tasks import RETRIES, Task, TaskFolder, executor, resume, task
 from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.experiments import ANALYSIS, bounded, failures

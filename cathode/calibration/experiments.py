@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from analysis.statistics.counting import p_to_z
+from analysis.statistics.p_values import p_to_z
 from analysis.tasks import Done, Task, TaskFolder, task
 from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.pseudo_data import FromSidebands, FromSimulation, FromTemplate, PseudoData

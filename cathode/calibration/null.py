@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.counting import p_to_z, z_to_p
+from analysis.statistics.p_values import p_to_z, z_to_p
 from cathode.errors import CalibrationError
 
 #: Pseudo-experiments of which a distribution is made at least.

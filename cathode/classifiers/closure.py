@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.events import FloatArray
 from analysis.folds import random_folds
-from analysis.metrics.ranking import Measured, auc
+from analysis.metrics.sic_and_auc import Measured, auc
 from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.cross_fitting import Sample, train_without

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from analysis.events import FloatArray
 from analysis.features.substructure import jet_substructure
 from analysis.folds import random_folds
-from analysis.metrics.ranking import Measured
 from analysis.metrics.sampling import valid_clouds
+from analysis.metrics.sic_and_auc import Measured
 from cathode.classifiers import BoostedTrees, Transformer, WeakClassifier
 from cathode.classifiers.closure import two_sample_auc
 from cathode.classifiers.cross_fitting import Sample, cross_fit

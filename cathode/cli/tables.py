@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analysis.metrics.ranking import Measured
+from analysis.metrics.sic_and_auc import Measured
 from analysis.printing import number, p_value, sigma
 from cathode.calibration.audit import Audit
 from cathode.calibration.result import Calibration

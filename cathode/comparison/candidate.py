@@ -15,7 +15,7 @@ import numpy as np
 from analysis.atomic import write_text
 from analysis.events import Events, FloatArray
 from analysis.metrics.distances import distance_floor, sliced_distances
-from analysis.metrics.ranking import Measured
+from analysis.metrics.sic_and_auc import Measured
 from analysis.weights import standardised
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import two_sample_auc

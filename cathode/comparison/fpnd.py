@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.metrics.frechet import Moments, frechet_distance, moments
-from analysis.metrics.ranking import Measured
 from analysis.metrics.sampling import Sampling, over_batches, valid_clouds
+from analysis.metrics.sic_and_auc import Measured
 from cathode.errors import FpndError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.events import FloatArray
 from analysis.folds import random_folds
-from analysis.metrics.ranking import Measured
+from analysis.metrics.sic_and_auc import Measured
 from analysis.weights import effective_sample_size
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.closure import two_sample_auc

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from analysis.events import SourceFile
-from analysis.metrics.ranking import Measured
+from analysis.metrics.sic_and_auc import Measured
 from cathode.errors import ResultError
 from cathode.result import Closure, RegionSummary
 from cathode.runtime.documents import Document

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from analysis.datasets.shower_files import open_showers
 from analysis.metrics.equivalent_size import EquivalentSize, equivalent_size
 from analysis.metrics.prdc import Neighbourhoods, neighbourhoods
-from analysis.metrics.ranking import Measured
 from analysis.metrics.shower_histograms import comparisons
 from analysis.metrics.showers import Observables, cut, high_level
+from analysis.metrics.sic_and_auc import Measured
 from analysis.showers.layered import Geometry
 from analysis.showers.layers import Float
 from analysis.showers.voxels import Showers

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from analysis.datasets.shower_files import open_showers
 from analysis.errors import TooFewEventsError, nearest
 from analysis.metrics.frechet import FrechetSampling, frechet_physics_distance, kernel_physics_distance
-from analysis.metrics.ranking import Measured
 from analysis.metrics.sampling import Sampling
 from analysis.metrics.shower_histograms import Comparison, comparisons, voxel_spectrum
 from analysis.metrics.showers import Observables, cut, high_level, low_level, low_level_normed, observables
+from analysis.metrics.sic_and_auc import Measured
 from analysis.showers.layered import Geometry
 from analysis.showers.layers import Float
 from analysis.showers.voxels import Showers

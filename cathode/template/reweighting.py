@@ -17,7 +17,7 @@ from analysis.atomic import write_text
 from analysis.errors import TooFewEventsError
 from analysis.events import Events, FloatArray
 from analysis.folds import fold_of, random_folds
-from analysis.metrics.ranking import Measured
+from analysis.metrics.sic_and_auc import Measured
 from analysis.weights import effective_sample_size
 from cathode.classifiers import WeakClassifier, load_classifier
 from cathode.classifiers.boosted_trees import BoostedTrees

@@ -1,1 +1,1 @@
-"""What a search needs and what it may claim: requirements, closure, sculpting, performance, caveats."""
+"""What a search needs and what it may claim: requirements, closure, sculpting, performance, warnings."""

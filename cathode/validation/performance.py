@@ -10,7 +10,7 @@ import numpy as np
 from analysis.errors import AnalysisError
 from analysis.events import BoolArray, Events, FloatArray
 from analysis.folds import fold_of
-from analysis.metrics.ranking import SicCurve, auc, sic
+from analysis.metrics.sic_and_auc import SicCurve, auc, sic
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.cut_and_count import Cut

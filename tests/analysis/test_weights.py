@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.metrics.distances import sliced_distances
-from analysis.metrics.ranking import auc, roc, sic
+from analysis.metrics.sic_and_auc import auc, roc, sic
 from analysis.statistics.local_density import local_density
 from analysis.statistics.sculpting import sculpting_test
 from analysis.statistics.spectrum import fit_spectrum

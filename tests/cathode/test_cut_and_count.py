@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import TooFewEventsError
-from analysis.statistics.counting import on_off_p_value, order_statistic_p_value, significance_with_uncertainty
+from analysis.statistics.p_values import on_off_p_value, order_statistic_p_value, significance_with_uncertainty
 from cathode.cut_and_count import Count, Cut, background_only, count, from_spectrum, make_cut
 from cathode.errors import WeightsError
 from cathode.methods.protocol import Reference

@@ -15,7 +15,7 @@ from scipy import stats
 from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from analysis.folds import fold_of
-from analysis.statistics.counting import z_to_p
+from analysis.statistics.p_values import z_to_p
 from cathode.classifiers.boosted_trees import BoostedTrees
 from cathode.errors import CathodeError, ConfigError, EmptyRegionError
 from cathode.result import SearchResult

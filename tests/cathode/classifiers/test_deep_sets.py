@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode.classifiers import DeepSets, EnergyFlow, create
 from cathode.classifiers.sets import SetNetwork
 from cathode.errors import ConfigError

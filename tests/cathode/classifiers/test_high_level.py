@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import NonFiniteError
 from analysis.events import FloatArray
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode import observables
 from cathode.classifiers import Transformer, load_classifier
 from cathode.config import parse_config

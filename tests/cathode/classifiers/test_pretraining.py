@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import NonFiniteError, TooFewEventsError
 from analysis.events import FloatArray
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode import observables
 from cathode.classifiers import Pretrainable, SubstructureRegression, Transformer, load_classifier, register
 from cathode.errors import ClassifierFolderError, ConfigError

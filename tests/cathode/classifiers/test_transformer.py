@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from analysis.errors import NonFiniteError, TooFewEventsError
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode.classifiers import Mlp, Transformer, load_classifier, pretrain
 from cathode.classifiers.constituents import JET, quantities
 from cathode.classifiers.particle_transformer import ParticleTransformer

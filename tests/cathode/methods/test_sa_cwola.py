@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.events import Events
-from analysis.metrics.ranking import auc
+from analysis.metrics.sic_and_auc import auc
 from cathode.errors import ConfigError
 from cathode.methods.cwola import Cwola
 from cathode.methods.protocol import Method

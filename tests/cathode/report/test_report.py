@@ -17,8 +17,8 @@ from cathode.report import words
 from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.report.page import render, write_report
 from cathode.result import CutResult, SearchResult
-from cathode.validation.caveats import warnings_of
 from cathode.validation.claims import headline
+from cathode.validation.warnings import warnings_of
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 

@@ -12,8 +12,8 @@ import pytest
 
 from cathode.report.page import render
 from cathode.result import CalibratedCut, Closure, CutResult, FeatureTest, MassFitTest, RegionShift, SearchResult
-from cathode.validation.caveats import warnings_of
 from cathode.validation.claims import configuration, headline, scope, validation
+from cathode.validation.warnings import warnings_of
 
 WHERE = "between 3300 and 3700 GeV"
 COUNTS = f"612 events {WHERE} pass where 480.3 ± 18.2 are expected; no significance is claimed, because "

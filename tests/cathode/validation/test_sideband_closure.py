@@ -23,11 +23,11 @@ from cathode.result import RegionShift, Sculpting, SearchResult
 from cathode.runtime.run_folder import RunFolder
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.stages import Stages
-from cathode.validation.caveats import warnings_of
 from cathode.validation.held_out import HeldOut, beside_window, held_out, without_validation_regions
 from cathode.validation.region_shifts import region_shifts
 from cathode.validation.sideband_closure import ClosureTest, closure_test
 from cathode.validation.trial import Trial, trial
+from cathode.validation.warnings import warnings_of
 
 from ..toys import REGION, Discriminant, TrueGenerator, toy_events, toy_search
 

@@ -10,8 +10,8 @@ import pytest
 from analysis.events import FloatArray
 from cathode.region import Region
 from cathode.result import SearchResult
-from cathode.validation.caveats import warnings_of
 from cathode.validation.turn_on import turn_on, withheld
+from cathode.validation.warnings import warnings_of
 
 
 def turned_on(events: int, seed: int) -> FloatArray:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import MetricError, TooFewEventsError
-from analysis.metrics.ranking import FLOOR, SicCurve, auc, median_band, roc, sic
+from analysis.metrics.sic_and_auc import FLOOR, SicCurve, auc, median_band, roc, sic
 
 
 def gaussians(seed: int, separation: float, n_signal: int, n_background: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 
 from analysis.errors import CountingError
-from analysis.statistics.counting import (
+from analysis.statistics.p_values import (
     closure_shift,
     log_p_to_z,
     on_off_log_p_value,
@@ -71,7 +71,7 @@ def test_tails_below_double_precision_are_the_sum_of_their_terms(n: int) -> None
 
 
 def test_series_agrees_with_the_special_function_where_both_exist() -> None:
-    import analysis.statistics.counting as counting
+    import analysis.statistics.p_values as counting
 
     expected = on_off_log_p_value([60, 500], [20, 300], 1.5), poisson_log_p_value([60, 500], [20.0, 300.0])
     patch = pytest.MonkeyPatch()
