@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.weights import effective_sample_size
+from analysis.weights import effective_sample_size, standardised
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -48,8 +48,8 @@ def compare_samples(
     Both are compared in shape. Copies of one event fluctuate together: they count once, in bins and in the effective
     size of the second sample. Equal values stay in one bin.
     """
-    w = np.ones(len(one)) if weights is None else np.asarray(weights, float)
-    v = np.ones(len(other)) if other_weights is None else np.asarray(other_weights, float)
+    w = np.ones(len(one)) if weights is None else standardised(weights)
+    v = np.ones(len(other)) if other_weights is None else standardised(other_weights)
     number = np.arange(len(other)) if origin is None else np.unique(origin, return_inverse=True)[1]
     edges = np.unique(np.quantile(one, np.linspace(0, 1, _BINS + 1)[1:-1]))
     bins = len(edges) + 1

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from analysis import iterate_events, read_events
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
+from analysis.io import ntuples
 from analysis.selection import Expression, compile_expression
 
 from .event_by_event import NO_LIST, Reference
@@ -166,8 +167,10 @@ def texts(n: int, seed: int) -> list[str]:
 def recorded(path: Path, written: list[str], memory: str) -> Recorder:
     """What the expressions give where a file is read under that ceiling."""
     recorder = Recorder([compile_expression(text) for text in written])
-    for _ in iterate_events(path, mass="1", identifiers="entry", constituents=recorder, memory=memory):  # type: ignore[arg-type]
-        pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ntuples, "_content", lambda features, constituents: recorder)
+        for _ in iterate_events(path, mass="1", identifiers="entry", memory=memory):
+            pass
     return recorder
 
 

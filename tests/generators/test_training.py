@@ -153,7 +153,7 @@ class TestBatches:
         data = TrainingData(torch.arange(rows)[:, None], torch.zeros(rows, 1), torch.ones(rows))
         training, validation = data.split(fraction, seed=2)
         assert len(validation) == held
-        both = torch.cat([training.x, validation.x]).flatten()
+        both = torch.cat([training.whole().x, validation.x]).flatten()
         assert torch.equal(both.sort().values, torch.arange(rows))
         if rows > 10:
             assert not torch.equal(validation.x, data.split(fraction, seed=3)[1].x)
@@ -318,7 +318,7 @@ class TestWeights:
             def forward(self, x: Tensor, c: Tensor) -> Tensor:
                 return (x.double() - self.mean).square().sum(dim=1)
 
-        part, _ = data.split(0.1, seed=1)
+        part = data.split(0.1, seed=1)[0].whole()
         model = Mean()
         trained = train(model, [alone(model)], data, settings(epochs=300, batch_size=1_000, learning_rate=0.02), seed=1)
         repeated = part.x.double().repeat_interleave(part.weights.long(), dim=0)

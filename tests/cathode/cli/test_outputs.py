@@ -110,7 +110,7 @@ def content(folder: Path) -> dict[str, bytes]:
         "report other",
         "data fetch lhco-features --folder a.root",
         "data simulate dijets -n 1 -o other",
-        "data simulate -n 1 -o a.root/x",
+        "data simulate showers -n 1 -o a.root/x",
         "calibrate analysis.yaml -o .",
         "calibrate analysis.yaml -o other",
         "calibrate analysis.yaml -o of_another",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.folds import fold_of
-from cathode import search
+from cathode import evaluation
 from cathode.runtime import run_folder
 
 from ..toys import REGION, Discriminant, background_features, falling_masses, toy_events, toy_search
@@ -41,7 +41,7 @@ def null(request: pytest.FixtureRequest) -> Null:
     p_values, pulls = [], []
     with pytest.MonkeyPatch.context() as patch:
         # Reading the versions of all packages takes longer than a search of a toy.
-        patch.setattr(search, "versions", _versions)
+        patch.setattr(evaluation, "versions", _versions)
         for seed in range(EXPERIMENTS):
             cut = (
                 toy_search(
