@@ -80,7 +80,7 @@ class CutResult:
     @property
     def uncertainty(self) -> float:
         """Statistical and systematic error of `expected`, added in quadrature."""
-        return float((self.statistical**2 + self.systematic**2) ** 0.5)
+        return math.hypot(self.statistical, self.systematic)
 
     @property
     def effective_efficiency(self) -> float:

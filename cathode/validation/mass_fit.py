@@ -58,7 +58,7 @@ def _counted(what: str, model: MassModel, interval: Interval, mass: FloatArray, 
     expected, error = model.expected(interval)
     observed, unit = sum_and_unit(weights[inside])
     # The variance that is expected, not that of the count: a deficit must not look more significant for being one.
-    scale = math.sqrt(max(unit, 0.0) * max(expected, 0.0) + error**2)
+    scale = math.hypot(math.sqrt(max(unit, 0.0)) * math.sqrt(max(expected, 0.0)), error)
     return _test(what, interval, expected, error, float(observed), scale)
 
 

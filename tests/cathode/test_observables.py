@@ -146,6 +146,9 @@ def test_search_with_own_observables(tmp_path: Path) -> None:
         {"kind": "test_multiplied", "factor": 2.0},
     ]
     assert results[0].pop("fingerprint") != results[1].pop("fingerprint")
+    for result in results:
+        for test in result["feature_tests"]:
+            test["feature"] = test["feature"].removeprefix("2 ")
     assert results[0] == results[1]
 
     assert doubled.observables == Multiplied(factor=2.0)
