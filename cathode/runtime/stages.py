@@ -27,8 +27,8 @@ class Stages:
     """The stages of one task in one folder; whatever is there already is loaded and not made again.
 
     `purpose` and `place` turn the name of a seed or of a product into that of this task: the window has the plain
-    names, a validation region others, so that no two share a seed or a folder. Of a stage that several tasks share,
-    `share` is where this one starts and how much it is.
+    names, a validation region others, so that no two share a seed or a folder; `label` turns it into what a user reads.
+    Of a stage that several tasks share, `share` is where this one starts and how much it is.
     """
 
     seeds: Seeds
@@ -36,6 +36,7 @@ class Stages:
     progress: Progress = silent
     purpose: _Names = _same
     place: _Names = _same
+    label: _Names = _same
     share: tuple[float, float] = (0.0, 1.0)
 
     def seed(self, purpose: str) -> int:
@@ -57,17 +58,17 @@ class Stages:
 
     def fraction(self, stage: str) -> Callable[[float], None]:
         """Reports the finished fraction of a stage."""
-        name, (start, length) = self.purpose(stage), self.share
+        name, (start, length) = self.label(stage), self.share
         return lambda done: self.progress(name, start + length * done, 1.0)
 
     def counted(self, stage: str) -> Callable[[int, int], None]:
         """Reports `done` of `total` steps of a stage."""
-        name = self.purpose(stage)
+        name = self.label(stage)
         return lambda done, total: self.progress(name, done, total)
 
     def epochs(self, stage: str) -> Monitor:
         """Reports the epochs of a training."""
-        name = self.purpose(stage)
+        name = self.label(stage)
         return lambda at: self.progress(name, at.epoch, at.epochs, f"loss {at.validation_loss:.4f}")
 
     def silenced(self) -> Stages:

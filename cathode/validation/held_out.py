@@ -104,7 +104,10 @@ def beside_window(stages: Stages, repetition: int = 0, generator: int = 0) -> St
         number += "" if generator == 0 else f"_of_{generator}"
         return f"validation/{'generator' if name == 'template' else name}{number}"
 
-    return dataclasses.replace(stages, purpose=purpose, place=place)
+    def label(name: str) -> str:
+        return "validation" if name == "classifier" else f"validation {name}{own}"
+
+    return dataclasses.replace(stages, purpose=purpose, place=place, label=label)
 
 
 def _inside(mass: FloatArray, regions: Sequence[Interval]) -> BoolArray:

@@ -107,7 +107,7 @@ class TestInterruption:
             # The generator of the sideband closure test comes second where there is a single worker.
             ("generator", 1, (1, 1, 0), (2, 2 * EPOCHS - 1, 2 * FOLDS)),
             ("generator", EPOCHS, (1, EPOCHS, 0), (2, EPOCHS, 2 * FOLDS)),
-            ("strip generator", 1, (2, EPOCHS + 1, 0), (1, EPOCHS - 1, 2 * FOLDS)),
+            ("validation generator", 1, (2, EPOCHS + 1, 0), (1, EPOCHS - 1, 2 * FOLDS)),
             ("classifier", 1, (2, 2 * EPOCHS, 1), (0, 0, 2 * FOLDS)),
             ("classifier", 2 * FOLDS - 1, (2, 2 * EPOCHS, FOLDS), (0, 0, FOLDS + 1)),
             ("classifier", 2 * FOLDS, (2, 2 * EPOCHS, FOLDS), (0, 0, FOLDS)),

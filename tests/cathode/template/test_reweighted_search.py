@@ -208,8 +208,8 @@ class Counting(BoostedTrees):
         ("reweighting", 2, 1 + 4 + 6 + 12),
         ("reweighting", 7, 2 + 6 + 12),
         ("reweighting 2", 2, 1 + 4 + 12),
-        ("strip reweighting", 1, 12),
-        ("strip reweighting 2", 1, 6),
+        ("validation reweighting", 1, 12),
+        ("validation reweighting 2", 1, 6),
         ("validation", 1, 0),
     ],
 )
