@@ -131,7 +131,8 @@ class FolderFormat(Generic[C]):
                 try:
                     return self._both(now)
                 except self.error:
-                    if not left or unchanged():
+                    # What was there before may be gone because what is new has taken its place.
+                    if not left or (unchanged() and whole(place) == now):
                         raise
         raise AssertionError("the last attempt returns or raises")
 

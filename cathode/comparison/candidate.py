@@ -142,6 +142,7 @@ class CandidateEvaluator:
             usual,
             place=lambda product: classifiers,
             purpose=lambda purpose: f"evaluate {name}" if purpose == "classifier" else usual.purpose(purpose),
+            label=lambda stage: f"evaluate {name}" if stage == "classifier" else usual.label(stage),
         )
         task = held_out(
             self.sideband,

@@ -136,6 +136,7 @@ def _of(stages: Stages, place: int) -> Stages:
     return dataclasses.replace(
         stages,
         purpose=lambda purpose: stages.purpose(f"{name} {purpose}"),
+        label=lambda stage: stages.label(f"{name} {stage}"),
         place=lambda product: _beside(stages.place(product), name),
     )
 

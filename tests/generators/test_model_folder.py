@@ -17,7 +17,7 @@ from safetensors.numpy import load as from_bytes
 
 from cathode.classifiers import storage
 from cathode.errors import ClassifierFolderError
-from generators import artifact
+from generators import artifact, model_folder
 from generators.errors import ArtifactError
 from generators.model_folder import CARD, WEIGHTS, FolderFormat, sha256
 
@@ -258,6 +258,23 @@ def test_simultaneous_saves_all_succeed_and_readers_see_whole_models(sort: Sort,
     assert set(statuses.values()) == {0}
     assert len(set(sort.read(folder).tolist())) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@sorts
+def test_a_reader_that_was_sent_to_the_old_model_looks_again(
+    sort: Sort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the reading the new model took its place, and the old one is gone."""
+    folder = tmp_path / "model"
+    sort.write(folder, np.arange(2.0))
+    true, asked = model_folder.whole, []
+
+    def late(place: Path) -> Path:
+        asked.append(place)
+        return tmp_path / ".model.previous" if len(asked) == 1 else true(place)
+
+    monkeypatch.setattr(model_folder, "whole", late)
+    np.testing.assert_array_equal(sort.read(folder), [0.0, 1.0])
 
 
 @sorts
