@@ -82,11 +82,6 @@ def global_p_value(
     )
 
 
-def trials_factor(local: float, overall: float) -> float:
-    """Global over local p-value."""
-    return overall / local
-
-
 def _of_many(p: float, spectra: int) -> float:
     """The smallest of so many independent ones."""
     return float(-np.expm1(spectra * np.log1p(-p))) if p < 1 else 1.0

@@ -96,10 +96,7 @@ class SpectrumModel:
             If there is none to be found.
         """
         free = strength is None
-        start = self._start if free or self._best is None else self._best
-        theta, mu = start
-        mu = mu if free else float(strength or 0.0)
-        theta, mu = self._scored(theta, mu, free=free)
+        theta, mu = self._scored(self._start, float(strength or 0.0), free=free)
         expected = self._background(theta) + mu * self.signal
         error = 0.0
         if free:
@@ -159,19 +156,13 @@ class SpectrumModel:
         return np.asarray(self._form.terms(at)), np.asarray(weights)
 
     @cached_property
-    def _start(self) -> tuple[FloatArray, float]:
+    def _start(self) -> FloatArray:
         """θ of a straight line through logarithms, where an empty bin has half an event: nothing explodes there."""
         middle = np.sqrt(self.edges[:-1] * self.edges[1:])
         weight = np.sqrt(self.counts + 0.5)
         density = np.log((self.counts + 0.5) / np.diff(self.edges))
         theta = np.linalg.lstsq(self._form.terms(middle) * weight[:, None], weight * density, rcond=None)[0]
-        return np.asarray(theta), 0.0
-
-    @property
-    def _best(self) -> tuple[FloatArray, float] | None:
-        """Where the fit of all strengths arrived, if it was done."""
-        known: SpectrumFit | None = self.__dict__.get("best")
-        return None if known is None else (known.theta, known.strength)
+        return np.asarray(theta)
 
     def _background(self, theta: FloatArray) -> FloatArray:
         terms, weights = self._nodes

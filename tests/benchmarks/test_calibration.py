@@ -18,27 +18,9 @@ from cathode.calibration.audit import AUDIT, Audit, AuditedCut, AuditedWindow
 from cathode.calibration.recording import SCORES, SEARCH, WindowScores
 from cathode.result import Counts, CutResult, MassModelSummary, RegionSummary, SearchResult
 from cathode.testing.toy import toy_events
+from tests.cathode.toys import ANALYSIS
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "calibration.py"
-
-ANALYSIS = """
-data: {files: events.parquet, mass: m, features: {x: x, y: y}, identifiers: entry}
-region: {signal: [3300, 3700], sidebands: [2300, 5300]}
-mass_model: {kind: kde}
-template:
-  generator:
-    kind: gaussian_mixture
-    components: 1
-    hidden: 8
-    layers: 1
-    training: {steps: 60, learning_rate: 0.03, ema_decay: 0.9}
-  oversampling: 2
-classifier: {kind: boosted_trees, members: 1, max_iter: 5}
-background_efficiencies: [0.2]
-folds: 2
-validation: {closure: false}
-threads: 1
-"""
 
 
 def summary(*options: object) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from cathode.testing.toy import (
 )
 
 __all__ = [
+    "ANALYSIS",
     "COLUMNS",
     "COVARIANCE",
     "DRIFT",
@@ -50,6 +51,26 @@ __all__ = [
     "toy_events",
     "toy_search",
 ]
+
+#: An analysis of events.parquet, a file of toy events, whose search takes a second or two.
+ANALYSIS = """
+data: {files: events.parquet, mass: m, features: {x: x, y: y}, identifiers: entry}
+region: {signal: [3300, 3700], sidebands: [2300, 5300]}
+mass_model: {kind: kde}
+template:
+  generator:
+    kind: gaussian_mixture
+    components: 1
+    hidden: 8
+    layers: 1
+    training: {steps: 60, learning_rate: 0.03, ema_decay: 0.9}
+  oversampling: 2
+classifier: {kind: boosted_trees, members: 1, max_iter: 5}
+background_efficiencies: [0.2]
+folds: 2
+validation: {closure: false}
+threads: 1
+"""
 
 
 def separation() -> float:

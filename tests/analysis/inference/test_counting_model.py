@@ -24,10 +24,6 @@ MODELS = [
 ]
 
 
-def nll(n: float, m: float, tau: float, strength: float, signal: float, b: float) -> float:
-    return -float(stats.poisson.logpmf(n, strength * signal + b) if n == int(n) else 0) - _log_poisson(m, tau * b)
-
-
 def _log_poisson(m: float, mean: float) -> float:
     return m * math.log(mean) - mean - math.lgamma(m + 1)
 

@@ -33,7 +33,7 @@ def test_the_maximum_and_its_error_are_those_of_minuit(function: str, events: fl
     assert minuit.valid
     # Minuit's own tolerance is a thousandth of a standard deviation squared.
     assert fit.strength == pytest.approx(minuit.values[-1], abs=0.05 * fit.error)
-    assert fit.deviance <= 2 * (float(minuit.fval) - loss(np.append(fit.theta, fit.strength))) + fit.deviance + 1e-9
+    assert loss(np.append(fit.theta, fit.strength)) <= float(minuit.fval) + 1e-6
     # Minuit has the curvature that was seen, we the one that is expected.
     assert fit.error == pytest.approx(minuit.errors[-1], rel=0.15)
 
@@ -51,7 +51,6 @@ def test_pulls_of_toys_are_normal(strength: float) -> None:
 def test_a_signal_is_found_and_none_is_not() -> None:
     assert model(3.0).discovery() > 5
     assert abs(model(0.0).discovery()) < 3
-    assert model(-1.0 + 1.0).best.strength == model(0.0).best.strength
 
 
 def test_q_tilde_is_zero_above_and_the_asimov_limit_is_the_expected_one() -> None:

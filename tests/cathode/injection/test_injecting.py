@@ -16,26 +16,7 @@ from cathode.cli.app import app
 from cathode.errors import InjectionError
 from cathode.injection.injecting import INJECTIONS, read_injections
 
-from ..toys import toy_events
-
-ANALYSIS = """
-data: {files: events.parquet, mass: m, features: {x: x, y: y}, identifiers: entry}
-region: {signal: [3300, 3700], sidebands: [2300, 5300]}
-mass_model: {kind: kde}
-template:
-  generator:
-    kind: gaussian_mixture
-    components: 1
-    hidden: 8
-    layers: 1
-    training: {steps: 60, learning_rate: 0.03, ema_decay: 0.9}
-  oversampling: 2
-classifier: {kind: boosted_trees, members: 1, max_iter: 5}
-background_efficiencies: [0.2]
-folds: 2
-validation: {closure: false}
-threads: 1
-"""
+from ..toys import ANALYSIS, toy_events
 
 
 def write(path: Path, events: Events) -> None:
