@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.events import Events
+from analysis.printing import p_value
 from analysis.repeated import repeated_events
 from analysis.statistics.binning import SPAN
 from cathode.methods.protocol import Learned
@@ -158,14 +159,14 @@ def _warnings(result: SearchResult) -> Iterator[str]:
         if not test.passed:
             yield (
                 f"The cut at background efficiency {test.background_efficiency:g} changes the shape of the sideband "
-                f"mass spectrum (p = {test.p_value:.1g}). The counting result does not use that shape; a fit to the "
-                "spectrum after this cut would."
+                f"mass spectrum (p = {p_value(test.p_value)}). The counting result does not use that shape; a fit to "
+                "the spectrum after this cut would."
             )
     model = result.mass_model
     if model.p_value is not None and model.p_value < _BAD_FIT:
         yield (
             f"The fit of the sideband mass spectrum is poor (χ² = {model.chi2:.0f} for {model.ndof} degrees of "
-            f"freedom, p = {model.p_value:.1g}). Only its shape inside the window is used, to draw template masses."
+            f"freedom, p = {p_value(model.p_value)}). Only its shape inside the window is used, to draw masses."
         )
     if model.far_below:
         yield (
@@ -218,8 +219,8 @@ def _shifts(result: SearchResult) -> Iterator[str]:
                 yield (
                     f"In {each.low:g}–{each.high:g} GeV {each.counted:.4g} events passed the cut {where}{whose} where "
                     f"{each.expected * (1 + cut.shift):.4g} were expected, which is "
-                    f"{abs(each.shift - cut.shift) / each.error:.1f} standard errors off (p = {each.p_value:.1g} for "
-                    "all regions and cuts). The systematic error contains it; the template is not right there."
+                    f"{abs(each.shift - cut.shift) / each.error:.1f} standard errors off (p = {p_value(each.p_value)} "
+                    "for all regions and cuts). The systematic error contains it; the template is not right there."
                 )
 
 
