@@ -31,6 +31,7 @@ from cathode.validation.mass_fit import mass_fit_tests
 from cathode.validation.performance import Ranking, evaluate
 from cathode.validation.sculpting import Shape, sculpting
 from cathode.validation.sideband_closure import ClosureTest
+from cathode.validation.template_size import template_size
 from cathode.validation.turn_on import turn_on, withheld
 from cathode.validation.warnings import (
     summary_of_mass_model,
@@ -114,6 +115,7 @@ def result_of(
         sculpting=evaluation.shape.tests,
         region_shifts=closure.shifts,
         feature_tests=closure.features,
+        template_size=template_size(closure.features),
         mass_fit_tests=mass_fit_tests(mass_model, settings.mass_model, masses, weights, closure.regions),
         cuts_agree=closure.cuts_agree,
         drawn=_why_drawn(settings.method, learned, evaluation.reference, events),

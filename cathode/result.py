@@ -188,7 +188,8 @@ class FeatureTest:
     """One feature in one validation region: χ² and Kolmogorov–Smirnov of template against data.
 
     `deviation` is the root mean square relative difference of the bins beyond statistics, `p_value` the smaller one of
-    both tests, of this feature alone; `passed` knows how many there are, and what is too small to matter.
+    both tests, of this feature alone; `passed` knows how many there are, and what is too small to matter. `size` are
+    the effective events N·M / (N + M) of the comparison, 0 in results of before.
     """
 
     low: float
@@ -200,6 +201,26 @@ class FeatureTest:
     deviation: float
     p_value: float
     passed: bool
+    size: float = 0.0
+
+
+@dataclass(frozen=True)
+class TemplateSize:
+    """How many true events the template is worth, n_equiv, by its features in the validation regions.
+
+    `events` is None where template and data differ by no more than chance; `low` and `high` are two standard errors
+    away, and `high` is None where no upper end is seen.
+    """
+
+    events: float | None
+    low: float
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.high is None:
+            return f"more than {self.low:,.0f} true events"
+        assert self.events is not None
+        return f"about {self.events:,.0f} true events ({self.low:,.0f} to {self.high:,.0f})"
 
 
 @dataclass(frozen=True)
@@ -362,6 +383,7 @@ class SearchResult(Document):
     closures, sculpting : validation in data.
     region_shifts : counted and predicted events of every cut in every validation region.
     feature_tests : template against data, feature by feature, in every validation region.
+    template_size : how many true events the template is worth by them; None without.
     mass_fit_tests : the mass fit against counts, in the window and beside it.
     cuts_agree : chance that all cuts have the same correction and systematic, which they share where it is not small.
     systematics : background efficiency -> relative systematic error of the expected background.
@@ -402,6 +424,7 @@ class SearchResult(Document):
     systematics: dict[float, float] = field(default_factory=dict)
     region_shifts: tuple[RegionShift, ...] = ()
     feature_tests: tuple[FeatureTest, ...] = ()
+    template_size: TemplateSize | None = None
     mass_fit_tests: tuple[MassFitTest, ...] = ()
     cuts_agree: float = 1.0
     trainings: tuple[Training, ...] = ()

@@ -25,6 +25,7 @@ class TwoSamples:
     chi2, ndof, chi2_p_value : of the shares in bins of equal content of the first.
     ks, ks_p_value : largest distance of the cumulative distributions, and its asymptotic probability.
     deviation : root mean square of the relative difference of the bins, beyond statistics; zero where it is not seen.
+    size : effective events N·M / (N + M) of the comparison.
     """
 
     chi2: float
@@ -33,6 +34,7 @@ class TwoSamples:
     ks: float
     ks_p_value: float
     deviation: float
+    size: float
 
 
 def compare_samples(
@@ -69,6 +71,7 @@ def compare_samples(
         distance,
         float(stats.kstwobign.sf(distance * np.sqrt(size))),
         float(np.sqrt(max(chi2 - ndof, 0.0) / size)),
+        float(size),
     )
 
 

@@ -77,4 +77,5 @@ def _in_region(trial: Trial, interval: Interval) -> Iterator[FeatureTest]:
             found.deviation,
             p_value,
             True,
+            found.size,
         )

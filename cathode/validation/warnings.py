@@ -143,6 +143,7 @@ def _warnings(result: SearchResult) -> Iterator[str]:
     yield from _shifts(result)
     yield from _features(result)
     yield from _mass_fit(result)
+    yield from _oversampled(result)
     if result.drawn:
         yield (
             f"The background above the cuts is counted from draws, because {result.drawn}. Draws of the default "
@@ -196,6 +197,17 @@ def _expectations(result: SearchResult) -> Iterator[str]:
                 f"Only {cut.template_passing} template events pass the cut at background efficiency "
                 f"{cut.background_efficiency:g}; raise the oversampling for a firmer estimate."
             )
+
+
+def _oversampled(result: SearchResult) -> Iterator[str]:
+    """Whether more events were drawn than the template is worth."""
+    size = result.template_size
+    if size is not None and size.high is not None and result.counts.template > size.high:
+        yield (
+            f"The template has {result.counts.template:,} events and is worth {size}, by its features in the "
+            "validation regions: more draws make its statistical error smaller and not the template better. Train "
+            "longer or use another generator, not a higher oversampling; what is quoted rests on the systematic."
+        )
 
 
 def _number(fit: Any, name: str) -> float | None:
