@@ -13,25 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.errors import TooFewEventsError
-from cathode.classifiers.forest import (
-    MAX_BOXES,
-    Forest,
-    Trees,
-    bin_edges,
-    bin_numbers,
-    boxes_of,
-    joined,
-    raw_scores,
-)
+from cathode.classifiers.boosting import BinnedRows, Growth, boosted
+from cathode.classifiers.forest import MAX_BOXES, Forest, Trees, bin_edges, bin_numbers
 from cathode.classifiers.parallel import default_jobs, ordered_map
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import Rows, balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
-from cathode.errors import CathodeError, ConfigError
+from cathode.errors import ConfigError
 from generators.errors import NotFittedError
-
-#: Rows on which the boxes read from scikit-learn are compared with its own answer.
-_COMPARED = 256
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,8 +30,7 @@ class BoostedTrees:
     Every member splits the rows anew, within each kind, into training rows and validation rows, grows trees of
     `max_leaf_nodes` on the first and stops when the log-loss of the second has not fallen for `patience` trees. As in
     the paper the trees after the best one stay: a member is overtrained, the mean is not. Data and template get equal
-    weight, multiplied by the event weights, in both halves. Rows are put into `max_bins` bins of equal weight once, not
-    once per member: with weights that is most of the time of scikit-learn's own fit.
+    weight, multiplied by the event weights, in both halves. All members share `max_bins` bins of equal weight.
 
     `jobs` threads (None: all cores, see `default_jobs`) do not change a result. After `fit`: `forest_`,
     `validation_losses_` (per member, the first entry without any tree), `features_`, `seed_`.
@@ -107,8 +95,9 @@ class BoostedTrees:
         edges = bin_edges(rows.x, rows.weights, self.max_bins)
         bins = bin_numbers(rows.x, edges)
         streams = np.random.SeedSequence(seed).spawn(self.members)
+        used = [len(inner) + 1 for inner in edges]
         trained = ordered_map(
-            lambda stream: self._member(bins, rows, np.random.default_rng(stream)),
+            lambda stream: self._member(bins, used, rows, np.random.default_rng(stream)),
             streams,
             jobs=min(self.members, self.jobs or default_jobs()),
             finished=monitor,
@@ -164,39 +153,26 @@ class BoostedTrees:
         return loaded
 
     def _member(
-        self, bins: NDArray[np.uint8], rows: Rows, rng: np.random.Generator
+        self, bins: NDArray[np.uint8], used: Sequence[int], rows: Rows, rng: np.random.Generator
     ) -> tuple[Trees, NDArray[np.float64]]:
-        """Trees of one member and its validation losses."""
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        training, validation = split(rows.y, self.validation_fraction, rng)
-        model = HistGradientBoostingClassifier(
+        """Trees of one member and its validation losses; `used` is the number of bins of each feature."""
+        halves = [
+            BinnedRows(bins[chosen], rows.y[chosen], balanced(rows.y[chosen], rows.weights[chosen]))
+            for chosen in split(rows.y, self.validation_fraction, rng)
+        ]
+        return boosted(
+            halves[0],
+            halves[1],
+            used,
+            Growth(
+                max_leaf_nodes=self.max_leaf_nodes,
+                min_samples_leaf=self.min_samples_leaf,
+                l2_regularization=self.l2_regularization,
+                shrinkage=self.learning_rate,
+            ),
             max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            max_leaf_nodes=self.max_leaf_nodes,
-            min_samples_leaf=self.min_samples_leaf,
-            l2_regularization=self.l2_regularization,
-            max_bins=255,
-            categorical_features=None,
-            early_stopping=True,
-            n_iter_no_change=self.patience,
-            random_state=int(rng.integers(2**31)),
+            patience=self.patience,
         )
-        # Not more values than bins: scikit-learn keeps such columns as they are.
-        training_x, validation_x = bins[training].astype(np.float64), bins[validation].astype(np.float64)
-        model.fit(
-            training_x,
-            rows.y[training].astype(np.int8),
-            sample_weight=balanced(rows.y[training], rows.weights[training]),
-            X_val=validation_x,
-            y_val=rows.y[validation].astype(np.int8),
-            sample_weight_val=balanced(rows.y[validation], rows.weights[validation]),
-        )
-        found = [boxes_of(stage[0].nodes, bins.shape[1]) for stage in model._predictors]
-        trees = joined(found, bins.shape[1], float(np.ravel(model._baseline_prediction)[0]))
-        _compare(trees, model, bins[validation[:_COMPARED]])
-        # scikit-learn keeps scores, of which larger is better: the negative losses.
-        return trees, -np.asarray(model.validation_score_)
 
     def _refuse_few(self, rows: Rows) -> None:
         training = (1 - self.validation_fraction) * len(rows)
@@ -223,16 +199,3 @@ def split(
         parts[1].append(order[:n])
     training, validation = (np.sort(np.concatenate(part)) for part in parts)
     return training, validation
-
-
-def _compare(trees: Trees, model: Any, bins: NDArray[np.uint8]) -> None:
-    """The boxes must answer as scikit-learn does: they are read from its internals, which a new version may change."""
-    if not np.allclose(
-        raw_scores(trees, bins), model.decision_function(bins.astype(np.float64)), rtol=1e-9, atol=1e-12
-    ):
-        import sklearn
-
-        raise CathodeError(
-            f"scikit-learn {sklearn.__version__} stores its trees in a way that this release can not read. Install the "
-            "version in constraints.txt."
-        )

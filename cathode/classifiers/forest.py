@@ -2,13 +2,14 @@
 
 A row is in exactly one box of a tree. For every feature a table says, bit by bit, which boxes allow a bin; the AND over
 the features leaves the one bit of the box (cf. QuickScorer, Lucchese et al., SIGIR 2015). That is four look-ups where
-walking down the tree takes ten unpredictable branches, and it needs no library to score what was saved.
+walking down the tree takes ten unpredictable branches, and what was saved is scored without the library that grew it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ MAX_BINS = 256
 _CHUNK = 1 << 15
 
 Edges = tuple[NDArray[np.float64], ...]
+#: Lower and upper bins (boxes, D) and values (boxes,) of a tree.
+Boxes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]
 
 
 def bin_edges(x: NDArray[np.float64], weights: NDArray[np.float64], bins: int) -> Edges:
@@ -64,23 +67,43 @@ class Trees:
     boxes: NDArray[np.int64]
     baseline: float
 
-    def tables(self) -> list[tuple[NDArray[Any], NDArray[np.float64]]]:
-        """For every tree the box bits allowed by each bin, (D, 256), and the value of each bit."""
-        word = np.dtype(np.uint32 if self.boxes.max(initial=0) <= 32 else np.uint64)
+    def add(self, bins: NDArray[np.uint8], out: NDArray[np.float64]) -> None:
+        """Add to `out` (N,) what the trees say of binned rows (D, N); the baseline is not among it."""
+        from cathode.classifiers.box_kernels import add_pairs, add_trees
+
+        if len(self.boxes) == 0:
+            return
+        tables, values = self._tables
+        (add_trees if values.ndim == 2 else add_pairs)(bins, tables, values, out)
+
+    @cached_property
+    def _tables(self) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+        """Which boxes a bin allows, bit by bit, and the value of each bit; small trees share a word by twos."""
+        from cathode.classifiers.box_kernels import values_by_bit
+
+        bits = 32 if self.boxes.max() <= 32 else 64
         ends = np.cumsum(self.boxes)
         starts = ends - self.boxes
+        # A tree without a partner is told from one of a single box by nothing: that adds zero, and to every row.
+        trees = len(self.boxes) + (len(self.boxes) % 2 if bits == 32 else 0)
+        values = np.zeros((trees, bits))
+        for tree, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            values[tree] = values_by_bit(self.value[start:end], bits)
+        allowed = self._allowed(trees, starts)
+        if bits == 64:
+            return allowed, values
+        return allowed[0::2] | allowed[1::2] << np.uint64(32), values.reshape(-1, 2, bits)
+
+    def _allowed(self, trees: int, starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Bits of the boxes that allow each bin, (trees, D, 256)."""
         tree = np.repeat(np.arange(len(self.boxes)), self.boxes)
-        bit = np.left_shift(1, np.arange(len(self.value)) - starts[tree], dtype=word, casting="unsafe")
-        allowed = np.zeros((len(self.boxes), self.lower.shape[1], MAX_BINS + 1), dtype=word)
+        bit = np.left_shift(1, np.arange(len(self.value)) - starts[tree], dtype=np.uint64, casting="unsafe")
+        allowed = np.zeros((trees, self.lower.shape[1], MAX_BINS + 1), dtype=np.uint64)
         for column in range(self.lower.shape[1]):
             # Bits are added where a box begins and taken away behind its end; unsigned sums wrap around and come back.
             np.add.at(allowed[:, column], (tree, self.lower[:, column].astype(np.int64)), bit)
             np.subtract.at(allowed[:, column], (tree, self.upper[:, column].astype(np.int64) + 1), bit)
-        allowed = np.cumsum(allowed, axis=2, dtype=word)[:, :, :MAX_BINS]
-        return [
-            (np.ascontiguousarray(allowed[index]), self.value[start:end])
-            for index, (start, end) in enumerate(zip(starts, ends, strict=True))
-        ]
+        return np.ascontiguousarray(np.cumsum(allowed, axis=2, dtype=np.uint64)[:, :, :MAX_BINS])
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +115,16 @@ class Forest:
 
     def score(self, x: NDArray[np.float64], *, jobs: int) -> NDArray[np.float64]:
         """Mean probability of the rows of x (N, D), (N,); the same numbers whatever `jobs` is."""
-        tables = [(member.baseline, member.tables()) for member in self.members]
         chunks = [x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK)]
 
         def score_chunk(rows: NDArray[np.float64]) -> NDArray[np.float64]:
             from scipy.special import expit
 
-            # Look-ups want machine integers; converting once is cheaper than once per tree.
-            bins = np.ascontiguousarray(bin_numbers(rows, self.edges).T, dtype=np.intp)
+            bins = np.ascontiguousarray(bin_numbers(rows, self.edges).T)
             total = np.zeros(len(rows))
-            for baseline, trees in tables:
-                total += expit(_sum_of_trees(bins, baseline, trees))
-            return total / len(tables)
+            for member in self.members:
+                total += expit(raw_scores(member, bins))
+            return total / len(self.members)
 
         parts = ordered_map(score_chunk, chunks, jobs=max(1, min(jobs, len(chunks))))
         return np.concatenate(parts) if parts else np.empty(0)
@@ -152,7 +173,7 @@ def _require_forest(arrays: dict[str, NDArray[Any]]) -> None:
             raise ValueError(f"'edges.{column}' are not the rising edges of at most {MAX_BINS} bins")
 
 
-def boxes_of(nodes: NDArray[Any], features: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
+def boxes_of(nodes: NDArray[Any], features: int) -> Boxes:
     """Lower and upper bins (boxes, D) and values (boxes,) of a tree given as scikit-learn's node records.
 
     A node sends bin ≤ `num_threshold` of `feature_idx` to `left`, the others to `right`.
@@ -179,9 +200,7 @@ def boxes_of(nodes: NDArray[Any], features: int) -> tuple[NDArray[np.uint8], NDA
     return np.array(low, np.uint8), np.array(high, np.uint8), np.array(values)
 
 
-def joined(
-    trees: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]], features: int, baseline: float
-) -> Trees:
+def joined(trees: Sequence[Boxes], features: int, baseline: float) -> Trees:
     """Trees from the boxes of each; none at all is the constant `baseline`."""
     if not trees:
         none = np.empty((0, features), np.uint8)
@@ -191,31 +210,7 @@ def joined(
 
 
 def raw_scores(trees: Trees, bins: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Sum of the trees for binned rows (N, D), (N,)."""
-    return _sum_of_trees(np.ascontiguousarray(bins.T, dtype=np.intp), trees.baseline, trees.tables())
-
-
-def _sum_of_trees(
-    bins: NDArray[np.intp], baseline: float, trees: list[tuple[NDArray[Any], NDArray[np.float64]]]
-) -> NDArray[np.float64]:
-    """Sum for bins (D, N), with one work space for all trees."""
-    rows = bins.shape[1]
-    total = np.full(rows, baseline)
-    if not trees:
-        return total
-    word = trees[0][0].dtype
-    box, allowed = np.empty(rows, word), np.empty(rows, word)
-    power, number, value = np.empty(rows, np.float32), np.empty(rows, np.intp), np.empty(rows)
-    for table, values in trees:
-        # mode="clip" lets numpy write into `out` without a buffer; no index is out of range.
-        np.take(table[0], bins[0], out=box, mode="clip")
-        for column in range(1, len(bins)):
-            np.take(table[column], bins[column], out=allowed, mode="clip")
-            np.bitwise_and(box, allowed, out=box)
-        # One bit is left; the exponent of a floating-point number is the position of its only bit.
-        np.copyto(power, box, casting="unsafe")
-        np.right_shift(power.view(np.int32), 23, out=number, casting="unsafe")
-        number -= 127
-        np.take(values, number, out=value, mode="clip")
-        total += value
+    """Baseline and sum of the trees for binned rows (D, N), (N,)."""
+    total = np.full(bins.shape[1], trees.baseline)
+    trees.add(bins, total)
     return total

@@ -27,7 +27,8 @@ _BLOCK = 1024
 def compiled(function: _F, liberties: frozenset[str] = frozenset({"contract"})) -> _F:
     """`function` compiled at its first call, from a cache on disk if there is a place for one."""
     # Contraction is the one liberty that keeps NaN and infinities what they are.
-    options: dict[str, Any] = {"error_model": "numpy", "fastmath": set(liberties)}
+    # Without the lock, threads of Python work side by side.
+    options: dict[str, Any] = {"error_model": "numpy", "fastmath": set(liberties), "nogil": True}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no writable folder

@@ -325,7 +325,8 @@ def test_boxes_answer_as_the_trees_of_scikit_learn(features: int, leaves: int) -
     found = [boxes_of(stage[0].nodes, features) for stage in model._predictors]
     trees = joined(found, features, model._baseline_prediction.item())
     assert trees.boxes.max() == leaves
-    np.testing.assert_array_equal(raw_scores(trees, bins), model.decision_function(bins.astype(float)))
+    columns = np.ascontiguousarray(bins.T)
+    np.testing.assert_array_equal(raw_scores(trees, columns), model.decision_function(bins.astype(float)))
     # Boxes of a tree are a partition: every bin is in exactly one.
     lower, upper, _ = found[0]
     inside = ((bins[:500, None] >= lower) & (bins[:500, None] <= upper)).all(axis=2)
@@ -568,14 +569,14 @@ def test_naming_and_scoring_trees_loads_neither_torch_nor_scikit_learn(tmp_path:
 
 
 def test_an_unreadable_version_of_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cathode.classifiers import boosted_trees
+    from cathode.classifiers import boosting
 
     def mirrored(nodes: Any, features: int) -> Any:
         swapped = nodes.copy()
         swapped["left"], swapped["right"] = nodes["right"], nodes["left"]
         return boxes_of(swapped, features)
 
-    monkeypatch.setattr(boosted_trees, "boxes_of", mirrored)
+    monkeypatch.setattr(boosting, "boxes_of", mirrored)
     x, y = gaussians(200, 200, 1.0, seed=62)
     with pytest.raises(CathodeError, match="scikit-learn"):
         BoostedTrees(members=1).fit(x, y, seed=63)
