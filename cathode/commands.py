@@ -69,7 +69,7 @@ def run_analysis(
         if report:
             from cathode.report import write_report
 
-            write_report(folder, workers=config.threads, progress=progress)
+            write_report(folder, progress=progress)
     return result
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cathode.config import AnalysisConfig
 
 VALIDATION_FAILED = 3
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write every figure as PDF too.")]
 
 
 def demo(
@@ -199,13 +200,13 @@ def score(
         echo(scored.path)
 
 
-def report(run_folder: RunFolder, json: Json = False, quiet: Quiet = False) -> None:
+def report(run_folder: RunFolder, pdf: Pdf = False, json: Json = False, quiet: Quiet = False) -> None:
     """Draw the figures and write the page of a run again."""
     from cathode.report import write_report
 
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
-        page = write_report(run_folder, progress=progress)
+        page = write_report(run_folder, formats=("png", "pdf") if pdf else ("png",), progress=progress)
     terminal.result({"report": str(page)})
     if not json:
         echo(page)

@@ -15,6 +15,7 @@ from analysis.atomic import atomic_path, write_text
 from analysis.outputs import check_output_folder, refuse_links_out
 from analysis.printing import number, p_value, sigma, visible
 from cathode.diagnostics import Diagnostics
+from cathode.errors import ConfigError
 from cathode.report import words
 from cathode.result import SearchResult, TruthEvaluation
 from cathode.runtime.lock import alone_in
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PIXELS_PER_INCH = 144
 FIGURES = "figures"
+FORMATS = ("png", "pdf", "svg")
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,10 @@ class Picture:
         return int(struct.unpack(">I", self.png[20:24])[0])
 
 
-def write_report(folder: Path | str, *, workers: int | None = None, progress: Progress | None = None) -> Path:
-    """Draw `figures/*.png` and `.pdf` and write `report.html` of a run folder; returns the path of the page.
+def write_report(folder: Path | str, *, formats: Sequence[str] = ("png",), progress: Progress | None = None) -> Path:
+    """Draw `figures/` of a run folder in all `formats` and write `report.html`; returns the path of the page.
 
-    `workers` of 1 draws everything in this process; otherwise the PDF files are made beside it.
+    The page shows the "png"; "pdf" and "svg" are for publications, and take longer than all the rest.
 
     Raises
     ------
@@ -69,31 +71,32 @@ def write_report(folder: Path | str, *, workers: int | None = None, progress: Pr
         another process writes into the folder.
     OutputError
         If the folder can not be written, or has links that lead out of it.
+    ConfigError
+        If a figure can not be written in one of the formats.
     """
-    from analysis.processes import cores
-
+    unknown = sorted({*formats} - {*FORMATS})
+    if unknown:
+        raise ConfigError(f"Figures can not be written as {unknown[0]!r}; there are {', '.join(FORMATS)}.")
     folder = Path(folder)
     if not (folder / "result.json").exists():
         SearchResult.read(folder / "result.json")
     check_output_folder(folder)
     refuse_links_out(folder)
     with alone_in(folder):
-        return _write_page(folder, cores() if workers is None else workers, progress)
+        return _write_page(folder, [name for name in formats if name != "png"], progress)
 
 
-def _write_page(folder: Path, workers: int, progress: Progress | None) -> Path:
-    from cathode.runtime.processes import in_parallel
-
+def _write_page(folder: Path, beside: Sequence[str], progress: Progress | None) -> Path:
     result, drawn = _plates(folder)
     pictures = []
-    with in_parallel(workers, _write_pdfs, folder) as pdfs:
-        for number, plate in enumerate(drawn):
-            if progress is not None:
-                progress("report", number, len(drawn) + 1, plate.name)
-            pictures.append(_draw(plate, folder / FIGURES))
-        page = folder / "report.html"
-        write_text(page, render(result, pictures))
-        pdfs.result()
+    for done, plate in enumerate(drawn):
+        if progress is not None:
+            progress("report", done, len(drawn) + 1, plate.name)
+        pictures.append(_draw(plate, folder / FIGURES))
+        for name in beside:
+            _write_vectors(plate, folder / FIGURES, name)
+    page = folder / "report.html"
+    write_text(page, render(result, pictures))
     if progress is not None:
         progress("report", 1, 1)
     return page
@@ -117,12 +120,11 @@ def _draw(plate: Plate, folder: Path) -> Picture:
     return Picture(plate.name, plate.section, plate.caption, plate.alt, plate.wide, buffer.getvalue())
 
 
-def _write_pdfs(folder: Path) -> None:
-    """Write every figure as PDF. Embedding fonts takes longer than drawing, so this may run in a second process."""
-    for plate in _plates(folder)[1]:
-        with atomic_path(folder / FIGURES / f"{plate.name}.pdf") as temporary:
-            # Without a date the same figure is the same file.
-            plate.figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
+def _write_vectors(plate: Plate, folder: Path, name: str) -> None:
+    """Write one figure as PDF or SVG; without a date the same figure is the same file."""
+    undated = {"pdf": "CreationDate", "svg": "Date"}[name]
+    with atomic_path(folder / f"{plate.name}.{name}") as temporary:
+        plate.figure.savefig(temporary, format=name, metadata={undated: None})
 
 
 def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:

@@ -94,8 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     )
 
 
-def test_a_run_leaves_everything_that_is_promised(made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cathode.report.page._write_pdfs", lambda folder: None)
+def test_a_run_leaves_everything_that_is_promised(made: SimpleNamespace) -> None:
     cathode("report", made.run)
     for name in (
         "config.yaml",

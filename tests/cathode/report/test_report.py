@@ -12,7 +12,7 @@ import pytest
 
 from analysis.printing import number, p_value
 from cathode.diagnostics import Diagnostics, RankingCurve, SculptingCurve
-from cathode.errors import ResultError, RunFolderError
+from cathode.errors import ConfigError, ResultError, RunFolderError
 from cathode.report import words
 from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
 from cathode.report.page import render, write_report
@@ -84,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, diagnostics: Diagnostics) -> P
 def page(run: Path, result: SearchResult) -> Path:
     if not (run / "report.html").exists():
         result.write(run / "result.json")
-        write_report(run, workers=1)
+        write_report(run)
     return run / "report.html"
 
 
@@ -199,24 +199,41 @@ def test_every_figure_has_words_and_files(page: Path) -> None:
         "sic",
         "roc",
     ):
-        assert {f"{name}.png", f"{name}.pdf"} <= names
+        assert f"{name}.png" in names
+    assert not any(name.endswith(".pdf") for name in names)
+
+
+def test_pdf_files_are_written_when_asked_for_and_the_same_every_time(run: Path, result: SearchResult) -> None:
+    result.write(run / "result.json")
+    contents = []
+    for _ in range(2):
+        write_report(run, formats=("png", "pdf"))
+        figures = run / "figures"
+        assert {path.stem for path in figures.glob("*.pdf")} == {path.stem for path in figures.glob("*.png")}
+        contents.append((figures / "spectrum.pdf").read_bytes())
+        for path in figures.glob("*.pdf"):
+            path.unlink()
+    assert contents[0] == contents[1]
+    assert contents[0].startswith(b"%PDF")
+    with pytest.raises(ConfigError, match="'tiff'"):
+        write_report(run, formats=("tiff",))
 
 
 def test_a_run_without_diagnostics_still_has_its_page(tmp_path: Path, result: SearchResult) -> None:
     bare = replace(result, closures=(), sculpting=(), trainings=(), truth=None, config=None, inputs=(), versions={})
     bare.write(tmp_path / "result.json")
-    seen = reader_sees(write_report(tmp_path, workers=1).read_text(encoding="utf-8"))
+    seen = reader_sees(write_report(tmp_path).read_text(encoding="utf-8"))
     assert headline(bare) in seen
     assert "Against the truth" not in seen
 
 
 def test_what_can_not_be_read_is_named(tmp_path: Path, result: SearchResult) -> None:
     with pytest.raises(ResultError, match=r"result\.json"):
-        write_report(tmp_path, workers=1)
+        write_report(tmp_path)
     result.write(tmp_path / "result.json")
     (tmp_path / "diagnostics.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(RunFolderError, match=r"diagnostics\.npz"):
-        write_report(tmp_path, workers=1)
+        write_report(tmp_path)
 
 
 def test_diagnostics_come_back_as_they_were(tmp_path: Path, diagnostics: Diagnostics) -> None:

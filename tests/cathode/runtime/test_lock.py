@@ -145,7 +145,7 @@ def test_links_that_lead_out_are_followed_by_no_writer(tmp_path: Path, name: str
     (run / name).unlink(missing_ok=True)
     (run / name).symlink_to(other / "search.json" if "." in name else other)
     before = (other / "search.json").read_text()
-    for write in (lambda: RunFolder.claim(run, "one", {}), lambda: write_report(run, workers=1)):
+    for write in (lambda: RunFolder.claim(run, "one", {}), lambda: write_report(run)):
         with pytest.raises(OutputError, match=f"{name} is a link that leads out"):
             write()
     assert (other / "search.json").read_text() == before
