@@ -19,9 +19,11 @@ from generators.adversarial.phases import Adversaries, Matching, adversarial_pha
 from generators.errors import HyperparameterError
 from generators.flows.stacks import require_sizes
 from generators.jets.base import CloudGenerator, CloudSampler
+from generators.jets.flattened import FlattenedFlow
 from generators.jets.held_out import DistanceToHeldOut
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
+from generators.jets.ordered_points import ordered
 from generators.protocols import Monitor
 from generators.training.batches import TrainingData
 from generators.training.optimisers import OPTIMISERS, Optimiser
@@ -35,6 +37,8 @@ from generators.training.trained import Trained
 _REACH = 6.0
 #: Learning rate of p(n | c), which is a small network with a loss of its own.
 _COUNTING_RATE = 5e-3
+#: Learning rate of a flow that makes noise, which has a loss of its own as well.
+_PRIOR_RATE = 1e-3
 
 
 class MeanNumber(nn.Module):
@@ -55,7 +59,8 @@ class CloudMaker(CloudSampler):
     """Clouds in one pass of a network from `point_numbers` of normal noise for each point and `cloud_numbers` beside.
 
     `network(noise (N, P, R), of_cloud (N, K), counts (N,), c (N, C))` gives points (N, P, F), of which only those that
-    are present are looked at. No cloud may depend on another one of its batch.
+    are present are looked at. No cloud may depend on another one of its batch. With a `prior` the noise of the points
+    is what that flow makes of normal noise.
     """
 
     def __init__(
@@ -66,13 +71,18 @@ class CloudMaker(CloudSampler):
         *,
         point_numbers: int,
         cloud_numbers: int = 0,
+        prior: FlattenedFlow | None = None,
     ) -> None:
         super().__init__()
+        self.prior = prior
         self.network, self.features, self.multiplicity = network, features, multiplicity
         self.point_numbers, self.cloud_numbers = point_numbers, cloud_numbers
 
     def made(self, noise: Tensor, of_cloud: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """Clouds (N, P, F) of noise (N, P, R) and (N, K), at c (N, C)."""
+        if self.prior is not None:
+            with torch.no_grad():
+                noise = self.prior.transport(noise, counts, c).clamp(-_REACH, _REACH)
         return by_length(self._made, counts, noise, of_cloud, c)
 
     def made_like(self, x: Tensor, c: Tensor) -> Tensor:
@@ -128,6 +138,19 @@ class CountingLoss(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Of events whose number of points is the last column of c."""
         return -self.multiplicity.log_prob(c[:, -1].long(), c[:, :-1])
+
+
+class PriorLoss(nn.Module):
+    """−log p(z | n, c) of every event, (N,), per point, by the flow that makes the noise."""
+
+    def __init__(self, prior: FlattenedFlow) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Of events whose number of points is the last column of c."""
+        counts = c[:, -1].long()
+        return -self.prior.log_prob(ordered(x, counts), counts, c[:, :-1]) / counts.to(x.dtype).mean().clamp_min(1)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -222,7 +245,7 @@ class AdversarialCloud(CloudGenerator[CloudMaker]):
         return both
 
     def phases(self, adversaries: Adversaries, maker: CloudMaker) -> list[Phase]:
-        """Those of critic and maker, and of the multiplicity if it is learned."""
+        """Those of critic and maker, of the flow that makes noise if there is one, and of N if it is learned."""
         matching = Matching(self.matched, self.matching, self.matching_steps) if self.matching else None
         both = adversarial_phases(
             adversaries,
@@ -234,6 +257,10 @@ class AdversarialCloud(CloudGenerator[CloudMaker]):
             matching=matching,
             moved=maker.network,
         )
+        if maker.prior is not None:
+            flow = PriorLoss(maker.prior)
+            own = OPTIMISERS["adamw"](learning_rate=_PRIOR_RATE, schedule=self.training.schedule, clip=1.0)
+            both.append(Phase("flow", flow, trainable(flow), own))
         if maker.multiplicity is None:
             return both
         counting = CountingLoss(maker.multiplicity)

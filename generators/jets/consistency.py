@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from generators.conditional_network import WithStatistics
 from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
 from generators.continuous.objectives import stratified
 from generators.continuous.velocities import AngularVelocity, mix
@@ -20,6 +21,7 @@ from generators.jets.diffusion import CloudDiffusion
 from generators.jets.flow import CloudFlow, Masked
 from generators.jets.flow_matching import CloudFlowMatching
 from generators.jets.lengths import by_length, prefix_mask
+from generators.jets.training_range import TrainingRange
 from generators.networks.split_linear import weights_once
 from generators.registry import register
 from generators.training.settings import TrainingSettings
@@ -30,8 +32,8 @@ from generators.training.settings import TrainingSettings
 class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["CloudConsistencySampler"]):
     """Clouds in few steps: any flow matching or diffusion of clouds, distilled (see `Distillation`). No density.
 
-    `multiplicity` is that of the student and of its teacher. After a short training one step is the best choice: where
-    noise is put back, a few constituents go far beyond those of the training.
+    `multiplicity` is that of the student and of its teacher. See `TrainingRange` for what noise that is put
+    back does without it.
     """
 
     kind: ClassVar[str] = "cloud_consistency"
@@ -65,8 +67,11 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
         return _Distillation(student, teacher, self.teacher_steps)
 
 
-class CloudConsistencySampler(CloudNetwork):
-    """The network of `CloudConsistency` with its loss and sampler, made from that of its teacher."""
+class CloudConsistencySampler(CloudNetwork, WithStatistics):
+    """The network of `CloudConsistency` with its loss and sampler, made from that of its teacher.
+
+    Where a step ends lie data, so what lies beyond those of the training is taken back to them, see `TrainingRange`.
+    """
 
     tolerates_bfloat16 = True
 
@@ -77,12 +82,17 @@ class CloudConsistencySampler(CloudNetwork):
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
+        self.range = TrainingRange(inner.features)
         # Fresh noise for every step.
         self.random_numbers = steps * inner.features
 
     def field(self, c: Tensor, mask: Tensor) -> AngularVelocity:
         """The field given c (N, C) and the present points (N, P)."""
         return AngularVelocity(Masked(self.network, mask), c, self.time_embedding)
+
+    @override
+    def after_epoch(self, z: Tensor, c: Tensor) -> None:
+        self.range.know(z)
 
     @override
     def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
@@ -117,7 +127,7 @@ class CloudConsistencySampler(CloudNetwork):
             noises = noise.chunk(self.steps, dim=2)
             z = torch.zeros_like(noises[0])
             for angle, fresh in zip(angles.to(c.dtype), noises, strict=False):
-                z = jump(field, mix(fresh, z, angle)[0], angle)
+                z = self.range(jump(field, mix(fresh, z, angle)[0], angle))
             return z
 
         with weights_once(self.network):

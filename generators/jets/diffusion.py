@@ -28,7 +28,7 @@ _SAMPLERS = tuple(name for name, sampler in SAMPLERS.items() if not sampler.nois
 class CloudDiffusion(CloudDensityGenerator):
     """Diffusion of clouds with the preconditioned denoiser of EDM (Karras et al., 2206.00364).
 
-    `schedule` is "vp", "ve" (Song et al., 2011.13456) or "edm". Sampling takes `sampling_steps` of `sampler`:
+    `schedule` is "vp", "ve" (Song et al., 2011.13456), "edm" or "cosine". Sampling takes `sampling_steps` of `sampler`:
     "midpoint" and "rk4" in equal angles, "heun", "dpm++2m" and "euler" (DDIM) in levels of noise. `log_prob` is that of
     the probability flow, see `CloudFlowMatching`.
     """

@@ -86,8 +86,9 @@ class MPGAN(AdversarialCloud):
             edges=self.edges,
             nodes=self.nodes,
         )
-        own = {"point_numbers": self.width} if self.latent is None else {"point_numbers": 0}
-        return CloudMaker(network, features, self.counting(points, context), **own, cloud_numbers=self.latent or 0)
+        of_point = self.width if self.latent is None else 0
+        counting = self.counting(points, context)
+        return CloudMaker(network, features, counting, point_numbers=of_point, cloud_numbers=self.latent or 0)
 
     @override
     def critic(self, shape: tuple[int, ...], context: int) -> CloudCritic:

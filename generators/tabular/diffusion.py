@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -26,6 +27,8 @@ SCHEDULES: dict[str, Schedule] = {
     "edm": Karras(highest=20.0, lowest=0.005),
     "vp": VariancePreserving(),
     "ve": VarianceExploding(),
+    # Equal angles between the same ends as EDM.
+    "cosine": Trigonometric(math.atan2(1, 20.0), math.atan2(1, 0.005)),
 }
 
 #: Samplers that solve the ODE in equal angles; those of `SAMPLERS` step in the level of noise.
@@ -40,11 +43,11 @@ EDM_NOISE = (-0.5, 1.2)
 class Diffusion(TabularDensity):
     """Score-based diffusion with the preconditioned denoiser of EDM (Karras et al., 2206.00364).
 
-    `schedule` is "edm", "vp" or "ve" (the latter two of Song et al., 2011.13456); it says which noise levels are
-    learned, how often, and where the steps of the sampler are. Sampling takes `sampling_steps` of `sampler`. "midpoint"
-    and "rk4" follow the probability flow in equal angles, "heun", "dpm++2m" and "euler" in levels of noise, which takes
-    several times as many evaluations; "stochastic_heun" and "ancestral" follow the reverse diffusion, whose samples
-    have the density of `log_prob` as far as the network and the steps are perfect.
+    `schedule` is "edm", "vp", "ve" (these two of Song et al., 2011.13456) or "cosine" (2102.09672). It says which noise
+    levels are learned, how often, and where the steps of the sampler are. Sampling takes `sampling_steps` of `sampler`.
+    "midpoint" and "rk4" follow the probability flow in equal angles, "heun", "dpm++2m" and "euler" in levels of noise,
+    which takes several times as many evaluations; "stochastic_heun" and "ancestral" follow the reverse diffusion, whose
+    samples have the density of `log_prob` as far as the network and the steps are perfect.
 
     `log_prob` is that of the probability flow, in `density_steps` of Runge-Kutta 4, the divergence as `log_density`
     says: "exact", or "hutchinson" with so many `probes`.

@@ -50,6 +50,14 @@ CLOUDS: tuple[dict[str, Any], ...] = (
         "sampling_steps": 8,
         "training": _TRAINING,
     },
+    {
+        "kind": "fpcd",
+        "width": 32,
+        "layers": 1,
+        "sampler": "midpoint",
+        "sampling_steps": 8,
+        "training": {**_TRAINING, "learning_rate": 1e-2},
+    },
     {"kind": "autoregressive_cloud", "width": 24, "components": 4, "anchors": 3, "training": _TRAINING},
 )
 

@@ -169,7 +169,7 @@ class TestDensity:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("schedule", "cosine"), ("sampler", "ddim"), ("log_density", "roughly"), ("sampling_steps", 0)]
+    ("name", "value"), [("schedule", "linear"), ("sampler", "ddim"), ("log_density", "roughly"), ("sampling_steps", 0)]
 )
 def test_unknown_parts_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(HyperparameterError, match=str(value)):

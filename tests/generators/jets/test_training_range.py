@@ -1,0 +1,23 @@
+"""Where constituents of the training lie: nothing that few steps make lies beyond."""
+
+from __future__ import annotations
+
+import torch
+
+from generators.jets.training_range import TrainingRange
+
+
+def test_nothing_is_kept_before_the_range_is_known_and_nothing_leaves_it_then() -> None:
+    z = torch.randn(50, 4, 2)
+    far = 100 * torch.randn(20, 4, 2)
+    known = TrainingRange(2)
+    assert torch.equal(known(far), far)
+    known.know(z[:0])
+    assert torch.equal(known(far), far)
+    known.know(z)
+    assert torch.equal(known(z), z)
+    assert torch.equal(known(far).flatten(0, 1).amax(0), z.flatten(0, 1).amax(0))
+    assert torch.equal(known(far).flatten(0, 1).amin(0), z.flatten(0, 1).amin(0))
+    again = TrainingRange(2)
+    again.load_state_dict(known.state_dict())
+    assert torch.equal(again(far), known(far))
