@@ -2,20 +2,24 @@
 
     OMP_NUM_THREADS=1 python benchmarks/showers.py FOLDER
     OMP_NUM_THREADS=1 python benchmarks/showers.py FOLDER --systems layers coupling --seeds 1 2 --json
+    OMP_NUM_THREADS=1 python benchmarks/showers.py FOLDER --dataset ds2 --systems sticks --no-voxels
 
-FOLDER holds a file of photons in the geometry of CaloChallenge 1, `ds1like_photons.h5` unless named by `--file`. Half
-of the showers of every energy are learned from, the others compared with; the same for all systems and seeds. Beside
+FOLDER holds a file of a data set, by default of photons in the geometry of CaloChallenge 1, `ds1like_photons.h5`
+(`shower_samples.py` knows the others; `--file` names another). Systems are those of `shower_systems.py`. Half of the
+showers of every energy are learned from, the others compared with; the same for all systems and seeds. Beside
 every number stands its floor, the two halves against each other, and what the same test makes of the learned half with
 all energies 3 % too large or with shapes shuffled among showers of one energy: a test that does not see that says
 nothing.
 
-* auc_high, auc_low: boosted trees on observables and on voxels, each event by trees that have not seen it;
+* auc_high, auc_low: boosted trees on observables and on voxels, each event by trees that have not seen it; the
+  latter not with `--no-voxels`;
 * separation_minus_floor: mean separation power of all observables less that of the halves;
 * response: mean of visible over incident energy, generated and reference, by energy, with the error of the mean;
 * leave_one_energy_out_auc: AUC of observables at 4.096 GeV of a model that has not seen it, and of one that has;
 * n_equivalent: true showers that are as far from the truth by chance, in the distributions of observables;
 * ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once, at the energies of the sample;
-  geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training.
+  geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training;
+* parameters: numbers that were fitted, of one state.
 
 `--output` keeps what was measured by system and seed, and a later call goes on from there.
 """
@@ -33,57 +37,29 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from shower_samples import FILES, energy_groups, halves
+from shower_systems import SYSTEMS
 
 from analysis.atomic import write_text
 from analysis.metrics.equivalent_size import equivalent_size
 from analysis.metrics.shower_histograms import comparisons
-from analysis.metrics.showers import Observables, cut, high_level, low_level, observables
+from analysis.metrics.showers import Observables, high_level, low_level, observables
 from analysis.showers import Geometry, Showers, geometry
 from cathode.classifiers import BoostedTrees
 from cathode.classifiers.two_sample import held_out_auc
 from cathode.runtime.seeds import Seeds
 from generators import create
-from generators.showers.presets import caloflow, hierarchical_sticks, layer_energies
 
-DATASET = "ds1-photons"
-#: GeV; the energy that is left out.
+#: GeV; the energy that is left out where showers of just this energy are.
 LEFT_OUT = 4.096
 BATCHES = (1, 100, 10_000)
-#: Layers that are empty most often first.
-ORDER = [4, 3, 0, 1, 2]
+#: Voxels that are drawn at once while the time is taken.
+MOST_TIMED = 5_000_000
 #: Columns that hardly any shower fills tell nothing, and no fold may be without any.
 VARIES = 50
-SYSTEMS = ("layers", "sticks", "coupling", "caloflow_teacher", "caloflow_student")
-
-
-def specification(system: str, shapes: list[list[int]]) -> dict[str, Any]:
-    """What a system is; of "layers" the energies of layers alone are learned."""
-    if system == "sticks":
-        return hierarchical_sticks(shapes, "small", order=ORDER)
-    if system.startswith("caloflow"):
-        return {**caloflow(DATASET, system.removeprefix("caloflow_"), "small", layers=shapes), "order": ORDER}
-    flow = {"kind": "coupling_spline", "blocks": 6, "hidden": 128, "tail_bound": 14.0, "bijection": {"kind": "affine"}}
-    flow["training"] = {"steps": 1500, "batch_size": 256, "learning_rate": 2e-3}
-    voxels = {"kind": "voxel_shapes", "generator": flow}
-    return {"kind": "showers", "layers": shapes, "order": ORDER, "energies": layer_energies(), "shapes": voxels}
-
-
-def halves(path: Path, known: Geometry) -> tuple[Showers, Showers, NDArray[np.float64] | None]:
-    """Showers to learn from and to compare with, and CPU milliseconds of the simulation of the latter if known."""
-    with h5py.File(path) as file:
-        incident, energies = file["incident_energies"][:, 0] / 1e3, file["showers"][:].astype(np.float64) / 1e3
-        seconds = file["cpu_s"][:] if "cpu_s" in file else None
-    rng, learned = np.random.default_rng(0), np.zeros(len(incident), dtype=bool)
-    for energy in np.unique(incident):
-        rows = rng.permutation(np.flatnonzero(incident == energy))
-        learned[rows[: len(rows) // 2]] = True
-    whole = cut(Showers(incident, energies), known)
-    one, other = (Showers(whole.incident[rows], whole.energies[rows]) for rows in (learned, ~learned))
-    return one, other, None if seconds is None else 1e3 * seconds[~learned]
 
 
 class Comparer:
@@ -127,8 +103,12 @@ class Comparer:
     def response(self, found: Observables) -> list[dict[str, float]]:
         """Mean and width of the response by energy, of both samples, with errors of the means."""
         out = []
-        for energy in np.unique(self.due.incident):
-            pair = [sample.response[sample.incident == energy] for sample in (found, self.due)]
+        groups = energy_groups(self.due.incident)
+        for group in np.unique(groups):
+            # Showers were asked for at the energies of the reference, in their order.
+            rows = groups == group
+            own = rows if len(found) == len(rows) else energy_groups(found.incident) == group
+            pair, energy = [found.response[own], self.due.response[rows]], self.due.incident[rows].mean()
             means, widths = ([float(getattr(part, what)()) for part in pair] for what in ("mean", "std"))
             error = float(np.sqrt(sum(part.var() / len(part) for part in pair)))
             out.append(
@@ -149,20 +129,22 @@ class Comparer:
 
 def shuffled(showers: Showers, known: Geometry) -> Showers:
     """Shapes of layers of other showers of the same energy: a defect that no energy of a layer shows."""
-    rng, out = np.random.default_rng(5), showers.energies.copy()
-    for energy in np.unique(showers.incident):
+    rng, out, groups = np.random.default_rng(5), showers.energies.copy(), energy_groups(showers.incident)
+    for group in np.unique(groups):
         for part in known.slices:
             sums = showers.energies[:, part].sum(axis=1)
-            rows = np.flatnonzero((showers.incident == energy) & (sums > 0))
+            rows = np.flatnonzero((groups == group) & (sums > 0))
             other = rng.permutation(rows)
             out[rows, part] = showers.energies[other, part] * (sums[rows] / sums[other])[:, None]
     return Showers(showers.incident, out)
 
 
-def timed(generator: Any, incident: NDArray[np.float64]) -> dict[str, float]:
+def timed(generator: Any, incident: NDArray[np.float64], voxels: int) -> dict[str, float]:
     """CPU milliseconds per shower at every number at once, after one call that is not counted."""
     rng, out = np.random.default_rng(3), {}
     for batch in BATCHES:
+        if batch > 100 and batch * voxels > MOST_TIMED:
+            continue
         c = rng.choice(incident, batch)[:, None]
         generator.sample(c[:1], seed=0)
         repeats = max(1, min(20, 100 // batch))
@@ -184,7 +166,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     """One row of the table."""
     shapes = [list(layer.shape) for layer in comparer.geometry.layers]
     learned, reference = comparer.learned, comparer.reference
-    what = specification(system, shapes)
+    what = SYSTEMS[system](options.dataset, shapes)
     if options.steps:
         what = _shortened(what, options.steps)
     if system == "layers":
@@ -192,18 +174,26 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     made, seconds = fitted(what, learned, seed)
     losses = list(getattr(made, "validation_losses_", []))
     row = {"system": system, "seed": seed, "train_cpu_s": seconds, "specification": what}
+    row["parameters"] = parameters(made.state())
     row["validation_falls"] = bool(len(losses) > 4 and np.mean(losses[-2:]) < np.mean(losses[-4:-2]))
     drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
-    row |= comparer.row(drawn, voxels=not options.quick)
-    row["ms_per_shower"] = timed(made, reference.incident)
-    row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
+    row |= comparer.row(drawn, voxels=options.voxels)
+    row["ms_per_shower"] = timed(made, reference.incident, reference.voxels)
+    if np.isclose(reference.incident, LEFT_OUT).any():
+        row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
     return row
+
+
+def parameters(state: dict[str, torch.Tensor]) -> int:
+    """Numbers of the first state of every network in the state of a generator, with those that are no weights."""
+    networks = [(name.split("network.", 1)[1], value) for name, value in state.items() if "network." in name]
+    return sum(value.numel() for name, value in networks if name.startswith("0."))
 
 
 def left_out(system: str, seed: int, comparer: Comparer, options: argparse.Namespace) -> dict[str, float]:
     """AUC of observables at one energy, of a training of the same length that has not seen it."""
     learned, reference = comparer.learned, comparer.reference
-    what = specification(system, [list(layer.shape) for layer in comparer.geometry.layers])
+    what = SYSTEMS[system](options.dataset, [list(layer.shape) for layer in comparer.geometry.layers])
     rows = ~np.isclose(learned.incident, LEFT_OUT)
     what = _shortened(what, options.steps) if options.steps else what
     made, _ = fitted(what, Showers(learned.incident[rows], learned.energies[rows]), seed)
@@ -224,28 +214,32 @@ def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer) -> dict[st
     drawn = np.column_stack([due.incident, context[:, 1:] / due.incident[:, None]])
     auc = comparer.auc(drawn, comparer.of_layers(due), "layers")
     row = {"system": "layers", "seed": seed, "train_cpu_s": seconds, "specification": what, "auc_layers": auc}
-    return {**row, "ms_per_shower": timed(made, due.incident)}
+    return {**row, "ms_per_shower": timed(made, due.incident, len(ratios[0]))}
 
 
 def _shortened(what: dict[str, Any], steps: int) -> dict[str, Any]:
-    """The same with so many steps at most in every training."""
+    """The same, with all that it says by default, and with so many steps in every training."""
+    return _with_steps({"kind": what["kind"], **create(what).hyperparameters()}, steps)
+
+
+def _with_steps(what: dict[str, Any], steps: int) -> dict[str, Any]:
     out = {
-        key: _shortened(value, steps) if isinstance(value, dict) and "kind" in value else value
+        key: _with_steps(value, steps) if isinstance(value, dict) and "kind" in value else value
         for key, value in what.items()
     }
-    if "training" in out or what["kind"] in ("hierarchical_sticks", "autoregressive_spline"):
-        out["training"] = {**out.get("training", {}), "epochs": None, "steps": steps}
+    if "training" in out:
+        out["training"] = {**out["training"], "epochs": None, "steps": steps}
     return out
 
 
-def floors(comparer: Comparer, quick: bool) -> dict[str, Any]:
+def floors(comparer: Comparer, voxels: bool) -> dict[str, Any]:
     """The halves against each other, and two halves with defects."""
     learned = comparer.learned
     scaled = Showers(learned.incident, 1.03 * learned.energies)
     return {
-        "floor": comparer.row(learned, voxels=not quick),
+        "floor": comparer.row(learned, voxels=voxels),
         "energies_3_percent": comparer.row(scaled, voxels=False),
-        "shapes_shuffled": comparer.row(shuffled(learned, comparer.geometry), voxels=not quick),
+        "shapes_shuffled": comparer.row(shuffled(learned, comparer.geometry), voxels=voxels),
     }
 
 
@@ -261,33 +255,35 @@ def described(name: str, row: dict[str, Any]) -> str:
         parts.append(f"separation − floor {1e3 * row['separation_minus_floor']:.2f}×10⁻³")
         parts.append(f"worth {sign}{size['events']:.0f}")
     if "ms_per_shower" in row:
-        parts.append(" / ".join(f"{row['ms_per_shower'][str(b)]:.2f}" for b in BATCHES) + " ms")
+        parts.append(" / ".join(f"{value:.2f}" for value in row["ms_per_shower"].values()) + " ms")
         parts.append(f"{row['train_cpu_s']:.0f} CPU s")
     if "leave_one_energy_out_auc" in row:
         pair = row["leave_one_energy_out_auc"], row["auc_at_left_out_energy"]
         parts.append(f"{LEFT_OUT} GeV left out {pair[0]['value']:.3f}, seen {pair[1]['value']:.3f}")
-    return f"{name:24}" + ", ".join(parts)
+    return f"{name:24} " + ", ".join(parts)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of files of showers")
-    parser.add_argument("--file", default="ds1like_photons.h5", help="of photons in the layout of CaloChallenge 1")
-    parser.add_argument("--systems", nargs="+", default=SYSTEMS, choices=SYSTEMS)
+    parser.add_argument("--dataset", default="ds1-photons", choices=FILES, help="what is in the file")
+    parser.add_argument("--file", help="its name, unless that of the data set")
+    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--leave-out", nargs="*", default=[], choices=SYSTEMS, help="also trained without one energy")
     parser.add_argument("--members", type=int, default=4, help="trees whose mean is a classifier")
     parser.add_argument("--steps", type=int, default=0, help="steps of every training instead of those of the presets")
     parser.add_argument("--output", type=Path, help="folder that keeps what was measured")
+    parser.add_argument("--no-voxels", dest="voxels", action="store_false", help="no trees on voxels: many are slow")
     parser.add_argument("--quick", action="store_true", help="few showers and steps: does it work?")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    known = geometry(DATASET)
-    learned, reference, simulated = halves(options.folder / options.file, known)
+    known = geometry(options.dataset)
+    learned, reference, simulated = halves(options.folder / (options.file or FILES[options.dataset]), known)
     if options.quick:
-        options.steps = options.steps or 20
+        options.steps, options.voxels = options.steps or 20, False
         learned, reference = (Showers(s.incident[::6], s.energies[::6]) for s in (learned, reference))
     comparer = Comparer(learned, reference, known, options.members)
     out: dict[str, Any] = {"conditions": conditions(), "learned": len(learned), "reference": len(reference)}
@@ -296,13 +292,13 @@ def main() -> None:
         print(text, file=sys.stderr if options.json else sys.stdout, flush=True)
 
     if simulated is not None:
-        energies = np.unique(reference.incident)
         out["geant4_ms"] = {"mean": float(simulated.mean())}
         if len(simulated) == len(reference):
-            by_energy = {f"{e:g}": float(simulated[reference.incident == e].mean()) for e in energies}
-            out["geant4_ms"]["by_energy"] = by_energy
+            groups = energy_groups(reference.incident)
+            of_group = {f"{reference.incident[groups == g].mean():g}": groups == g for g in np.unique(groups)}
+            out["geant4_ms"]["by_energy"] = {e: float(simulated[rows].mean()) for e, rows in of_group.items()}
         say(f"Geant4: {simulated.mean():.1f} ms a shower")
-    out["floors"] = _kept(options, "floors", lambda: floors(comparer, options.quick))
+    out["floors"] = _kept(options, "floors", lambda: floors(comparer, options.voxels))
     for name, row in out["floors"].items():
         say(described(name, row))
     out["rows"] = []

@@ -1,0 +1,81 @@
+"""The systems that `showers.py` measures: each a function of the data set and its layers that gives a specification.
+
+Another one is one more function under `@system`, named as the system is: it gets the name of the data set, such as
+"ds1-photons", and [angles, rings] of its layers, and returns the specification of a generator of showers (N, V) in GeV
+whose context is the incident energy in GeV. `threshold` and `order` know what else belongs to a data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from analysis.showers import geometry
+from generators.showers.presets import LAYERS, caloflow, hierarchical_sticks, layer_energies
+
+Shapes = list[list[int]]
+System = Callable[[str, Shapes], dict[str, Any]]
+
+SYSTEMS: dict[str, System] = {}
+
+#: Layers that are empty most often first; those of other data sets are taken as they come.
+_ORDERS = {"ds1-photons": [4, 3, 0, 1, 2]}
+
+
+def system(function: System) -> System:
+    """Decorator: what is measured under the name of the function."""
+    SYSTEMS[function.__name__] = function
+    return function
+
+
+def threshold(dataset: str) -> float:
+    """GeV below which a voxel is empty."""
+    return geometry(dataset).threshold or 1e-6
+
+
+def order(dataset: str, shapes: Shapes) -> list[int]:
+    """Places of the layers, in the order in which their energies are decided."""
+    return _ORDERS.get(dataset, list(range(len(shapes))))
+
+
+def chain(dataset: str, shapes: Shapes, of_voxels: dict[str, Any]) -> dict[str, Any]:
+    """Energies of layers by the flow of `layers`, and then the voxels by a generator of shapes."""
+    known = {"layers": shapes, "order": order(dataset, shapes), "threshold": threshold(dataset)}
+    return {"kind": "showers", **known, "energies": layer_energies(), "shapes": of_voxels}
+
+
+@system
+def layers(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Of this the energies of layers alone are learned and compared."""
+    return chain(dataset, shapes, {"kind": "hierarchical_sticks"})
+
+
+@system
+def sticks(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """One tree of energies from the shower to its voxels."""
+    return hierarchical_sticks(shapes, "small", order=order(dataset, shapes), threshold=threshold(dataset))
+
+
+@system
+def coupling(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """A plain coupling flow over all voxels."""
+    flow = {"kind": "coupling_spline", "blocks": 6, "hidden": 128, "tail_bound": 14.0, "bijection": {"kind": "affine"}}
+    flow["training"] = {"steps": 1500, "batch_size": 256, "learning_rate": 2e-3}
+    return chain(dataset, shapes, {"kind": "voxel_shapes", "generator": flow})
+
+
+@system
+def caloflow_teacher(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """CaloFlow, slow to draw from."""
+    return _caloflow(dataset, shapes, "teacher")
+
+
+@system
+def caloflow_student(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """CaloFlow, quick to draw from."""
+    return _caloflow(dataset, shapes, "student")
+
+
+def _caloflow(dataset: str, shapes: Shapes, role: str) -> dict[str, Any]:
+    made = caloflow(dataset if dataset in LAYERS else "ds1-photons", role, "small", layers=shapes)
+    return {**made, "order": order(dataset, shapes), "threshold": threshold(dataset)}
