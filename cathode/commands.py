@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
     from cathode.comparison.result import GeneratorComparison
+    from cathode.study.result import StudyResult
     from cathode.template.drawing import Template
     from cathode.validation.sideband_closure import ClosureTest
 
@@ -71,6 +72,32 @@ def run_analysis(
 
             write_report(folder, progress=progress)
     return result
+
+
+def study_file(
+    file: Path | str, output: Path | str, *, workers: int | None = None, progress: Progress | None = None
+) -> StudyResult:
+    """Train every variant of the file of a study; table and picture are written to the folder, which is continued.
+
+    Raises
+    ------
+    ConfigError, OutputError, RunFolderError
+        As `load_study` and `run_study`.
+    """
+    from analysis.plots.study import study as drawn
+    from cathode.study.study import run_study
+    from cathode.study.study_file import load_study
+
+    found = run_study(load_study(file), output, workers=workers, progress=progress)
+    rows, metric = found.rows, found.sorted_by
+    figure = drawn(
+        [row.settings for row in rows],
+        [row.mean[metric] for row in rows],
+        [row.deviation[metric] for row in rows],
+        metric=metric,
+    )
+    figure.savefig(Path(output) / "study.png", dpi=130)
+    return found
 
 
 def _calibrated(config: AnalysisConfig, result: SearchResult, folder: Path) -> SearchResult:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
-from cathode.cli import audit, calibrate, config, data, doctor, evaluate, models, renamed, searches, store, tasks
+from cathode.cli import audit, calibrate, config, data, doctor, evaluate, models, renamed, searches, store, study, tasks
 from cathode.cli import inject as injections
 from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
@@ -116,6 +116,7 @@ app.command("calibrate", rich_help_panel=SEARCH)(calibrate.calibrate)
 app.command("audit", rich_help_panel=SEARCH)(audit.audit)
 app.command("inject", rich_help_panel=SEARCH)(injections.inject)
 app.command("limit", rich_help_panel=SEARCH)(injections.limit)
+app.command("study", rich_help_panel=SEARCH)(study.study)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("train", rich_help_panel=PARTS)(models.train)
 app.command("sample", rich_help_panel=PARTS)(models.sample)

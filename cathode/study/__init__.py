@@ -1,0 +1,1 @@
+"""Many trainings that differ in their hyperparameters, as tasks, and what they say of these."""
