@@ -9,8 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.arrays import named_columns
 from analysis.errors import AnalysisError, NonFiniteError
 from analysis.feature_names import check_feature_names
+from analysis.printing import html_table
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
@@ -125,6 +127,74 @@ class Events:
                 f"Events: x has {self.x.shape[1]} columns but {len(self.columns)} names {self.columns}."
             )
         self._refuse_non_finite()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        mass: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        weights: Any = None,
+        truth: Any = None,
+        ids: Any = None,
+        conditions: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Events of arrays that are in memory; of a table, `mass`, `weights` and `truth` may name one of its columns.
+
+        `x` is (N, D) numbers with names in `columns`, or a pandas data frame, a record array of numpy or awkward, or a
+        mapping of names to (N,); features are those in `columns`, or all columns that are not named otherwise.
+
+        >>> Events.from_arrays({"mjj": [3500.0, 3600.0], "tau21": [0.3, 0.7]}, "mjj")
+        <Events: 2 events, mass 3500–3600 GeV, features tau21>
+
+        Raises
+        ------
+        AnalysisError
+            If a column is missing, jagged or no numbers; and as the constructor.
+        """
+        table = named_columns(x)
+        given = {"mass": mass, "weights": weights, "truth": truth}
+        named = {role: name for role, name in given.items() if isinstance(name, str)}
+        if table is None and (named or columns is None):
+            raise AnalysisError(
+                "Events.from_arrays: x has no names of columns. Give them in `columns`, and mass, weights and truth as "
+                "arrays; or hand over a data frame, a record array or a mapping."
+            )
+        table = {} if table is None else table
+        features = [n for n in table if n not in named.values()] if columns is None else list(columns)
+        absent = [name for name in (*named.values(), *(features if table else ())) if name not in table]
+        if absent:
+            raise AnalysisError(f"Events.from_arrays: no column '{absent[0]}'; there are {', '.join(table)}.")
+        values = {role: table[value] if isinstance(value, str) else value for role, value in given.items()}
+        try:
+            rows = np.stack([np.asarray(table[name], np.float32) for name in features], axis=1) if table else x
+            return cls(
+                np.asarray(rows, np.float32),
+                np.asarray(values["mass"], np.float64),
+                tuple(features),
+                np.empty(0) if values["weights"] is None else np.asarray(values["weights"], np.float64),
+                np.empty((0, 3), np.uint64) if ids is None else np.asarray(ids, np.uint64),
+                None if values["truth"] is None else np.asarray(values["truth"], bool),
+                conditions=dict(conditions or {}),
+            )
+        except (ValueError, TypeError) as error:
+            raise AnalysisError(f"Events.from_arrays: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<Events: {_described(self)}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: smallest, mean and largest value of the mass and of every feature."""
+        named = [("mass, GeV", self.mass)]
+        if self.x.ndim == 2:
+            named += [(name, self.x[:, i]) for i, name in enumerate(self.columns)]
+        rows = [
+            (name, *(f"{float(each):.4g}" for each in (v.min(), v.mean(dtype=np.float64), v.max())))
+            for name, v in named
+            if len(v)
+        ]
+        return html_table(_described(self), ("", "smallest", "mean", "largest"), rows)
 
     def _refuse_non_finite(self) -> None:
         named: list[tuple[str, FloatArray]] = [("mass", self.mass), ("weight", self.weights)]
@@ -242,6 +312,21 @@ class Events:
             sources += part.sources
             row, offset = rows.stop, offset + _entries(part)
         return Events(x, mass, columns, weights, ids, truth, entry, _joined(sources), conditions)
+
+
+def _described(events: Events) -> str:
+    """What events are, in one line."""
+    parts = [f"{len(events):,} events"]
+    if len(events):
+        parts.append(f"mass {events.mass.min():.6g}–{events.mass.max():.6g} GeV")
+    parts.append(f"features {', '.join(events.columns)}")
+    if events.x.ndim != 2:
+        parts.append(f"of shape {events.x.shape[1:]}")
+    if events.truth is not None:
+        parts.append(f"{int(events.truth.sum()):,} of true signal")
+    if len(events.sources):
+        parts.append(f"from {len(events.sources)} file{'s' if len(events.sources) > 1 else ''}")
+    return ", ".join(parts)
 
 
 def _in_common(parts: Sequence[Events]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import math
 import re
+from collections.abc import Sequence
 
 # Controls of a terminal (C0 but tab and line break, DEL, C1), marks that turn the direction of text, lone surrogates.
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -22,6 +24,21 @@ def visible(text: str) -> str:
 def visible_json(text: str) -> str:
     """The same for JSON, which stays JSON and means the same."""
     return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A small table for notebooks; all text is escaped.
+
+    >>> html_table("a", ("b",), [("<c>",)])
+    '<table><caption>a</caption><tr><th>b</th></tr><tr><td>&lt;c&gt;</td></tr></table>'
+    """
+
+    def cell(tag: str, text: str) -> str:
+        return f"<{tag}>{html.escape(visible(text))}</{tag}>"
+
+    lines = ["".join(cell("th", each) for each in header)]
+    lines += ["".join(cell("td", each) for each in row) for row in rows]
+    return f"<table>{cell('caption', caption)}{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def number(value: float) -> str:

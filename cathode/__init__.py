@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cathode.runtime.shadowing import clear_the_way
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from cathode.region import Region as Region
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
+    from cathode.runs.run import Run as Run
+    from cathode.runs.run import open_run as open_run
     from cathode.search import Search as Search
     from cathode.template.mass_models import DijetFitMass as DijetFitMass
     from cathode.template.mass_models import KdeMass as KdeMass
@@ -55,11 +58,13 @@ _WHERE = {
     "Mlp": "cathode.classifiers.mlp",
     "Region": "cathode.region",
     "Reweighting": "cathode.template.reweighting",
+    "Run": "cathode.runs.run",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
     "Transformer": "cathode.classifiers.transformer",
     "compare_generators": "cathode.comparison.comparison",
     "load_config": "cathode.config",
+    "open_run": "cathode.runs.run",
     "read_events": "analysis.io.ntuples",
     "write_report": "cathode.report",
 }
@@ -74,10 +79,12 @@ def __getattr__(name: str) -> Any:
     """Import public names on first use, so that `import cathode` loads neither torch nor matplotlib."""
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
+    if name == "__version__":
+        return version("cathode-hep")
     if name in _RENAMED:
         raise AttributeError(f"cathode.{name} is called cathode.{_RENAMED[name]} now")
     raise AttributeError(f"module 'cathode' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_WHERE])
+    return sorted([*__all__, "__version__"])

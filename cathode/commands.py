@@ -23,6 +23,7 @@ from cathode.runtime.run_folder import (
     RESULT,
     check_run_folder,
 )
+from cathode.runtime.watching import watched
 from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ CONFIG = "config.yaml"
 _SCORES_HERE = (Path("scores.root"), Path("scores") / "scores.root")
 
 
+@watched
 def run_analysis(
     config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None, report: bool = True
 ) -> SearchResult:
@@ -120,6 +122,7 @@ def _calibrated(config: AnalysisConfig, result: SearchResult, folder: Path) -> S
         return replace(result, warnings=(*result.warnings, f"{found} is not applied. {error}"))
 
 
+@watched
 def validate_analysis(
     config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
 ) -> ClosureTest:
@@ -136,6 +139,7 @@ def validate_analysis(
         return config.search().validate(events, output=output, auxiliary=auxiliary, store=store, progress=progress)
 
 
+@watched
 def compare_analysis(
     config: AnalysisConfig, output: Path | str | None = None, *, progress: Progress | None = None
 ) -> GeneratorComparison:
@@ -186,6 +190,7 @@ def compare_analysis(
     return comparison
 
 
+@watched
 def train_template(config: AnalysisConfig, output: Path | str, *, progress: Progress | None = None) -> Path:
     """Fit mass model, generator and perhaps reweighting to the sidebands and save them in `output`; returns it.
 
@@ -219,6 +224,7 @@ def train_template(config: AnalysisConfig, output: Path | str, *, progress: Prog
     return folder
 
 
+@watched
 def calibrate_analysis(
     config: AnalysisConfig,
     output: Path | str,
@@ -248,6 +254,7 @@ def calibrate_analysis(
     )
 
 
+@watched
 def audit_analysis(
     config: AnalysisConfig,
     output: Path | str,
@@ -326,6 +333,7 @@ class Scored:
     warnings: tuple[str, ...] = ()
 
 
+@watched
 def score_files(
     run: Path | str,
     files: Sequence[str],

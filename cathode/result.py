@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from analysis.events import SourceFile
-from analysis.printing import sigma
+from analysis.printing import html_table, number, p_value, sigma
 from cathode.runtime.documents import Document
 
 #: A held-out classifier may tell template from data this well before a validation region fails.
@@ -485,6 +485,32 @@ class SearchResult(Document):
         weights = [max(closure.auc_error, 1e-9) ** -2 for closure in self.closures]
         mean = sum(w * closure.auc for w, closure in zip(weights, self.closures, strict=True)) / sum(weights)
         return mean, sum(weights) ** -0.5
+
+    def __repr__(self) -> str:
+        cut = self.primary
+        return (
+            f"<SearchResult: {self.region.low:g}–{self.region.high:g} GeV, {cut.observed:g} observed, "
+            f"{cut.expected:.1f} expected at background efficiency {cut.background_efficiency:g}, "
+            f"{cut.local(self.validation)}, validation {self.validation}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, the headline above it."""
+        header = ("background efficiency", "observed", "expected", "stat", "sys", "p", "local")
+        rows = [
+            (
+                f"{c.background_efficiency:g}",
+                number(c.observed),
+                number(c.expected),
+                f"± {number(c.statistical)}",
+                f"± {number(c.systematic)}",
+                p_value(c.p_value),
+                c.local(self.validation),
+            )
+            for c in self.cuts
+        ]
+        warnings = [(warning,) for warning in self.warnings]
+        return html_table(self.conclusion, header, rows) + (html_table("", ("Warnings",), warnings) if warnings else "")
 
     def __str__(self) -> str:
         region = f"Signal region {self.region.low:g}–{self.region.high:g} GeV: {self.counts.signal_region:,} events."

@@ -22,6 +22,7 @@ from cathode.runtime.seeds import Seeds
 from cathode.runtime.stages import Stages
 from cathode.runtime.store import Store
 from cathode.runtime.timer import Timer
+from cathode.runtime.watching import watched
 from cathode.scoring import score
 from cathode.search_settings import SearchSettings
 from cathode.template.mass_models import MassModel
@@ -41,6 +42,7 @@ class Search(SearchSettings):
     'cwola'
     """
 
+    @watched
     def run(
         self,
         events: Events,
@@ -119,6 +121,7 @@ class Search(SearchSettings):
             result.write(place / RESULT)
         return result
 
+    @watched
     def validate(
         self,
         events: Events,

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from generators.artifact import fingerprint
 from generators.bijections.base import FittedBijection
 from generators.conditional_network import after_epoch
-from generators.context import ContextMap
+from generators.context import ContextMap, context_rows
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
+from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.ragged import Ragged
 from generators.registry import create
@@ -67,7 +68,7 @@ class Prepared:
 
 
 @dataclass(kw_only=True, eq=False)
-class NetworkGenerator(ABC, Generic[S]):
+class NetworkGenerator(Parameters, ABC, Generic[S]):
     """Preprocessing, training and kept states of a generator; what its events are is for its subclasses.
 
     `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
@@ -194,7 +195,7 @@ class NetworkGenerator(ABC, Generic[S]):
         return self
 
     def sample(self, context: Array, *, seed: int, out: Any = None) -> NDArray[np.float32]:
-        """Draw one event per context row: (N, C) -> (N, *event).
+        """Draw one event per context row: (N, C), or (N,) of a single column, -> (N, *event).
 
         They are written to `out` if it is given, such as an array that is mapped to a file or a data set of h5py.
         """
@@ -370,10 +371,7 @@ class NetworkGenerator(ABC, Generic[S]):
     def _context(self, context: Array) -> tuple[Tensor, Tensor]:
         """The context as it came, in double precision, and as the networks see it."""
         self._require_fit()
-        c = np.asarray(context, np.float64)
-        columns = len(self.context_map_.shift)
-        if c.ndim != 2 or c.shape[1] != columns:
-            raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
+        c = context_rows(context, len(self.context_map_.shift))
         if not np.isfinite(c).all():
             raise NonFiniteInputError(f"context: {int((~np.isfinite(c)).sum())} values are NaN or infinite.")
         raw = torch.as_tensor(c)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.errors import NonFiniteInputError, ShapeError
+from generators.protocols import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,25 @@ class ContextMap:
     def apply(self, c: Tensor) -> Tensor:
         """Map c (N, C) without a look at it."""
         return (_logarithm(c, self.logarithmic) - self.shift) / self.scale
+
+
+def context_rows(context: Array, columns: int) -> NDArray[np.float64]:
+    """Context (N, C) of as many columns in double precision; of a single column (N,) will do.
+
+    >>> context_rows(np.array([3.0, 4.0]), 1).shape
+    (2, 1)
+
+    Raises
+    ------
+    ShapeError
+        If the columns are others.
+    """
+    c = np.asarray(context, np.float64)
+    if c.ndim == 1 and columns == 1:
+        c = c[:, None]
+    if c.ndim != 2 or c.shape[1] != columns:
+        raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
+    return c
 
 
 def _logarithm(c: Tensor, logarithmic: Tensor) -> Tensor:

@@ -62,21 +62,22 @@ class Registry:
         """The class of a kind; an error names the nearest kinds."""
         found = self._known.get(kind) if isinstance(kind, str) else None
         if found is None:
-            raise self._unknown(f"No {self._what} of kind {kind!r}. {_nearest(str(kind), self._known)}")
+            raise self._unknown(f"No {self._what} of kind {kind!r}. {nearest_names(str(kind), self._known)}")
         if isinstance(found, type):
             return found
         module, _, name = found.partition(":")
         resolved: type[Any] = getattr(importlib.import_module(module), name)
         return resolved
 
-    def create(self, specification: Mapping[str, Any]) -> Any:
-        """An unfitted part from ``{"kind": …, **hyperparameters}``.
+    def create(self, specification: str | Mapping[str, Any], /, **hyperparameters: Any) -> Any:
+        """An unfitted part from its kind, or from ``{"kind": …, **hyperparameters}``; those beside it have precedence.
 
         A mapping given for a hyperparameter that is itself a dataclass, such as `training`, becomes that dataclass;
         what it does not mention stays as the class of the kind has it. A ``preset`` is the name of one of the sets of
         hyperparameters that a class has in `presets`; what is given beside it has precedence.
         """
-        values = dict(specification)
+        named = {"kind": specification} if isinstance(specification, str) else specification
+        values = {**named, **hyperparameters}
         kind = values.pop("kind", None)
         if kind is None:
             raise self._unknown(
@@ -209,16 +210,19 @@ def bijection_kinds() -> tuple[str, ...]:
     return BIJECTIONS.kinds()
 
 
-def create(specification: Mapping[str, Any]) -> Any:
-    """An unfitted generator or bijection from ``{"kind": …, **hyperparameters}``.
+def create(specification: str | Mapping[str, Any], /, **hyperparameters: Any) -> Any:
+    """An unfitted generator or bijection from its kind, or from ``{"kind": …, **hyperparameters}``.
+
+    >>> create("maf").kind, create("gaussian_mixture", components=4).components
+    ('maf', 4)
 
     Raises
     ------
     UnknownKindError, HyperparameterError
         Name the nearest known kind or hyperparameter.
     """
-    table = BIJECTIONS if specification.get("kind") in BIJECTIONS else GENERATORS
-    return table.create(specification)
+    kind = specification if isinstance(specification, str) else specification.get("kind")
+    return (BIJECTIONS if kind in BIJECTIONS else GENERATORS).create(specification, **hyperparameters)
 
 
 def _construct(cls: type[Any], values: Mapping[str, Any], place: str, wrong: type[Exception]) -> Any:
@@ -227,7 +231,7 @@ def _construct(cls: type[Any], values: Mapping[str, Any], place: str, wrong: typ
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         if name not in fields:
-            raise wrong(f"{place} has no hyperparameter '{name}'. {_nearest(str(name), fields)}")
+            raise wrong(f"{place} has no hyperparameter '{name}'. {nearest_names(str(name), fields)}")
         nested = field_type(cls, name) if isinstance(value, Mapping) else None
         if dataclasses.is_dataclass(nested) and isinstance(nested, type):
             value = _construct(nested, {**_defaults(fields[name]), **value}, f"{place}.{name}", wrong)
@@ -277,7 +281,7 @@ def _place(entry: str | type) -> str:
     return entry if isinstance(entry, str) else f"{entry.__module__}:{entry.__qualname__}"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest_names(name: str, known: Iterable[str]) -> str:
     """Sentence that names the known names closest to `name`."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

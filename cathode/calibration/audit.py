@@ -23,7 +23,7 @@ from cathode.region import Region
 from cathode.result import CutResult, SearchResult
 from cathode.runtime.documents import Document
 from cathode.runtime.lock import alone_in
-from cathode.runtime.progress import Progress
+from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import versions
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def audited_window(place: Path, *, folder: str, fingerprint: str, region: dict[s
     prepared = Path(folder)
     config = load_config(prepared / ANALYSIS)
     search = dataclasses.replace(config.search(), region=_region(region), seed=seed, workers=1)
-    found = search.run(stored_events(prepared / EVENTS), auxiliary=config.read_auxiliary())
+    found = search.run(stored_events(prepared / EVENTS), auxiliary=config.read_auxiliary(), progress=silent)
     found.write(place / "search.json")
     return dataclasses.asdict(_audited(found))
 

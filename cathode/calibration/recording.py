@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.atomic import atomic_path
 from cathode.errors import CalibrationError
 from cathode.result import SearchResult
+from cathode.runtime.progress import silent
 from cathode.runtime.run_folder import RESULT
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def recorded(
     from cathode.products import DIAGNOSTICS
 
     run = place / "run"
-    found = search.run(events, output=run, auxiliary=auxiliary)
+    found = search.run(events, output=run, auxiliary=auxiliary, progress=silent)
     drawn = Diagnostics.load(run / DIAGNOSTICS)
     assert drawn.mass is not None
     assert drawn.scores is not None

@@ -21,10 +21,11 @@ from cathode.classifiers.rows import Rows, balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ConfigError
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 
 
 @dataclass(kw_only=True, eq=False)
-class BoostedTrees:
+class BoostedTrees(Parameters):
     """Mean probability of boosted trees, each trained on its own random half (Finke et al., 2309.13111).
 
     Every member splits the rows anew, within each kind, into training rows and validation rows, grows trees of

@@ -20,6 +20,7 @@ from cathode.classifiers.sets import SetNetwork
 from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ClassifierInputError, ConfigError
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -29,7 +30,7 @@ _CHUNK = 2048
 
 
 @dataclass(kw_only=True, eq=False)
-class DeepSets:
+class DeepSets(Parameters):
     """Mean probability of a particle flow network at its best epochs (Zaheer et al., 1703.06114; 1810.05165).
 
     Events are x (N, J, P, 3): J jets of up to P constituents with (pT in GeV, η, φ), absent ones with pT = 0. Any P can

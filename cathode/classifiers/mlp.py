@@ -20,6 +20,7 @@ from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ConfigError
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
@@ -29,7 +30,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(kw_only=True, eq=False)
-class Mlp:
+class Mlp(Parameters):
     """Mean probability of a small network at its best epochs (CATHODE, Hallin et al., 2109.00546).
 
     `layers` hidden layers of `hidden` ReLU units on standardised features, binary cross-entropy, Adam with a constant

@@ -18,6 +18,7 @@ from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ConfigError
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 
 #: Rows of which a loaded estimator has to give the scores that it had.
 _COMPARED = 256
@@ -25,7 +26,7 @@ _COMPARED = 256
 
 @register
 @dataclass(kw_only=True, eq=False)
-class ScikitLearn:
+class ScikitLearn(Parameters):
     """An estimator of scikit-learn with `predict_proba`; event weights go in as `sample_weight`.
 
     `estimator` is the path of a class, such as "sklearn.ensemble.RandomForestClassifier", or in Python an estimator,

@@ -24,6 +24,7 @@ from cathode.classifiers.rows import balanced, weighted_rows
 from cathode.classifiers.storage import load_folder, read_card, restoring, save_folder
 from cathode.errors import ClassifierInputError, ConfigError
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -36,7 +37,7 @@ _CHUNK = 1024
 
 
 @dataclass(kw_only=True, eq=False)
-class Transformer:
+class Transformer(Parameters):
     """Mean probability of a `ParticleTransformer` at its best epochs, from constituents (2310.06897).
 
     Events are x (N, J, P, 3): J jets of up to P constituents with (pT in GeV, η, φ), absent ones with pT = 0. Any P can

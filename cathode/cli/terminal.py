@@ -14,7 +14,8 @@ import typer
 from typing_extensions import override
 
 from analysis.printing import visible, visible_json
-from cathode.runtime.progress import Progress
+from cathode.runtime.progress import Progress, silent
+from cathode.runtime.watching import bars
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -68,10 +69,10 @@ class Terminal:
         typer.echo(visible_json(text))
 
     @contextmanager
-    def progress(self) -> Iterator[Progress | None]:
-        """Bars on a terminal, plain lines in a batch log, None when silent."""
+    def progress(self) -> Iterator[Progress]:
+        """Bars on a terminal, plain lines in a batch log, nothing when silent."""
         if self.json or self.quiet:
-            yield None
+            yield silent
         elif sys.stderr.isatty():
             with bars() as progress:
                 yield progress
@@ -99,29 +100,3 @@ class PlainLines(Progress):
         where = f"{100 * done / total:.0f} %" if total else f"{done:,.0f}"
         parts = [f"{stage}: {where}", note, f"{now - begun:.0f} s" if done else ""]
         echo(", ".join(part for part in parts if part), err=True)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """One bar for each stage, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    tasks: dict[str, TaskID] = {}
-    columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=32),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("[dim]{task.fields[note]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True)) as shown:
-
-        def progress(stage: str, done: float, total: float, note: str = "") -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total or None, note="")
-            shown.update(tasks[stage], completed=done, total=total or None, note=visible(note))
-
-        yield progress

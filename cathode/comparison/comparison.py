@@ -30,6 +30,7 @@ from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.seeds import Seeds
 from cathode.runtime.specification import label, specification
+from cathode.runtime.watching import watched
 from cathode.validation.regions import LEAST, spread_regions
 from cathode.validation.requirements import require_validation_regions
 from generators.errors import DivergedError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 COMPARISON = "comparison.json"
 
 
+@watched
 def compare_generators(
     events: Events,
     region: Region,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from analysis.events import SourceFile
 from analysis.metrics.sic_and_auc import Measured
+from analysis.printing import html_table
 from cathode.errors import ResultError
 from cathode.result import Closure, RegionSummary
 from cathode.runtime.documents import Document
@@ -107,6 +108,19 @@ class GeneratorComparison(Document):
     versions: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] | None = None
     seed: int = 0
+
+    def __repr__(self) -> str:
+        return f"<GeneratorComparison: {', '.join(each.name for each in self.candidates)}; {len(self.failures)} failed>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, the best first."""
+        rows = [
+            (each.name, f"{each.auc.value:.4f} ± {each.auc.error:.4f}", "yes" if each.as_good else "no")
+            for each in self.candidates
+        ]
+        return html_table(
+            "closure in validation regions", ("generator", "AUC, 0.5 is perfect", "as good as the best"), rows
+        )
 
     @property
     def best(self) -> Candidate:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis.tasks import Done, Task, TaskFolder, task
 from cathode.injection.mixture import injected
+from cathode.runtime.progress import silent
 from cathode.runtime.seeds import Seeds
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def injected_search(
     search = dataclasses.replace(config.search(), seed=seeds(f"search/{repeat}"), workers=1)
     pool = config.read_files(signal, stage="read signal")
     events = injected(config.read_events(), pool, number, seed=seeds(f"injection/{number}/{repeat}"))
-    return found_in(search, events, number, repeat, search.run(events, auxiliary=config.read_auxiliary())).to_dict()
+    found = search.run(events, auxiliary=config.read_auxiliary(), progress=silent)
+    return found_in(search, events, number, repeat, found).to_dict()
 
 
 def found_in(search: Search, events: Events, number: int, repeat: int, result: SearchResult) -> Injection:

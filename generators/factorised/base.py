@@ -17,8 +17,10 @@ from torch import Tensor
 
 from generators.artifact import fingerprint
 from generators.base import under
-from generators.errors import HyperparameterError, NotFittedError, ShapeError
+from generators.context import context_rows
+from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.coordinates import Coordinates, ExactCoordinates, gathered, repeated
+from generators.parameters import Parameters
 from generators.protocols import Array, ConditionalGenerator, DensityGenerator, Monitor
 from generators.registry import create
 from generators.sources import refuse_shape
@@ -31,7 +33,7 @@ _COORDINATES = "features."
 
 
 @dataclass(kw_only=True, eq=False)
-class FactorisedGenerator(ABC):
+class FactorisedGenerator(Parameters, ABC):
     """p(a | c) · p(b | a, c): what the first generator draws enters the context of the second.
 
     `parts` are the names of the two fields that hold the specifications of generators, the first first. A subclass says
@@ -173,10 +175,7 @@ class FactorisedGenerator(ABC):
     def context(self, context: Array) -> NDArray[np.float64]:
         """The context (N, C) in double precision, of as many columns as in the training."""
         self.require_fit()
-        c = np.asarray(context, np.float64)
-        if c.ndim != 2 or c.shape[1] != self.context_columns_:
-            raise ShapeError(f"context has shape {c.shape}; it must be (events, {self.context_columns_}).")
-        return c
+        return context_rows(context, self.context_columns_)
 
     def require_fit(self) -> None:
         """Raise NotFittedError before `fit`."""

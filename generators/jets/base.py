@@ -217,7 +217,7 @@ class CloudDensityGenerator(CloudGenerator[CloudDensity], OnePhase[CloudDensity]
         p(n | c) unless the number of constituents is part of the context, where it is the density given n.
         """
         raw, c = self._context(context)
-        _check(x, context, np.ones(len(x)), self.size_column, minimum=0)
+        _check(x, raw.numpy(), np.ones(len(x)), self.size_column, minimum=0)
         if np.shape(x)[2] != self.features_:
             raise ShapeError(f"x has {np.shape(x)[2]} features; this density was fitted with {self.features_}.")
         clouds, counts = _present_first(torch.as_tensor(np.asarray(x[:], np.float64)), self.size_column)

@@ -185,7 +185,7 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
         """
         raw, c = self._context(context)
         rows = np.asarray(x, np.float64)
-        self._check(rows, context, np.ones(len(rows)), minimum=0)
+        self._check(rows, raw.numpy(), np.ones(len(rows)), minimum=0)
         at, parts = torch.as_tensor(rows), []
         with torch.no_grad():
             for chunk in torch.split(torch.arange(len(c)), self.rows_at_once(self.networks_[0])):

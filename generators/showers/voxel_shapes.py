@@ -16,8 +16,10 @@ from torch import Tensor
 from generators.artifact import fingerprint
 from generators.base import under
 from generators.bijections.base import uniform
+from generators.context import context_rows
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.factorised.base import generator_of
+from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
@@ -40,7 +42,7 @@ _UNIT = 100.0
 
 @register
 @dataclass(kw_only=True, eq=False)
-class VoxelShapes:
+class VoxelShapes(Parameters):
     """Showers x (N, V) in GeV given the energies of their layers, by any `generator` of feature vectors.
 
     It learns the logits of voxels over the energy of their layer, see `NormalisedVoxels`, with noise in empty ones:
@@ -133,7 +135,7 @@ class VoxelShapes:
         raw = self._context(context)
         if not hasattr(self.fitted_, "log_prob"):
             raise HyperparameterError(f"A '{self.fitted_.kind}' has no density that could be a score.")
-        self._check(x, context, np.ones(len(x)), minimum=0)
+        self._check(x, raw.numpy(), np.ones(len(x)), minimum=0)
         rows = torch.as_tensor(np.asarray(x, np.float64))
         z = self.voxels.logits(rows, torch.full_like(rows, 0.5))
         found: NDArray[np.float64] = self.fitted_.log_prob(z.numpy(), self._told(raw))
@@ -189,10 +191,7 @@ class VoxelShapes:
 
     def _context(self, context: Array) -> Tensor:
         self._require_fit()
-        c = np.asarray(context, np.float64)
-        if c.ndim != 2 or c.shape[1] != self.context_columns_:
-            raise ShapeError(f"context has shape {c.shape}; it must be (events, {self.context_columns_}).")
-        return torch.as_tensor(c)
+        return torch.as_tensor(context_rows(context, self.context_columns_))
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
         voxels = sum(self.voxels.sizes)

@@ -140,14 +140,14 @@ class FeatureDensity(TabularGenerator[ConditionalDensity]):
         """Whether `learn` is no more than one loss for one network, so that several can be trained at once."""
 
     def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
-        """Log p(x | c) for x (N, D) and context (N, C): (N,), natural, per unit of x.
+        """Log p(x | c) for x (N, D) and context (N, C), or (N,) of one column: (N,), natural, per unit of x.
 
         Of columns that the bijection dequantises it is the probability of the value, per unit of the others: the
         integral over the noise, not a bound. It is −∞ where such a value is no level of the training sample.
         """
         raw, c = self._context(context)
         rows = np.asarray(x, np.float64)
-        check_features(rows, context, np.ones(len(rows)), minimum=0)
+        check_features(rows, raw.numpy(), np.ones(len(rows)), minimum=0)
         if rows.shape[1] != self.features_:
             raise ShapeError(f"x has {rows.shape[1]} features; this density was fitted with {self.features_}.")
         at, points = torch.as_tensor(rows), self.noise_points_

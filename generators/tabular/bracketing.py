@@ -98,6 +98,7 @@ def masses_of(context: Array) -> NDArray[np.float64]:
         If there are several columns, or a mass is not positive.
     """
     c = np.asarray(context, np.float64)
+    c = c[:, None] if c.ndim == 1 else c
     if c.ndim != 2 or c.shape[1] != 1:
         raise ShapeError(f"context has shape {c.shape}; events can be chosen at one mass each, (events, 1).")
     mass: NDArray[np.float64] = c[:, 0]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from generators.artifact import fingerprint
 from generators.errors import NotFittedError
+from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.registry import register
 from generators.tabular.bracketing import Bracketing, masses_of, require_reach
@@ -22,7 +23,7 @@ from generators.usable_rows import check_rows, event_weights
 
 @register
 @dataclass(kw_only=True, eq=False)
-class EventMixing:
+class EventMixing(Parameters):
     """Events from both sides of the mass as they are, mixed with weights that are linear in ln m; see `Bracketing`.
 
     The baseline that every learned density has to beat: it has no density error at all, only that of the straight line

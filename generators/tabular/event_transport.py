@@ -15,6 +15,7 @@ from torch import Tensor
 
 from generators.base import under
 from generators.errors import HyperparameterError, NotFittedError
+from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.registry import create, register
 from generators.tabular.base import TabularGenerator
@@ -25,7 +26,7 @@ from generators.tabular.transport import Invertible, cannot, transport
 
 @register
 @dataclass(kw_only=True, eq=False)
-class EventTransport:
+class EventTransport(Parameters):
     """Events from both sides of the mass, each moved to it by a flow p(x | m) that was trained on all of them.
 
     A flow of moderate size is wrong by ten per cent and more in the corners that a classifier cuts on, and wrong there

@@ -16,6 +16,7 @@ from cathode.cli.app import app
 from cathode.cli.terminal import PlainLines, Terminal
 from cathode.config import load_config
 from cathode.result import SearchResult
+from cathode.runtime.progress import silent
 
 HEAVY = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy", "pandas", "lightning_fabric")
 
@@ -215,7 +216,7 @@ def test_batch_log_has_a_line_per_stage_not_per_step(capsys: pytest.CaptureFixtu
 def test_silent_terminals_offer_no_progress() -> None:
     for terminal in (Terminal(json=True), Terminal(quiet=True)):
         with terminal.progress() as progress:
-            assert progress is None
+            assert progress is silent
 
 
 def test_check_shows_what_every_branch_is_taken_for(tmp_path: Path) -> None:
