@@ -48,7 +48,7 @@ from typing import Any
 import numpy as np
 
 FEATURES = ("mj_light", "delta_mj", "tau21_light", "tau21_heavy")
-CONFIG = Path(__file__).parents[1] / "configs" / "full_phase_space.yaml"
+CONFIG = Path(__file__).parents[1] / "cathode" / "configs" / "full_phase_space.yaml"
 CUT = 1e-2
 #: Classifiers of the closure test.
 JUDGES = ("trees", "transformer")

@@ -67,7 +67,8 @@ def run_analysis(
                 events, output=folder, reference=reference, auxiliary=auxiliary, store=store, progress=progress
             )
         write_text(folder / CONFIG, config.to_yaml())
-        result = concluded(_calibrated(config, replace(found, config=config.resolved()), folder))
+        found = replace(found, config=config.resolved(), quick=config.quick)
+        result = concluded(_calibrated(config, found, folder))
         result.write(folder / RESULT)
         if report:
             from cathode.report import write_report

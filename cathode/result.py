@@ -403,6 +403,7 @@ class SearchResult(Document):
     fingerprint : hash of data and settings; equal fingerprints mean the same analysis.
     configured : when the run folder first saw this configuration, ISO 8601 in UTC; empty without a folder.
     conclusion : the headline, see `cathode.validation.claims`.
+    quick : whether it was a cheap trial, with everything small, which is no result.
     """
 
     schema_version: ClassVar[int] = 3
@@ -443,6 +444,7 @@ class SearchResult(Document):
     fingerprint: str = ""
     configured: str = ""
     conclusion: str = ""
+    quick: bool = False
 
     @property
     def primary(self) -> CutResult:

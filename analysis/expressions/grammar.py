@@ -6,6 +6,7 @@ Python's own parser builds the syntax tree, of which only the listed parts are t
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import NoReturn
 
@@ -78,8 +79,29 @@ def parse(text: str) -> Node:
             tree = ast.parse(line, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise ExpressionError(f"'{_short(line)}' is not an expression{place}: {error}.") from None
+        raise ExpressionError(f"'{_short(line)}' is not an expression{place}: {_hint(line) or error}.") from None
     return _Translator(line).translate(tree.body)
+
+
+#: What C++ and TTree::Draw write -> what is written here.
+_HABITS = {
+    "&&": "write 'and' (or & between brackets) instead of &&",
+    "||": "write 'or' (or | between brackets) instead of ||",
+    "::": "write functions without a namespace, such as abs(x), sqrt(x) or log(x)",
+    "->": "write branches by their name, such as FatJet_pt[0], without ->",
+    "$": "write num(FatJet_pt) instead of Length$(FatJet_pt), and FatJet_pt[0] for one jet; there is no $",
+    "?": "there is no ?: operator; select with 'and' and 'or'",
+    ";": "leave the ; out, an expression has one value",
+}
+_OTHER_NAMES = {"fabs": "Write abs(x)", "pow": "Write x ** 2", "Abs": "Write abs(x)", "Sqrt": "Write sqrt(x)"}
+
+
+def _hint(line: str) -> str:
+    """What to write instead, where a text has the signs of another language; else empty."""
+    for sign, hint in _HABITS.items():
+        if sign in line:
+            return hint
+    return "write 'not' (or ~) instead of !" if re.search(r"!(?!=)", line) else ""
 
 
 class _Translator:
@@ -223,12 +245,17 @@ class _Translator:
 
     def _call(self, node: ast.Call) -> Node:
         if not isinstance(node.func, ast.Name):
-            self._refuse(node, "only functions by their name can be called")
+            method = getattr(node.func, "attr", "")
+            hint = "; write num(Jet_pt) instead of Jet_pt.size()" if method in {"size", "length"} else ""
+            self._refuse(node, f"only functions by their name can be called{hint}")
         name, arguments = node.func.id, node.args
         if node.keywords or any(isinstance(a, ast.Starred) for a in arguments):
             self._refuse(node, "functions take plain arguments only")
         if name not in FUNCTION_NAMES:
-            self._refuse(node, f"there is no function '{name}'. {nearest(name, FUNCTION_NAMES).rstrip('.')}")
+            self._refuse(
+                node,
+                f"there is no function '{name}'. {_OTHER_NAMES.get(name) or nearest(name, FUNCTION_NAMES).rstrip('.')}",
+            )
         if name == "branch":
             return self._quoted(node)
         if name in DIJET_FUNCTIONS:

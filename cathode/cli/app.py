@@ -15,7 +15,21 @@ from typer.core import TyperGroup
 
 from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
-from cathode.cli import audit, calibrate, config, data, doctor, evaluate, models, renamed, searches, store, study, tasks
+from cathode.cli import (
+    audit,
+    calibrate,
+    cite,
+    config,
+    data,
+    doctor,
+    evaluate,
+    models,
+    renamed,
+    searches,
+    store,
+    study,
+    tasks,
+)
 from cathode.cli import inject as injections
 from cathode.cli.terminal import echo
 from cathode.errors import CathodeError
@@ -24,6 +38,9 @@ from generators.errors import GeneratorError
 USER_ERROR = 1
 INTERRUPTED = 130
 TERMINATED = 143
+
+
+_VERBOSE, _QUIET = ("-v", "--verbose"), ("-q", "--quiet")
 
 
 class Terminated(BaseException):
@@ -51,6 +68,17 @@ def _heard() -> Iterator[None]:
 
 class HonestGroup(TyperGroup):
     """Errors of input end with one message and status 1; a bug keeps its traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take -v and -q at every level: before the verb, after it, and in groups of verbs."""
+        end = args.index("--") if "--" in args else len(args)
+        mine, rest = args[:end], args[end:]
+        loud = [each for each in mine if each in _VERBOSE]
+        mine = [each for each in mine if each not in _VERBOSE]
+        quiet = bool(mine) and mine[0] in _QUIET
+        if quiet:
+            mine = [*mine[1:], "--quiet"]
+        return super().parse_args(ctx, [*loud[:1], *mine, *rest])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
@@ -118,6 +146,7 @@ app.command("inject", rich_help_panel=SEARCH)(injections.inject)
 app.command("limit", rich_help_panel=SEARCH)(injections.limit)
 app.command("study", rich_help_panel=SEARCH)(study.study)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
+app.command("cite", rich_help_panel=SEARCH)(cite.cite)
 app.command("train", rich_help_panel=PARTS)(models.train)
 app.command("sample", rich_help_panel=PARTS)(models.sample)
 app.command("export", rich_help_panel=PARTS)(models.export)

@@ -73,7 +73,10 @@ def schema(plugins: Plugins = None) -> None:
 def example(
     name: Annotated[
         str,
-        typer.Argument(help="example, with every setting; demo; or cheap, a whole search in seconds for studies."),
+        typer.Argument(
+            help="example, with every setting; demo; cheap, a whole search in seconds; nanoaod, physlite, flat, lhco, "
+            "full-phase-space or showers."
+        ),
     ] = "example",
 ) -> None:
     """Print a commented analysis file to start from."""

@@ -33,6 +33,12 @@ SharedStore = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="A cheap trial: the same search, everything small, in a folder of its own. No result."
+    ),
+]
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Draw no figures and write no page; `cathode report` can later.")
 ]
@@ -43,6 +49,16 @@ def with_store(overrides: list[str] | None, store: Path | None) -> list[str]:
     """Overrides of the analysis file, with those of `--store`, which starts from where the user is."""
     given = overrides or []
     return given if store is None else [*given, f"store={json.dumps(str(store.expanduser().absolute()))}"]
+
+
+def with_quick(overrides: list[str] | None, quick: bool) -> list[str]:
+    """Overrides of the analysis file, with that of `--quick`."""
+    return [*(overrides or []), *(["quick=true"] if quick else [])]
+
+
+def place(folder: Path, quick: bool) -> Path:
+    """Where a trial of the search goes that would go to `folder`."""
+    return folder.with_name(f"{folder.name}-quick") if quick else folder
 
 
 def load_plugins(modules: list[str] | None) -> None:

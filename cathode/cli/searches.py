@@ -15,11 +15,14 @@ from cathode.cli.options import (
     Output,
     Overrides,
     Plugins,
+    Quick,
     Quiet,
     RunFolder,
     SharedStore,
     Strict,
     load_plugins,
+    place,
+    with_quick,
     with_store,
 )
 from cathode.cli.terminal import Terminal, echo
@@ -34,6 +37,7 @@ Pdf = Annotated[bool, typer.Option("--pdf", help="Write every figure as PDF too.
 def demo(
     output: Output = None,
     overrides: Overrides = None,
+    quick: Quick = False,
     no_report: NoReport = False,
     strict: Strict = False,
     json: Json = False,
@@ -42,8 +46,8 @@ def demo(
     """Make a complete search on the dijet ntuples that come with the package."""
     from cathode.config import embedded_text, parse_config
 
-    config = parse_config(embedded_text("demo"), name="demo.yaml", overrides=overrides or ())
-    folder = output or Path(config.output or "demo")
+    config = parse_config(embedded_text("demo"), name="demo.yaml", overrides=with_quick(overrides, quick))
+    folder = output or place(Path(config.output or "demo"), quick)
     _search(config, folder, report=not no_report, strict=strict, terminal=Terminal(json, quiet))
 
 
@@ -53,6 +57,7 @@ def run(
     overrides: Overrides = None,
     store: SharedStore = None,
     plugins: Plugins = None,
+    quick: Quick = False,
     no_report: NoReport = False,
     strict: Strict = False,
     json: Json = False,
@@ -62,8 +67,8 @@ def run(
     from cathode.config import load_config
 
     load_plugins(plugins)
-    config = load_config(analysis, with_store(overrides, store))
-    folder = output or Path(config.output or Path("runs") / analysis.stem)
+    config = load_config(analysis, with_store(with_quick(overrides, quick), store))
+    folder = output or place(Path(config.output or Path("runs") / analysis.stem), quick)
     _search(config, folder, report=not no_report, strict=strict, terminal=Terminal(json, quiet))
 
 
@@ -98,6 +103,7 @@ def validate(
     overrides: Overrides = None,
     store: SharedStore = None,
     plugins: Plugins = None,
+    quick: Quick = False,
     strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -107,7 +113,7 @@ def validate(
     from cathode.config import load_config
 
     load_plugins(plugins)
-    config = load_config(analysis, with_store(overrides, store))
+    config = load_config(analysis, with_store(with_quick(overrides, quick), store))
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
         test = validate_analysis(config, output, progress=progress)
@@ -115,6 +121,7 @@ def validate(
     terminal.result(
         {
             "passed": test.passed,
+            "quick": config.quick,
             "closures": [asdict(c) for c in test.closures],
             "region_shifts": [asdict(s) for s in test.shifts],
             "feature_tests": [asdict(t) for t in test.features],
@@ -128,6 +135,7 @@ def validate(
         terminal.show(
             checks(test.closures, shifts=test.shifts, features=test.features),
             f"Systematic error of the background, by background efficiency: {relative}.",
+            *(["A quick trial: trained too little to say how well the template closes."] if config.quick else []),
         )
     if strict and not test.passed:
         raise typer.Exit(VALIDATION_FAILED)

@@ -54,6 +54,10 @@ class AnalysisConfig(Section):
     calibration: File | None = Field(
         default=None, description="calibration.json of this search, as `cathode calibrate` writes it; corrects p-values"
     )
+    quick: bool = Field(
+        default=False,
+        description="a cheap trial: trainings, folds and ensembles are kept small, and the result says so",
+    )
     seed: int = Field(default=1, ge=0)
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     store: str | None = Field(

@@ -15,12 +15,23 @@ from analysis.errors import nearest
 from cathode.config.analysis import AnalysisConfig
 from cathode.config.components import Component, component_model
 from cathode.config.messages import RENAMED, Places, message, sections
+from cathode.config.quick import smaller
 from cathode.config.yaml_text import parse
 from cathode.errors import CathodeError, ConfigError
 from generators.errors import GeneratorError
 
 #: Analysis files that come with the package.
-EMBEDDED_FILES = ("example", "demo", "cheap", "showers")
+EMBEDDED_FILES = (
+    "example",
+    "demo",
+    "cheap",
+    "nanoaod",
+    "physlite",
+    "flat",
+    "lhco",
+    "full-phase-space",
+    "showers",
+)
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -122,7 +133,7 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
             problems.append(f"{places('comparison.best_states')}: comparison.{error}")
     if problems:
         raise ConfigError("\n".join(problems))
-    return AnalysisConfig.model_validate(document)
+    return AnalysisConfig.model_validate(smaller(document) if config.quick else document)
 
 
 def _try(built: Any) -> None:
@@ -138,7 +149,7 @@ def example() -> str:
 
 
 def embedded_text(name: str) -> str:
-    """Text of an analysis file that comes with the package: "example", "demo", "cheap" or "showers".
+    """Text of an analysis file that comes with the package, one of `EMBEDDED_FILES`.
 
     Raises
     ------
@@ -147,7 +158,7 @@ def embedded_text(name: str) -> str:
     """
     if name not in EMBEDDED_FILES:
         raise ConfigError(f"No analysis file {name!r} comes with the package. {nearest(name, EMBEDDED_FILES)}")
-    return resources.files("cathode").joinpath("configs", f"{name}.yaml").read_text(encoding="utf-8")
+    return resources.files("cathode").joinpath("configs", f"{name.replace('-', '_')}.yaml").read_text(encoding="utf-8")
 
 
 def _parsed(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:

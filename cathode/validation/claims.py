@@ -15,6 +15,10 @@ _SMALL, _MILD, _EXCESS, _STRONG = 1.0, 2.0, 3.0, 5.0
 
 def headline(result: SearchResult) -> str:
     """The conclusion in one sentence, for the cut that was listed first: a significance only where it is supported."""
+    return f"Quick trial, no result: {_headline(result)}" if result.quick else _headline(result)
+
+
+def _headline(result: SearchResult) -> str:
     cut = result.primary
     where = f"between {result.region.low:g} and {result.region.high:g} GeV"
     if cut.obstacle:

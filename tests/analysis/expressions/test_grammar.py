@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from analysis.errors import ExpressionError
 from analysis.expressions.grammar import parse
 from analysis.expressions.nodes import Branch, Chain, Constant, Element, Reduction, Selected
+from analysis.selection import compile_expression
 
 
 def test_an_expression_becomes_its_nodes() -> None:
@@ -61,3 +64,24 @@ def test_the_message_says_where() -> None:
 
 def test_a_long_chain_is_no_deep_one() -> None:
     assert parse(" + ".join(["pt"] * 700))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a > 1 && b > 2", "'and'"),
+        ("a > 1 || b > 2", "'or'"),
+        ("!(a > 1)", "'not'"),
+        ("TMath::Abs(a) > 1", "abs(x)"),
+        ("fabs(a) > 1", "abs(x)"),
+        ("pow(a, 2) > 1", "x ** 2"),
+        ("Length$(Jet_pt) > 1", "num(FatJet_pt)"),
+        ("Jet_pt.size() > 1", "num(Jet_pt)"),
+        ("a > 1;", "leave the ; out"),
+        ("a > 1 ? b : c", "'and' and 'or'"),
+        ("ev->pt > 1", "without ->"),
+    ],
+)
+def test_habits_of_other_languages_are_answered(text: str, hint: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(hint)):
+        compile_expression(text)

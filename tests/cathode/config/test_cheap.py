@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cathode.cli.app import app
 from cathode.config import embedded_text, parse_config
+from cathode.config.documents import EMBEDDED_FILES
 from cathode.result import SearchResult
 
 
@@ -43,7 +44,7 @@ def test_it_runs_on_fewer_events() -> None:
 
 
 def test_the_command_line_prints_what_comes_with_the_package() -> None:
-    for name in ("example", "demo", "cheap", "showers"):
+    for name in EMBEDDED_FILES:
         assert CliRunner().invoke(app, ["config", "example", name]).stdout == embedded_text(name)
     assert CliRunner().invoke(app, ["config", "example"]).stdout == embedded_text("example")
     refused = CliRunner().invoke(app, ["config", "example", "chaep"])

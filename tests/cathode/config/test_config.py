@@ -1,11 +1,18 @@
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from analysis.selection import compile_expression
+from cathode.cli.app import app
 from cathode.config import AnalysisConfig, embedded_text, example, load_config, load_run_config, parse_config, schema
+from cathode.config.components import Component
+from cathode.config.messages import sections
 from cathode.errors import ConfigError
 from cathode.region import Region
 from cathode.search import Search
@@ -33,7 +40,11 @@ def test_files_that_come_with_the_package_are_valid(text: str) -> None:
     assert parse_config(text).folds >= 2
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+ROOT = Path(__file__).parents[3]
+FILES = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "cathode" / "configs").glob("*.yaml")])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_files_that_come_with_the_repository_are_valid(path: Path) -> None:
     config = load_config(path)
     config.search()
@@ -296,3 +307,28 @@ def test_every_part_of_an_analysis_file_is_one_that_overrides_reach() -> None:
 def test_a_value_that_is_no_part_is_no_section() -> None:
     with pytest.raises(ConfigError, match="'output' is a value, not a section"):
         parse_config(MINIMAL + "output: here", overrides={"output.there": 1})
+
+
+def test_the_example_mentions_every_key() -> None:
+    """Of every section; keys of parts belong to their kinds, and are in the reference."""
+
+    def keys(model: type[BaseModel]) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            yield name
+            for section in sections(field.annotation):
+                if not issubclass(section, Component):
+                    yield from keys(section)
+
+    text = example()
+    found = set(keys(AnalysisConfig))
+    assert {"veto", "jet_index", "checksums", "quick"} < found
+    assert [name for name in sorted(found) if not re.search(rf"\b{name}:", text)] == []
+
+
+@pytest.mark.parametrize("arguments", [["-v", "config"], ["config", "-v"], ["-q", "config"]], ids=" ".join)
+def test_loud_and_quiet_at_every_level(arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("data: {files: 'embedded:dijets'}\nregion: {signal: [3300, 3700]}\n", encoding="utf-8")
+    done = CliRunner().invoke(app, [*arguments, "check", str(path)])
+    assert done.exit_code == 0, done.output
+    assert ("is in order" in done.stdout) == ("-q" not in arguments)

@@ -1,0 +1,45 @@
+"""A run is cited by the papers that its parts name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from typer.testing import CliRunner
+
+from cathode.cli.app import app
+from cathode.result import SearchResult
+from cathode.runs.citations import ALWAYS, KNOWN, bibtex, papers
+
+
+def result_of(method: dict[str, Any]) -> SearchResult:
+    return cast(SearchResult, SimpleNamespace(method=method, versions={"cathode-hep": "1.2"}))
+
+
+def test_methods_generators_and_classifiers_are_cited_once() -> None:
+    method = {"kind": "r_anode", "generator": {"kind": "maf"}, "other": [{"kind": "mlp"}, {"kind": "mlp"}]}
+    found = papers(result_of(method))
+    assert {"2312.11629", "1705.07057", "2109.00546"} < set(found)
+    assert found[-len(ALWAYS) :] == ALWAYS
+    assert len(found) == len(set(found))
+    assert "2210.02747" not in found
+
+
+def test_the_text_is_bibtex() -> None:
+    text = bibtex(result_of({"kind": "cathode", "generator": {"kind": "autoregressive_spline"}}))
+    assert text.count("{") == text.count("}")
+    assert len(re.findall(r"^@\w+\{[^,]+,$", text, re.MULTILINE)) == 1 + len(set(re.findall(r"eprint = {(.*)},", text)))
+    assert "title = {{Neural Spline Flows}}" in text
+    assert "version = {1.2}" in text
+
+
+def test_numbers_are_those_of_arxiv() -> None:
+    assert all(re.fullmatch(r"\d{4}\.\d{5}|[a-z]+/\d{7}", number) for number in KNOWN)
+
+
+def test_the_command_line_names_a_folder_without_a_run(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["cite", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no finished run" in done.stderr
