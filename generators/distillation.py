@@ -16,6 +16,7 @@ from generators.errors import HyperparameterError
 from generators.protocols import Monitor
 from generators.registry import create
 from generators.training.batches import TrainingData
+from generators.training.containers import identity_of_container
 from generators.training.phases import Phase, trainable
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.settings import TrainingSettings
@@ -45,7 +46,8 @@ class TeacherStudent(NetworkGenerator[S]):
         """First the teacher, then the student."""
         inner, names = self.prepared_teacher(), ("teacher", "student")
         second = _epochs(self.training, data, seed)
-        identity = identity_of([self.hyperparameters(), seed], data.x, data.context, data.weights)
+        words, tensors = identity_of_container(data.x)
+        identity = identity_of([self.hyperparameters(), seed, *words], *tensors, data.context, data.weights)
         sequence = TrainingSequence(names, identity=identity, monitor=monitor, checkpoint=checkpoint)
 
         def taught(monitor: Monitor | None, checkpoint: Path | None) -> Trained:

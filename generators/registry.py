@@ -133,6 +133,8 @@ GENERATORS = Registry(
         "hierarchical_sticks": "generators.showers.hierarchical_sticks:HierarchicalSticks",
         "caloflow_teacher": "generators.showers.caloflow:CaloFlowTeacher",
         "caloflow_student": "generators.showers.caloflow:CaloFlowStudent",
+        "calo_clouds_2": "generators.showers.calo_clouds_2:CaloClouds2",
+        "point_shapes": "generators.showers.point_shapes:PointShapes",
         "voxel_shapes": "generators.showers.voxel_shapes:VoxelShapes",
         "showers": "generators.showers.chain:ShowerChain",
         "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",

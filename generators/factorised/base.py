@@ -22,6 +22,7 @@ from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.coordinates import Coordinates, ExactCoordinates, gathered, repeated
 from generators.parameters import Parameters
 from generators.protocols import Array, ConditionalGenerator, DensityGenerator, Monitor
+from generators.ragged import Ragged
 from generators.registry import create
 from generators.sources import refuse_shape
 from generators.training.sequence import Stage, TrainingSequence
@@ -222,7 +223,7 @@ def _seeds(seed: int, count: int) -> list[int]:
     return [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(count)]
 
 
-def _stage(name: str, generator: Any, x: Array, context: Array, weights: Array, seed: int) -> Stage[Any]:
+def _stage(name: str, generator: Any, x: Array | Ragged, context: Array, weights: Array, seed: int) -> Stage[Any]:
     """The training of one of both generators."""
 
     def fit(monitor: Monitor | None, checkpoint: Path | None) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.protocols import Array
+from generators.ragged import Ragged
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,9 +20,10 @@ class Second:
     """What p(b | a, c) is learned from: b (M, *event) and its context (M, C').
 
     There may be as many for every event, one after another, such as the two jets of a pair: then M is a multiple of N.
+    Clouds may be ragged.
     """
 
-    x: Array
+    x: Array | Ragged
     context: Array
 
 

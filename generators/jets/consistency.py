@@ -38,7 +38,7 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
 
     kind: ClassVar[str] = "cloud_consistency"
     teachers: ClassVar[tuple[type[Any], ...]] = (CloudFlowMatching, CloudDiffusion)
-    teachers_named: ClassVar[str] = "'epic_fm', 'mdma_fm', 'epic_jedi' or 'pc_jedi'"
+    teachers_named: ClassVar[str] = "'epic_fm', 'mdma_fm', 'epic_jedi', 'pc_jedi' or 'calo_clouds_2'"
 
     teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "epic_fm"})
     training: TrainingSettings = field(

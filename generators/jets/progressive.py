@@ -28,6 +28,7 @@ from generators.networks.split_linear import weights_once
 from generators.protocols import Monitor
 from generators.registry import create, register
 from generators.training.batches import TrainingData
+from generators.training.containers import identity_of_container
 from generators.training.phases import Phase, trainable
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.settings import TrainingSettings
@@ -82,7 +83,8 @@ class CloudProgressive(CloudGenerator["ProgressiveSampler"]):
         inner = self._prepared_teacher()
         rounds = [self.sampling_steps << k for k in range((self.first_steps // self.sampling_steps).bit_length())][::-1]
         names = ("teacher", *(f"{steps} steps" for steps in rounds))
-        identity = identity_of([self.hyperparameters(), seed], data.x, data.context, data.weights)
+        words, tensors = identity_of_container(data.x)
+        identity = identity_of([self.hyperparameters(), seed, *words], *tensors, data.context, data.weights)
         sequence = TrainingSequence(names, identity=identity, monitor=monitor, checkpoint=checkpoint)
 
         def taught(monitor: Monitor | None, checkpoint: Path | None) -> Trained:

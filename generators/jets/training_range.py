@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from generators.training.containers import RaggedTensor
+
 
 class TrainingRange(nn.Module):
     """Keeps points (…, F) within the range that every feature has in the training; nothing is kept before it is known.
@@ -23,11 +25,12 @@ class TrainingRange(nn.Module):
         self.register_buffer("low", torch.full((features,), -most))
         self.register_buffer("high", torch.full((features,), most))
 
-    def know(self, z: Tensor) -> None:
+    def know(self, z: Tensor | RaggedTensor) -> None:
         """Take the range of points (N, P, F), where absent ones are zero, which is the middle of the others."""
-        if len(z):
-            self.low.copy_(z.amin(dim=(0, 1)))
-            self.high.copy_(z.amax(dim=(0, 1)))
+        points = z.values if isinstance(z, RaggedTensor) else z.flatten(0, 1)
+        if len(points):
+            self.low.copy_(points.amin(dim=0))
+            self.high.copy_(points.amax(dim=0))
 
     def forward(self, z: Tensor) -> Tensor:
         """See the class."""

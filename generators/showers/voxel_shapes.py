@@ -23,21 +23,12 @@ from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
+from generators.showers.given_energies import check_given, told
 from generators.showers.normalised_voxels import NormalisedVoxels
 from generators.showers.presets import photons
-from generators.usable_rows import check_rows
 
 #: Showers that are drawn at once, over their number of voxels; bounds the memory whatever is asked for.
 _AT_ONCE = 1 << 23
-
-#: Added to energies of layers in GeV before the logarithm is taken, over 100: that of CaloFlow.
-_EMPTY = 1e-8
-
-#: No logarithm of an energy is as large.
-_LARGE = 20.0
-
-#: GeV, the unit of energies in CaloFlow.
-_UNIT = 100.0
 
 
 @register
@@ -183,10 +174,9 @@ class VoxelShapes(Parameters):
         """What the generator gets of the context (N, C): energies of layers by their logarithms."""
         c = raw.clone()
         given = list(self.given)
-        # A column of one sign in training must have it always: these are negative.
-        c[:, given] = (c[:, given].clamp_min(0) / _UNIT + _EMPTY).log10() - _LARGE
+        c[:, given] = told(c[:, given])
         if self.incident is not None:
-            c[:, self.incident] = (c[:, self.incident].clamp_min(0) / _UNIT + _EMPTY).log10() - _LARGE
+            c[:, self.incident] = told(c[:, self.incident])
         return c.numpy()
 
     def _context(self, context: Array) -> Tensor:
@@ -194,22 +184,18 @@ class VoxelShapes(Parameters):
         return torch.as_tensor(context_rows(context, self.context_columns_))
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
-        voxels = sum(self.voxels.sizes)
-        if np.ndim(x) != 2 or np.shape(x)[1] != voxels:
-            raise ShapeError(f"x must be (N, {voxels}), the voxels of layers of {self.kind}; it is {np.shape(x)}.")
-        check_rows(x, context, weights, **({} if minimum is None else {"minimum": minimum}))
-        columns = np.shape(context)[1]
-        if not all(-columns <= column < columns for column in (*self.given, self.incident or 0)):
-            raise ShapeError(f"{self.kind} needs the columns {self.given} of the context, which has {columns}.")
-        used = weights != 0
-        found = self.voxels.energies(torch.as_tensor(np.asarray(np.asarray(x)[used], np.float64))).numpy()
-        due = np.asarray(context, np.float64)[used][:, list(self.given)]
-        wrong = (np.abs(found - due) > 1e-3 * (self.threshold + np.abs(due))).any(axis=1)
-        if wrong.any():
-            raise ShapeError(
-                f"context: columns {self.given} should hold the energies of layers above the threshold of "
-                f"{self.threshold:g} GeV; in {int(wrong.sum())} of {len(found)} rows they do not."
-            )
+        check_given(
+            x,
+            context,
+            weights,
+            kind=self.kind,
+            voxels=sum(self.voxels.sizes),
+            given=self.given,
+            incident=self.incident,
+            threshold=self.threshold,
+            energies=lambda rows: self.voxels.energies(torch.as_tensor(rows)).numpy(),
+            minimum=minimum,
+        )
 
     def _require_fit(self) -> None:
         if not hasattr(self, "fitted_"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from generators.jets.training_range import TrainingRange
+from generators.training.containers import RaggedTensor
 
 
 def test_nothing_is_kept_before_the_range_is_known_and_nothing_leaves_it_then() -> None:
@@ -21,3 +22,9 @@ def test_nothing_is_kept_before_the_range_is_known_and_nothing_leaves_it_then() 
     again = TrainingRange(2)
     again.load_state_dict(known.state_dict())
     assert torch.equal(again(far), known(far))
+
+
+def test_ragged_points_are_all_looked_at() -> None:
+    known = TrainingRange(2)
+    known.know(RaggedTensor(torch.tensor([[1.0, -2.0], [3.0, 0.0], [2.0, 5.0]]), torch.tensor([0, 1, 1, 3]), 2))
+    assert known(torch.tensor([[-9.0, -9.0], [9.0, 9.0]])).tolist() == [[1.0, -2.0], [3.0, 5.0]]

@@ -1,0 +1,100 @@
+"""Showers as points: number of points by layer, their places, and the calibration that gives layers their energies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from generators.errors import HyperparameterError, ShapeError
+from generators.protocols import DensityGenerator
+from generators.registry import create
+from tests.generators.contracts import EventContract, quick
+from tests.generators.showers.toys import LAYERS, THRESHOLD, showers, with_layers
+
+#: How often the parts are trained; as small as they can be.
+STEPS = {"steps": 120, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": None}
+SPECIFICATION: dict[str, Any] = {
+    "kind": "point_shapes",
+    "layers": LAYERS,
+    "counts": {"kind": "coupling_spline", "blocks": 2, "hidden": 16, "training": STEPS},
+    "points": {"kind": "calo_clouds_2", "widths": [16, 16], "frequencies": 4, "sampling_steps": 4, "training": STEPS},
+}
+SPECIFICATION["counts"]["bijection"] = {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}
+
+
+@pytest.fixture(scope="module")
+def specification() -> dict[str, Any]:
+    return SPECIFICATION
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Any:
+    return create(SPECIFICATION).fit(*with_layers(1_000, 10), seed=1)
+
+
+class TestContract(EventContract):
+    fitted_on = 1_000
+    events = staticmethod(with_layers)
+
+
+def test_energies_are_those_of_the_context_and_points_as_many_as_drawn(fitted: Any) -> None:
+    x, c = with_layers(1_000, 11)
+    drawn = fitted.sample(c, seed=1).astype(np.float64)
+    sums = np.stack([drawn[:, :2].sum(axis=1), drawn[:, 2:].sum(axis=1)], axis=1)
+    assert sums == pytest.approx(c[:, 1:], rel=1e-5)
+    assert drawn[drawn > 0].min() >= THRESHOLD * (1 - 1e-6)
+    (first, *_), coordinates = fitted.fitted_, fitted.coordinates_
+    seed = int(np.random.SeedSequence(1).spawn(3)[0].generate_state(1)[0])
+    counts = coordinates.voxels.possible(first.sample(c, seed=seed), c[:, 1:])
+    assert np.array_equal(coordinates.voxels.counts(drawn * (1 + 1e-6)), counts)
+    # Points that do not know each other, after a training of a moment.
+    assert drawn.mean(axis=0) == pytest.approx(x.mean(axis=0), rel=0.4)
+
+
+@pytest.mark.parametrize("across", ["ring", "grid"])
+def test_points_can_have_other_places(across: str) -> None:
+    x, c = with_layers(300, 12)
+    made = quick({**SPECIFICATION, "across": across, "tells": ["visible"]}).fit(x, c, seed=1)
+    drawn = made.sample(c, seed=2).astype(np.float64)
+    assert drawn.sum(axis=1) == pytest.approx(x.sum(axis=1), rel=1e-5)
+    assert not isinstance(made, DensityGenerator)
+
+
+#: The systems of clouds beside the one that the contract is tried with, as the shapes of whole showers.
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "consistency": {"kind": "cloud_consistency", "teacher": SPECIFICATION["points"], "training": STEPS},
+    "mdma": {"kind": "mdma", "width": 4, "hidden": 8, "critic_hidden": 8, "layers": 1, "critic_layers": 1, "heads": 2},
+    "deep_tree_gan2": {"kind": "deep_tree_gan2", "root": 4, "branches": [2, 3], "features": [4], "overall": 2}
+    | {"hidden": 8, "pruned": [2, 1], "heads": 2, "critic_width": 2, "critic_hidden": 8},
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_any_generator_of_clouds_makes_whole_showers(name: str) -> None:
+    x, c = showers(300, 13)
+    chain = {
+        "kind": "showers",
+        "layers": LAYERS,
+        "energies": {**SPECIFICATION["counts"], "bijection": "quantile_normal"},
+    }
+    points = {"training": STEPS, **SYSTEMS[name]}
+    made = quick({**chain, "shapes": {**SPECIFICATION, "points": points}}).fit(x, c, seed=1)
+    drawn = made.sample(c, seed=2)
+    assert drawn.shape == x.shape
+    assert np.isfinite(drawn).all()
+    assert ((drawn == 0) | (drawn >= THRESHOLD * (1 - 1e-6))).all()
+
+
+def test_what_does_not_fit_is_named() -> None:
+    x, c = with_layers(300, 12)
+    with pytest.raises(ShapeError, match="energies of layers"):
+        quick(SPECIFICATION).fit(x, c + np.array([0, 0, 0.01]), seed=1)
+    with pytest.raises(ShapeError, match="no points"):
+        quick(SPECIFICATION).fit(0 * x, 0 * c + [1, 0, 0], seed=1)
+    for name, value in (("across", "cone"), ("tells", ["charge"]), ("given", [1]), ("threshold", 0.0)):
+        with pytest.raises(HyperparameterError, match=name):
+            create({**SPECIFICATION, name: value})
+    with pytest.raises(HyperparameterError, match="clouds"):
+        create({**SPECIFICATION, "points": {"kind": "gan"}})
