@@ -17,7 +17,7 @@ from generators.artifact import fingerprint
 from generators.base import under
 from generators.bijections.base import uniform
 from generators.context import context_rows
-from generators.errors import HyperparameterError, NotFittedError, ShapeError
+from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.base import generator_of
 from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
