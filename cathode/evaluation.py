@@ -39,6 +39,7 @@ from cathode.validation.warnings import (
     summary_of_trainings,
     warnings_of,
     warnings_of_events,
+    warnings_of_inputs,
 )
 
 #: Parts of a classifier ensemble that are asked alone, to see how far a significance depends on its members.
@@ -133,7 +134,7 @@ def result_of(
     )
     turning = turn_on(masses, settings.region, weights=weights)
     result = result if turning is None else withheld(result, str(turning))
-    warnings = (*warnings_of_events(events), *warnings_of(result))
+    warnings = (*warnings_of_events(events), *warnings_of_inputs(events, result.method), *warnings_of(result))
     return concluded(dataclasses.replace(result, warnings=warnings))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from cathode.runtime.processes import in_parallel, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder
 from cathode.runtime.seeds import Seeds
+from cathode.runtime.specification import specification
 from cathode.runtime.stages import Stages
 from cathode.runtime.store import Store
 from cathode.runtime.timer import Timer
@@ -30,8 +32,11 @@ from cathode.validation.held_out import HeldOut, beside_window, held_out, outsid
 from cathode.validation.regions import dealt
 from cathode.validation.requirements import require, require_samples, require_spread
 from cathode.validation.sideband_closure import ClosureTest, closure_test
+from cathode.validation.warnings import warnings_of_inputs
 
 __all__ = ["Search", "score"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +76,8 @@ class Search(SearchSettings):
         """
         events, others = events.in_order(), {name: each.in_order() for name, each in (auxiliary or {}).items()}
         require(events, self, others)
+        for words in warnings_of_inputs(events, specification(self.method)):
+            logger.warning("%s", words)
         timer = Timer()
         with timer("observables"):
             observed = self._observed(events)

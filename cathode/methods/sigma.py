@@ -43,6 +43,8 @@ class Sigma(Templated):
     """
 
     kind: ClassVar[str] = "sigma"
+    #: The background is learned from the window too, and the result says so.
+    blind: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
 
     generator: ConditionalGenerator = field(default_factory=_flow_matching)

@@ -13,9 +13,11 @@ from analysis.repeated import repeated_events
 from analysis.statistics.binning import SPAN
 from cathode.methods.protocol import Learned
 from cathode.region import Region
+from cathode.registry import METHODS
 from cathode.result import FeatureTest, MassModelSummary, ReweightingSummary, SearchResult, Training
 from cathode.template.mass_models import MassModel
 from cathode.template.rejection import Reweighted, steps
+from cathode.validation.inputs import heaviest, strange_columns
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
 _BAD_FIT = 0.01
@@ -99,6 +101,67 @@ def warnings_of_events(events: Events) -> tuple[str, ...]:
     return (*_left_out(events), *_repeated(events))
 
 
+def warnings_of_inputs(events: Events, method: Mapping[str, Any]) -> tuple[str, ...]:
+    """What features and weights give reason to doubt before anything is trained, with the line that mends it."""
+    return (*_heavy(events), *_strange(events, method))
+
+
+def _heavy(events: Events) -> Iterator[str]:
+    found = heaviest(events)
+    if found is not None:
+        row, share = found
+        yield (
+            f"One event carries {100 * share:.0f} % of all weight ({events.place_of(row)}, weight "
+            f"{events.weights[row]:.4g}): counts, fits and trainings are those of this event. Cut its weight in the "
+            f"selection, as in `selection: abs(genWeight) < {0.5 * abs(events.weights[row]):.3g}`, or mend the weight."
+        )
+
+
+def _strange(events: Events, method: Mapping[str, Any]) -> Iterator[str]:
+    """Features that no generator or no cut can be right about; a bijection that is made for them is an answer."""
+    specification = str(method)
+    for found in strange_columns(events):
+        if found.what in ("equals", "follows"):
+            verb = "is the mass in other words" if found.what == "equals" else "follows the mass"
+            yield (
+                f"The feature '{found.name}' {verb} (rank correlation {found.number:+.3f}): a classifier can find the "
+                "window by it, and a cut then sculpts the spectrum. Leave it out of `features:`, or divide by the mass "
+                f"what grows with it, as in `{found.name}: (…) / mass`."
+            )
+        elif "generator" not in method or "'dequantise'" in specification or "'atoms'" in specification:
+            continue
+        elif found.what == "steps":
+            yield (
+                f"The feature '{found.name}' has only {found.number:.0f} values, which no density on a line can have. "
+                f"Under template.generator say {_mended(found.index, 'dequantise')}."
+            )
+        else:
+            yield (
+                f"The feature '{found.name}' has the value {found.number:g} in {100 * found.share:.0f} % of the "
+                f"events, which no density on a line can have. Under template.generator say "
+                f"{_mended(found.index, 'atoms')}."
+            )
+
+
+def _mended(index: int, kind: str) -> str:
+    """Line of an analysis file that gives a column to a bijection that is made for it."""
+    return (
+        f'`bijection: {{kind: chain, bijections: [{{kind: columns, maps: {{"{index}": {kind}}}}}, quantile_normal]}}`'
+    )
+
+
+def _sighted(specification: Any) -> Iterator[str]:
+    """Kinds of methods in a specification that learn the background from the window too."""
+    if isinstance(specification, Mapping):
+        kind = specification.get("kind")
+        if kind in METHODS and not getattr(METHODS.resolve(kind), "blind", True):
+            yield str(kind)
+        specification = list(specification.values())
+    if isinstance(specification, list | tuple):
+        for each in specification:
+            yield from _sighted(each)
+
+
 def _left_out(events: Events) -> Iterator[str]:
     failed = [source for source in events.sources if source.error]
     if failed:
@@ -123,6 +186,12 @@ def _repeated(events: Events) -> tuple[str, ...]:
 def _warnings(result: SearchResult) -> Iterator[str]:
     if result.withheld:
         yield f"No significance is quoted: {result.withheld}."
+    for kind in dict.fromkeys(_sighted(result.method)):
+        yield (
+            f"This search is not blind: the method {kind} learns the background from the events of the window too, and "
+            "no fold is held out of that. Compare with a method that is blind, such as cathode, before you believe an "
+            "excess."
+        )
     for region in result.closures:
         if not region.passed:
             yield (

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from typer.testing import CliRunner
-
-from cathode.cli.app import app
 from cathode.result import SearchResult
 from cathode.runs.citations import ALWAYS, KNOWN, bibtex, papers
 
@@ -37,9 +33,3 @@ def test_the_text_is_bibtex() -> None:
 
 def test_numbers_are_those_of_arxiv() -> None:
     assert all(re.fullmatch(r"\d{4}\.\d{5}|[a-z]+/\d{7}", number) for number in KNOWN)
-
-
-def test_the_command_line_names_a_folder_without_a_run(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["cite", str(tmp_path)])
-    assert done.exit_code == 1
-    assert "no finished run" in done.stderr
