@@ -3,6 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/jets.py ../shared/data/jetnet_like --seconds 300
     OMP_NUM_THREADS=1 python benchmarks/jets.py ../shared/data/jetnet_like --systems epic_gan mdma --json
     OMP_NUM_THREADS=1 python benchmarks/jets.py JETNET --kind g --train 50000 --preset published --figures plots
+    OMP_NUM_THREADS=1 python benchmarks/jets.py --speed                        # published sizes, nothing is trained
+    OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --systems fpcd --distil 1 2 3 --json
 
 The folder holds files in the layout of JetNet, `t.hdf5` and so on. Every system learns from the same jets, without a
 context: N is drawn from a model of its own. It trains for as many steps as fit into `--seconds` of CPU time, which is
@@ -13,7 +15,11 @@ measured in a short training before. What it draws is compared with jets that no
   are 3 % larger: a test that does not see that says nothing;
 * equivalent sample size: how many true jets are as far from the truth, in distributions of the mass, N, the hardest
   constituent and the sum of all;
-* CPU time of a jet in batches of 1, 100 and `--drawn`, floating-point operations of a jet, and time of the training.
+* CPU time of a jet in batches of 1, 100 and `--drawn`, floating-point operations of a jet, and time of the training;
+* with `--distil`, FPD in so many steps of what is distilled from a system by consistency and by halving, over that of
+  the system itself, which is trained for half of the time; a number of steps that is no power of two is not halved to;
+* A, the statistical amplification by mass, N and hardest constituent in 27 cells, of one training, whose error is not
+  known.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from analysis.datasets import embedded
 from analysis.datasets.jetnet import read_jetnet_file
 from analysis.features.constituents import relative_mass
+from analysis.metrics.amplification import QuantileCells, amplification
 from analysis.metrics.equivalent_size import equivalent_size
 from analysis.metrics.jets import JetMetrics, evaluate_jets
 from analysis.metrics.protocols import protocol_of
@@ -54,11 +61,29 @@ ADVERSARIAL: dict[str, dict[str, Any]] = {
     "mdma": {"kind": "mdma"},
     "deep_tree_gan": {"kind": "deep_tree_gan"},
     "deep_tree_gan2": {"kind": "deep_tree_gan2"},
+    "tnf": {"kind": "tnf"},
+    "tf": {"kind": "tnf", "blocks": 0},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "epic_fm": {"kind": "epic_fm", "training": {"batch_size": 128, "ema_decay": 0.99}},
     "mdma_fm": {"kind": "mdma_fm", "training": {"batch_size": 128, "ema_decay": 0.99}},
     "autoregressive_cloud": {"kind": "autoregressive_cloud", "training": {"ema_decay": 0.99}},
+    "jet_flow": {"kind": "jet_flow"},
+    "fpcd": {"kind": "fpcd", "sampler": "midpoint", "sampling_steps": 16},
+    "pc_jedi": {"kind": "pc_jedi", "schedule": "edm", "training": {"batch_size": 128, "ema_decay": 0.99}},
+}
+#: Those that can be distilled.
+TEACHERS = ("epic_fm", "mdma_fm", "fpcd", "pc_jedi")
+#: Published sizes whose speed is compared, the one to beat first.
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "epic_fm": {"kind": "epic_fm"},
+    "epic_gan": {"kind": "epic_gan", "preset": "published"},
+    "mdma": {"kind": "mdma", "preset": "published"},
+    "tnf": {"kind": "tnf", "preset": "published"},
+    "jet_flow": {"kind": "jet_flow", "preset": "published"},
+    "fpcd, 16 steps": {"kind": "fpcd", "preset": "published", "sampling_steps": 16},
+    "fpcd, 1 step": {"kind": "fpcd", "preset": "published", "sampling_steps": 1},
+    "mpgan": {"kind": "mpgan", "preset": "published"},
 }
 METRICS = ("w1m", "w1p", "w1efp", "fpd", "kpd", "coverage", "mmd")
 #: Steps of the training that measures how long one takes.
@@ -184,6 +209,73 @@ def judged(
     return row | cost(fitted, (1, 100, options.drawn)), drawn
 
 
+def amplified(drawn: Clouds, truth: Clouds, learned: int) -> float:
+    """A in 27 cells of mass, N and hardest constituent, of a single training."""
+    rng = np.random.default_rng(6)
+    samples = []
+    for clouds in (drawn, truth):
+        x = valid_clouds(clouds)[0]
+        pt = x[..., 2]
+        # Less than one is added to N, so that its quantiles have equal content.
+        n = (pt > 0).sum(axis=1) + rng.random(len(pt))
+        samples.append(np.stack([relative_mass(x), n, pt.max(axis=1)], axis=1))
+    shares = QuantileCells.of(samples[1], (3, 3, 3)).shares(samples[0])
+    return amplification(shares[None], learned, drawn=len(samples[0]), reference=len(samples[1])).factor
+
+
+def fpd_of(fitted: Any, drawn: int, truth: Clouds) -> float:
+    """FPD of what a generator draws."""
+    found, _ = distances(fitted.sample(no_context(drawn), seed=2), truth)
+    return float(found["fpd"]["value"])
+
+
+def distilled(what: dict[str, Any], train: Clouds, truth: Clouds, options: Any) -> dict[str, Any]:
+    """FPD of students of a system by their steps, over that of the system after the same training."""
+    training = {**what.get("training", {}), "epochs": None}
+    teacher, own = trained(what, train, options.seconds / 2, options.seed)
+    least = fpd_of(teacher, options.drawn, truth)
+    taught = {**what, "training": {**training, "steps": own["steps"]}}
+    student = {"epochs": None, "batch_size": 128, "ema_decay": 0.99, "steps": max(20, own["steps"] // 3)}
+    out: dict[str, Any] = {"teacher_fpd": least, "teacher_steps": own["steps"], "student_steps": student["steps"]}
+    c = no_context(len(train))
+    kinds = {
+        "consistency": {"kind": "cloud_consistency", "training": {**student, "learning_rate": 1e-3}},
+        "halving": {"kind": "cloud_progressive", "first_steps": 8, "training": {**student, "learning_rate": 5e-4}},
+    }
+    for name, kind in kinds.items():
+        for steps in options.distil:
+            if name == "halving" and steps not in (1, 2, 4, 8):
+                continue
+            made = create({**kind, "teacher": taught, "sampling_steps": steps}).fit(train, c, seed=options.seed)
+            found = fpd_of(made, options.drawn, truth)
+            out[f"{name}, {steps}"] = {"fpd": found, "over_teacher": found / max(least, 1e-12)}
+    return out
+
+
+def speed(jets: int = 1_000, turns: int = 4) -> dict[str, Any]:
+    """CPU microseconds of a jet of 30 constituents in one batch at published sizes, untrained, two columns of context.
+
+    All systems take turns, so that a machine that is busy for a while slows all of them alike; the best turn counts.
+    """
+    rng = np.random.default_rng(8)
+    context = np.stack([rng.random(jets), np.full(jets, 30.0)], axis=1)
+    x = rng.normal(size=(64, 30, 3)) * 0.1
+    x[..., 2] = np.exp(x[..., 2] - 3)
+    made = {}
+    for name, what in PUBLISHED.items():
+        training = {"epochs": None, "steps": 1, "batch_size": 8}
+        specification = {**what, "multiplicity": 1, "training": {**what.get("training", {}), **training}}
+        made[name] = create(specification).fit(x, context[:64], seed=1)
+    best = dict.fromkeys(made, math.inf)
+    for turn in range(turns):
+        for name, fitted in made.items():
+            start = time.process_time()
+            fitted.sample(context, seed=turn)
+            best[name] = min(best[name], 1e6 * (time.process_time() - start) / jets)
+    first = best[next(iter(best))]
+    return {name: {"us_a_jet": each, "faster_than_epic_fm": first / each} for name, each in best.items()}
+
+
 def figures(folder: Path, drawn: dict[str, Clouds], truth: Clouds, rows: dict[str, Any]) -> None:
     """Mass, pT and multiplicity with ratios, and distance against time and parameters."""
     import matplotlib
@@ -278,12 +370,18 @@ def main() -> None:
     parser.add_argument("--tested", type=int, default=2_000, help="jets of each kind for classifiers")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="does it work?")
+    parser.add_argument("--speed", action="store_true", help="only the speed at published sizes")
+    parser.add_argument("--distil", type=int, nargs="+", default=[], help="numbers of steps of distilled systems")
     parser.add_argument("--figures", type=Path, default=None, help="folder for plots")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.quick:
         options.seconds, options.drawn, options.tested, options.train = 0.1, 300, 200, 500
+    if options.speed:
+        found = speed()
+        print(json.dumps({"conditions": conditions(), "speed": found}) if options.json else table_of(found))
+        return
     train, truth = jets_of(options.folder, options.kind, options.train)
     result: dict[str, Any] = {"conditions": conditions(), "learned_from": len(train), "compared_with": len(truth)}
 
@@ -298,12 +396,24 @@ def main() -> None:
     say(f"{len(train)} jets to learn from, {len(truth)} to compare with; pT 3 % larger: {result['power']}")
     say(f"truth against truth: {result['truth']}")
     say("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER))
-    rows, drawn = {}, {}
+    rows, drawn, students = {}, {}, {}
     for name in options.systems:
         what = {**names[name], **({"preset": options.preset} if name in ADVERSARIAL else {})}
         rows[name], drawn[name] = judged(name, what, train, truth, options)
         say(line(name, rows[name]))
+        if name in TEACHERS and options.distil:
+            students[name] = distilled(names[name], train, truth, options)
+            say(f"{name} distilled: {students[name]}")
     result["systems"] = rows
+    result["amplification"] = {name: amplified(drawn[name], truth, len(train)) for name in rows}
+    say(f"amplification: {result['amplification']}")
+    result["distillation"] = students
+    result["distilled_fpd_over_teacher"] = {
+        f"{name}, {how}": each["over_teacher"]
+        for name, found in students.items()
+        for how, each in found.items()
+        if isinstance(each, dict)
+    }
     for key in ("w1m", "fpd"):
         adversarial = [row[key]["over_floor"] for name, row in rows.items() if name in ADVERSARIAL]
         result[f"best_{key}_over_floor"] = min(adversarial, default=None)
@@ -312,6 +422,12 @@ def main() -> None:
         figures(options.figures, drawn, truth, rows)
     if options.json:
         print(json.dumps(result))
+
+
+def table_of(found: dict[str, Any]) -> str:
+    """Speeds in Markdown."""
+    rows = [f"| {name} | {each['us_a_jet']:,.0f} | {each['faster_than_epic_fm']:.1f} |" for name, each in found.items()]
+    return "\n".join(["| | µs a jet | faster than `epic_fm`, 8 steps of midpoint |", "|---|---|---|", *rows])
 
 
 def conditions() -> dict[str, Any]:

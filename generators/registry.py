@@ -122,6 +122,7 @@ GENERATORS = Registry(
         "tnf": "generators.jets.tnf:TransformerFlow",
         "jet_flow": "generators.jets.jet_flow:JetFlow",
         "fpcd": "generators.jets.fpcd:FPCD",
+        "attributed_jets": "generators.jets.attributed:AttributedJets",
         "fpcd_attributes": "generators.jets.fpcd_attributes:FPCDJets",
         "cloud_progressive": "generators.jets.progressive:CloudProgressive",
         "mdma_fm": "generators.jets.mdma_fm:MdmaFM",
