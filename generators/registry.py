@@ -150,6 +150,7 @@ BIJECTIONS = Registry(
         "affine": "generators.bijections.affine:Affine",
         "periodic": "generators.bijections.periodic:Periodic",
         "dequantise": "generators.bijections.dequantise:UniformDequantise",
+        "joint_levels": "generators.bijections.joint_levels:JointLevels",
         "variational_dequantise": "generators.bijections.variational:VariationalDequantise",
         "atoms": "generators.bijections.atoms:Atoms",
         "whiten": "generators.bijections.whiten:Whiten",
