@@ -17,6 +17,7 @@ from analysis.errors import AnalysisError
 from analysis.printing import VisibleFormatter
 from cathode.cli import (
     audit,
+    benchmark,
     calibrate,
     cite,
     config,
@@ -145,6 +146,7 @@ app.command("audit", rich_help_panel=SEARCH)(audit.audit)
 app.command("inject", rich_help_panel=SEARCH)(injections.inject)
 app.command("limit", rich_help_panel=SEARCH)(injections.limit)
 app.command("study", rich_help_panel=SEARCH)(study.study)
+app.command("benchmark", rich_help_panel=SEARCH)(benchmark.benchmark)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("cite", rich_help_panel=SEARCH)(cite.cite)
 app.command("train", rich_help_panel=PARTS)(models.train)

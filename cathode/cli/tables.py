@@ -14,6 +14,7 @@ from rich.text import Text
 
 from analysis.metrics.sic_and_auc import Measured
 from analysis.printing import number, p_value, sigma
+from cathode.benchmark.result import Benchmark
 from cathode.calibration.audit import Audit
 from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
@@ -114,6 +115,21 @@ def audited(audit: Audit) -> Iterator[RenderableType]:
     yield "Significances in parentheses are not claimed by the search."
     for text, count in audit.failures.items():
         yield Text.assemble((f"{count} windows failed: ", "bold yellow"), (text, "yellow"))
+
+
+def benchmarked(benchmark: Benchmark) -> Iterator[RenderableType]:
+    """One row for each method: means over its searches with their errors."""
+    from cathode.report.benchmark import COLUMNS, rows
+
+    table = _table(f"methods, means over searches; the largest S/√B is {max(benchmark.strengths):g}")
+    table.add_column("method")
+    for title, _, _ in COLUMNS:
+        table.add_column(title, justify="right")
+    for name, cells in rows(benchmark):
+        table.add_row(escape(name), *cells)
+    yield table
+    for text, count in benchmark.failures.items():
+        yield Text.assemble((f"{count} searches failed: ", "bold yellow"), (text, "yellow"))
 
 
 def injections(found: Sequence[Injection]) -> RenderableType:

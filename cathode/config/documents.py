@@ -32,6 +32,8 @@ EMBEDDED_FILES = (
     "full-phase-space",
     "showers",
 )
+#: Files of other verbs that come with it.
+OTHER_FILES = ("benchmark",)
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -156,8 +158,9 @@ def embedded_text(name: str) -> str:
     ConfigError
         If there is none of that name.
     """
-    if name not in EMBEDDED_FILES:
-        raise ConfigError(f"No analysis file {name!r} comes with the package. {nearest(name, EMBEDDED_FILES)}")
+    known = (*EMBEDDED_FILES, *OTHER_FILES)
+    if name not in known:
+        raise ConfigError(f"No analysis file {name!r} comes with the package. {nearest(name, known)}")
     return resources.files("cathode").joinpath("configs", f"{name.replace('-', '_')}.yaml").read_text(encoding="utf-8")
 
 

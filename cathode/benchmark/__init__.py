@@ -1,0 +1,1 @@
+"""Methods beside each other: the same data, the same signals, everything retrained, one table."""

@@ -1,0 +1,55 @@
+"""The page of a benchmark says what was measured, and what was not."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from cathode.benchmark.measured import Measured, MeasuredCut
+from cathode.benchmark.result import Benchmark
+from cathode.cli.benchmark import benchmark as verb
+from cathode.report.benchmark import COLUMNS, reach, rows, validated, write_benchmark_report
+
+
+def searched(method: str, strength: float, seed: int, z: float) -> Measured:
+    cut = MeasuredCut(110.0, 100.0, 10.0, z, 1.25)
+    sic = math.nan if strength == 0 else 4.0 + seed
+    return Measured(
+        method,
+        "w",
+        strength,
+        seed,
+        10,
+        10,
+        1000,
+        0.8,
+        sic,
+        math.nan,
+        {},
+        {0.01: cut},
+        (0.5, 0.01),
+        "passed",
+        3.0,
+        900.0,
+    )
+
+
+def test_means_have_errors_and_what_was_not_measured_is_a_dash(tmp_path: Path) -> None:
+    several = tuple(searched("<b>", s, seed, 3.0 * s) for s in (0.0, 2.0) for seed in (1, 2))
+    found = Benchmark((*several, searched("two", 0.0, 1, 0.0)), failures={"it <broke>": 3})
+    titles = [title for title, _, _ in COLUMNS]
+    table = {name: dict(zip(titles, cells, strict=True)) for name, cells in rows(found)}
+    assert table["<b>"]["max SIC"] == "5.5 ± 0.5"
+    assert table["<b>"]["bias"] == "0.1 ± 0"
+    assert table["two"]["max SIC"] == "–"
+    assert table["two"]["bias"] == "0.1"
+    assert reach(found) == [("<b>", ["1.67"]), ("two", ["not reached"])]
+    assert validated(found) == [("<b>", "4 of 4"), ("two", "1 of 1")]
+    page = write_benchmark_report(found, tmp_path).read_text(encoding="utf-8")
+    assert "3 × it &lt;broke&gt;" in page
+    assert "<b>" not in page
+    assert page.count("<img") == len(list((tmp_path / "figures").glob("*.png"))) == 5
+
+
+def test_the_verb_says_what_it_does() -> None:
+    assert "several strengths" in (verb.__doc__ or "")
