@@ -34,7 +34,9 @@ def against_strength(
     figure, axes = single(width=7.4, height=5.2)
     for level, name in reference:
         axes.axhline(level, color=REFERENCE, linestyle=":", linewidth=1.2)
-        axes.annotate(name, (1.0, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=REFERENCE)
+        axes.annotate(
+            name, (0.985, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=REFERENCE
+        )
     width = max((float(np.ptp(each.x)) for each in methods if len(each.x)), default=1.0) or 1.0
     for index, each in enumerate(methods):
         # Side by side, so that bars of equal strength can be told apart.

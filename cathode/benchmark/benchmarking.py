@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
@@ -85,6 +86,7 @@ def _tried(plan: BenchmarkPlan, configs: dict[str, AnalysisConfig], progress: Pr
 
 def _tasks(plan: BenchmarkPlan, configs: dict[str, AnalysisConfig], folder: Path, prints: dict[str, str]) -> list[Task]:
     every = {"folder": str(folder.resolve()), "inside_only": not plan.signal_in_sidebands}
+    reading = {name: _resolved(plan, name) for name in plan.signals}
     # Without a signal it does not matter which one.
     nothing = next(iter(plan.signals))
     return [
@@ -93,7 +95,7 @@ def _tasks(plan: BenchmarkPlan, configs: dict[str, AnalysisConfig], folder: Path
             fingerprint=f"{prints[signal]}/{sha256(configs[method].to_yaml().encode()).hexdigest()}",
             method=method,
             signal=signal,
-            overrides=plan.signals[signal],
+            overrides=reading[signal],
             strength=strength,
             seed=seed,
             **every,
@@ -104,6 +106,13 @@ def _tasks(plan: BenchmarkPlan, configs: dict[str, AnalysisConfig], folder: Path
         for method in configs
         if strength > 0 or signal == nothing
     ]
+
+
+def _resolved(plan: BenchmarkPlan, signal: str) -> dict[str, Any]:
+    """What a signal changes, with places of files that do not depend on where the analysis lies."""
+    data = plan.signal(signal).data.model_dump(mode="json")
+    changed = {path.split(".")[1] for path in plan.signals[signal]}
+    return {f"data.{key}": data[key] for key in sorted(changed)}
 
 
 def _run(tasks: TaskFolder, workers: int | None, progress: Progress | None) -> None:

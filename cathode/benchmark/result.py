@@ -27,7 +27,9 @@ class Mean:
     def __str__(self) -> str:
         if not self.number:
             return "–"
-        return f"{self.value:.3g}" if math.isnan(self.error) else f"{self.value:.3g} ± {self.error:.1g}"
+        # No scatter at all is one training that all searches share.
+        scatter = f" ± {self.error:.1g}" if self.error > 0 else ""
+        return f"{self.value:.3g}{scatter}".replace("-", "−")
 
 
 @dataclass(frozen=True)
