@@ -219,11 +219,7 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "generator were too few by 3 to 18 % above a cut at 1 % in five windows of simulated dijets; sideband "
             "events that are moved along a flow were not. Only the validation regions say what it is here."
         )
-    for reweighting in result.reweightings:
-        which = "template" if reweighting.stage == "template" else "template of the sideband closure test"
-        step = "" if reweighting.step == 1 else f", step {reweighting.step}"
-        for words in reweighting.warnings:
-            yield f"Reweighting of the {which}{step}: {words}"
+    yield from _reweighted(result)
     # By the efficiency that the test itself names: a cut too tight to be tested has none.
     for test in result.sculpting:
         if not test.passed:
@@ -245,6 +241,15 @@ def _warnings(result: SearchResult) -> Iterator[str]:
             "edge."
         )
     yield from _expectations(result)
+
+
+def _reweighted(result: SearchResult) -> Iterator[str]:
+    """What a reweighting says of itself."""
+    for reweighting in result.reweightings:
+        which = "template" if reweighting.stage == "template" else "template of the sideband closure test"
+        step = "" if reweighting.step == 1 else f", step {reweighting.step}"
+        for words in reweighting.warnings:
+            yield f"Reweighting of the {which}{step}: {words}"
 
 
 def _expectations(result: SearchResult) -> Iterator[str]:
