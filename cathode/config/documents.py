@@ -32,8 +32,8 @@ EMBEDDED_FILES = (
     "full-phase-space",
     "showers",
 )
-#: Files of other verbs that come with it.
-OTHER_FILES = ("benchmark",)
+#: Files of other verbs that come with it, and their places.
+OTHER_FILES = {"benchmark": "benchmarks/methods"}
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:
@@ -161,7 +161,8 @@ def embedded_text(name: str) -> str:
     known = (*EMBEDDED_FILES, *OTHER_FILES)
     if name not in known:
         raise ConfigError(f"No analysis file {name!r} comes with the package. {nearest(name, known)}")
-    return resources.files("cathode").joinpath("configs", f"{name.replace('-', '_')}.yaml").read_text(encoding="utf-8")
+    place = OTHER_FILES.get(name, name.replace("-", "_"))
+    return resources.files("cathode").joinpath("configs", f"{place}.yaml").read_text(encoding="utf-8")
 
 
 def _parsed(overrides: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cathode.benchmark.benchmarking import benchmark
 from cathode.benchmark.plan import BenchmarkPlan
 from cathode.benchmark.result import Benchmark
 from cathode.cli.app import app
+from cathode.config import embedded_text
 from cathode.errors import ConfigError, InjectionError
 
 from ..toys import toy_events
@@ -148,6 +149,12 @@ def test_what_can_not_be_compared_is_named_before_anything_is_trained(
     with pytest.raises(error, match=words):
         benchmark(BenchmarkPlan.parsed(text, name="plan", folder=plan.parent), plan.parent / "out", workers=1)
     assert not (plan.parent / "out" / "searches").exists()
+
+
+def test_the_file_that_comes_with_the_package_is_a_plan_whose_methods_are_in_order() -> None:
+    plan = BenchmarkPlan.parsed(embedded_text("benchmark"), name="benchmark.yaml")
+    assert set(plan.configs()) == {"cathode", "cwola", "lacathode", "cathode+noise"}
+    assert "isSignal == 1" in str(plan.signal("wprime").data.selection)
 
 
 def test_a_signal_among_the_data_is_refused(plan: Path) -> None:
