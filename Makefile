@@ -1,5 +1,7 @@
 # make demo   a complete search on the embedded dijet ntuples, in a virtual environment of its own
 # make test   style, types and tests
+# make docs   the documentation as a site in build/docs; warnings are errors
+# make release-check   wheel and sdist, checked, and the demo from the wheel in an environment of its own
 # make test-lowest   the tests of reading and of searches with the lowest versions that are allowed
 # Variables: PYTHON (3.11 to 3.13), VENV, PIP_FLAGS (for example an index of CPU-only wheels), PYTEST_FLAGS, DEMO_FLAGS
 
@@ -11,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST_FLAGS ?= -n 2
 DEMO_FLAGS ?=
 
-.PHONY: demo test test-lowest lint types unit install clean
+.PHONY: demo test test-lowest lint types unit docs release-check install clean
 
 demo: $(INSTALLED)
 	$(BIN)/cathode demo $(DEMO_FLAGS)
@@ -29,6 +31,19 @@ types: $(INSTALLED)
 unit: export OMP_NUM_THREADS ?= 1
 unit: $(INSTALLED)
 	$(BIN)/pytest $(PYTEST_FLAGS)
+
+docs: $(INSTALLED)
+	$(BIN)/python tools/make_docs.py build/docs
+
+# What a user gets: the wheel alone, far from the source, with what it declares.
+RELEASE := build/release
+release-check: $(INSTALLED)
+	rm -rf dist $(RELEASE)
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --prefer-binary $(PIP_FLAGS) -c constraints.txt dist/*.whl
+	cd $(RELEASE) && bin/cathode --version && bin/cathode config example nanoaod >nanoaod.yaml && bin/cathode demo --quick
 
 # An environment of its own beside the other one. Old libraries warn of what newer ones have changed, so here a warning
 # is no error; pandas and tables are asked for by tests, and wanted at their lowest as well.

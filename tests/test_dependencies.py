@@ -21,7 +21,7 @@ PROJECT_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml", "ot": "pot", "mplhep_
 #: Declared because something else looks for them.
 PLUGINS = {"fsspec-xrootd": "uproot reads root:// addresses through it"}
 #: Extras of those who work on the package.
-WORKSHOP = {"dev"}
+WORKSHOP = {"dev", "docs"}
 
 
 def normal(name: str) -> str:
