@@ -17,7 +17,7 @@ PACKAGES = ("analysis", "generators", "cathode")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 #: Modules that are not called like the project that brings them.
-PROJECT_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml", "ot": "pot", "mplhep_data": "mplhep-data"}
+PROJECT_OF = {"sklearn": "scikit-learn", "yaml": "pyyaml", "ot": "pot", "mplhep_data": "mplhep-data", "PIL": "pillow"}
 #: Declared because something else looks for them.
 PLUGINS = {"fsspec-xrootd": "uproot reads root:// addresses through it"}
 #: Extras of those who work on the package.

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.simulation.dijets import simulate_dijets as simulate_dijets
+    from analysis.simulation.pixels import simulate_pixels as simulate_pixels
     from analysis.simulation.showers import simulate_showers as simulate_showers
 
-_WHERE = {"simulate_dijets": "dijets", "simulate_showers": "showers"}
+_WHERE = {"simulate_dijets": "dijets", "simulate_pixels": "pixels", "simulate_showers": "showers"}
 
-__all__ = ["simulate_dijets", "simulate_showers"]
+__all__ = ["simulate_dijets", "simulate_pixels", "simulate_showers"]
 
 
 def __getattr__(name: str) -> Any:

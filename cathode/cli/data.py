@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -126,7 +126,7 @@ def cluster(
         echo(path)
 
 
-simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, or showers in a calorimeter.")
+simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, showers in a calorimeter, or pixels.")
 app.add_typer(simulation, name="simulate")
 
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the file does not depend on it.")]
@@ -164,9 +164,7 @@ def dijets(
             constituents=constituents,
             progress=simulated,
         )
-    terminal.result({"path": str(path), "events": events, "signal": signal, "seed": seed})
-    if not json:
-        echo(path)
+    _written(terminal, path, json, events=events, signal=signal, seed=seed)
 
 
 @simulation.command()
@@ -208,7 +206,34 @@ def showers(
             call_backs=call_backs,
             progress=simulated,
         )
-    terminal.result({"path": str(path), "geometry": geometry, "showers": number, "particle": particle, "seed": seed})
+    _written(terminal, path, json, geometry=geometry, showers=number, particle=particle, seed=seed)
+
+
+@simulation.command()
+def pixels(
+    detector: Annotated[
+        str, typer.Option(help="pxd, 40 sensors of 250 × 768 pixels, or pxd-small, of 32 × 96.")
+    ] = "pxd",
+    events: Annotated[int, typer.Option("--events", "-n", min=1, help="Events.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
+    output: Output = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make synthetic events of a pixel detector like that of Belle II, by a model of straight tracks."""
+    from analysis.simulation.pixels import simulate_pixels
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with _counted(terminal, "events") as simulated:
+        path = simulate_pixels(
+            events, seed=seed, output=output or Path(f"{detector}_{seed}.h5"), detector=detector, progress=simulated
+        )
+    _written(terminal, path, json, detector=detector, events=events, seed=seed)
+
+
+def _written(terminal: Terminal, path: Path, json: bool, **what: Any) -> None:
+    """Say where a simulated file is, and of what."""
+    terminal.result({"path": str(path), **what})
     if not json:
         echo(path)
 
