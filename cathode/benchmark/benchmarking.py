@@ -19,7 +19,7 @@ from cathode.calibration.experiments import failures
 from cathode.config import AnalysisConfig
 from cathode.errors import CathodeError, ConfigError
 from cathode.runtime.lock import alone_in
-from cathode.runtime.progress import Progress
+from cathode.runtime.progress import Progress, each_of
 from cathode.runtime.run_folder import versions
 from generators.artifact import fingerprint
 
@@ -116,14 +116,7 @@ def _resolved(plan: BenchmarkPlan, signal: str) -> dict[str, Any]:
 
 
 def _run(tasks: TaskFolder, workers: int | None, progress: Progress | None) -> None:
-    done, total = 0, len(tasks.tasks)
-
-    def finished(*_: object) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("benchmark", done, total)
-
+    finished = each_of(progress, "benchmark", len(tasks.tasks))
     resume(tasks, executor(workers), retries=RETRIES, finished=finished)
 
 

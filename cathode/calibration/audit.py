@@ -23,7 +23,7 @@ from cathode.region import Region
 from cathode.result import CutResult, SearchResult
 from cathode.runtime.documents import Document
 from cathode.runtime.lock import alone_in
-from cathode.runtime.progress import Progress, silent
+from cathode.runtime.progress import Progress, each_of, silent
 from cathode.runtime.run_folder import versions
 
 if TYPE_CHECKING:
@@ -161,15 +161,7 @@ def _planned(folder: Path, regions: tuple[Region, ...], fingerprint: str, seed: 
 
 
 def _run(tasks: TaskFolder, total: int, workers: int | None, progress: Progress | None) -> None:
-    done = 0
-
-    def finished(*_: object) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("audit", done, total)
-
-    resume(tasks, executor(workers), retries=RETRIES, finished=finished)
+    resume(tasks, executor(workers), retries=RETRIES, finished=each_of(progress, "audit", total))
 
 
 def _region(plain: dict[str, Any]) -> Region:

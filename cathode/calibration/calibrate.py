@@ -26,7 +26,7 @@ from cathode.calibration.result import Calibration, comparable
 from cathode.errors import CalibrationError
 from cathode.result import CalibratedCut, SearchResult
 from cathode.runtime.lock import alone_in
-from cathode.runtime.progress import Progress
+from cathode.runtime.progress import Progress, each_of
 from cathode.runtime.run_folder import versions
 
 if TYPE_CHECKING:
@@ -105,15 +105,7 @@ def calibrate(
 
 
 def _run(tasks: TaskFolder, by: Executor, experiments: int, progress: Progress | None) -> None:
-    done = 0
-
-    def finished(*_: object) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("calibrate", done, experiments)
-
-    resume(tasks, by, retries=RETRIES, finished=finished)
+    resume(tasks, by, retries=RETRIES, finished=each_of(progress, "calibrate", experiments))
 
 
 def beside(run: Path) -> Path:

@@ -123,8 +123,7 @@ class _Grower:
             "n_threads": 1,
             **asdict(growth),
         }
-        # A bin is its own threshold.
-        self._thresholds = [np.arange(MAX_BINS, dtype=np.float64)] * bins.shape[1]
+        self._thresholds = [_thresholds(column) for column in bins.T]
 
     def __call__(self, gradient: NDArray[np.float32], hessian: NDArray[np.float32], raw: NDArray[np.float64]) -> Boxes:
         """Boxes of a new tree; what it says of the training rows is added to `raw` (N,)."""
@@ -139,6 +138,14 @@ class _Grower:
         except (ImportError, TypeError, AttributeError) as error:
             raise _unreadable() from error
         return boxes_of(nodes, len(self._thresholds))
+
+
+def _thresholds(bins: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The largest bin that goes left with each bin, (256,): half of the way to the next one that has training rows."""
+    found = np.arange(MAX_BINS, dtype=np.float64)
+    there = np.unique(bins)
+    found[there[:-1]] = (there[:-1].astype(np.float64) + there[1:]) / 2
+    return found
 
 
 def _unreadable() -> CathodeError:

@@ -12,7 +12,7 @@ from analysis.outputs import check_output_folder, is_log
 from analysis.tasks import RETRIES, TaskFolder, executor, resume
 from cathode.errors import InjectionError
 from cathode.injection.experiments import ANALYSIS, Injection, collected, plan
-from cathode.runtime.progress import Progress
+from cathode.runtime.progress import Progress, each_of
 from generators.artifact import fingerprint
 
 if TYPE_CHECKING:
@@ -58,14 +58,7 @@ def inject(
     write_text(folder / ANALYSIS, config.to_yaml())
     both = fingerprint(events.x, events.mass, events.weights, pool.x, pool.mass)
     tasks = plan(folder, strengths, signal=signal, repeats=repeats, fingerprint=both, seed=config.seed)
-    done, total = 0, len(tasks.tasks)
-
-    def finished(*_: object) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("inject", done, total)
-
+    finished = each_of(progress, "inject", len(tasks.tasks))
     resume(tasks, executor(workers), retries=RETRIES, finished=finished)
     found = collected(list(tasks.finished()))
     if not found:

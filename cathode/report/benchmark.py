@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.atomic import atomic_path, write_text
-from analysis.printing import visible
+from analysis.atomic import write_text
 from cathode.benchmark.measured import Measured
 from cathode.benchmark.result import DISCOVERY, Benchmark, Mean, mean_of
-from cathode.report.page import FIGURES, PIXELS_PER_INCH, Picture, stored
+from cathode.report.page import FIGURES, Picture
+from cathode.report.template import pictured, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +40,9 @@ def write_benchmark_report(benchmark: Benchmark, folder: Path | str) -> Path:
     """Write benchmark.html and `figures/benchmark_*.png`; returns the path of the page."""
     folder = Path(folder)
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    pictures = [_drawn(folder / FIGURES, *each) for each in figures(benchmark)]
+    pictures = [
+        pictured(folder / FIGURES, name, "figures", caption, figure) for name, caption, figure in figures(benchmark)
+    ]
     write_text(folder / PAGE, page(benchmark, pictures))
     return folder / PAGE
 
@@ -107,25 +108,11 @@ def _curves(
     return figure
 
 
-def _drawn(folder: Path, name: str, caption: str, figure: Figure) -> Picture:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
-    with atomic_path(folder / f"{name}.png") as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return Picture(name, "figures", caption, caption, False, buffer.getvalue())
-
-
 def page(benchmark: Benchmark, pictures: list[Picture]) -> str:
     """The page as text."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=lambda v: visible(v) if type(v) is str else v
-    )
     searches = len({(each.signal, each.strength, each.seed) for each in benchmark.measured})
-    return environment.from_string(stored("benchmark.html")).render(
-        css=Markup(stored("report.css")),
+    return rendered(
+        "benchmark.html",
         b=benchmark,
         headline=f"{len(benchmark.methods)} methods in {searches} data sets each",
         columns=COLUMNS,

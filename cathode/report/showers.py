@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.atomic import atomic_path, write_text
+from analysis.atomic import write_text
 from analysis.outputs import check_output_folder
-from analysis.printing import visible
 from cathode.comparison.showers import DEFECT, ShowerEvaluation
-from cathode.report.page import PIXELS_PER_INCH, Picture, stored
+from cathode.report.page import Picture
+from cathode.report.template import pictured, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +52,10 @@ def write_shower_report(evaluation: ShowerEvaluation, folder: str | Path) -> Pat
     folder = Path(folder)
     check_output_folder(folder)
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    pictures = [_drawn(folder / FIGURES, *each) for each in _figures(evaluation)]
+    pictures = [
+        pictured(folder / FIGURES, name, section, caption, figure, wide=wide)
+        for name, section, caption, wide, figure in _figures(evaluation)
+    ]
     write_text(folder / NUMBERS, json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(folder / PAGE, _page(evaluation, pictures))
     return folder / PAGE
@@ -85,25 +87,11 @@ def _figures(evaluation: ShowerEvaluation) -> Iterator[tuple[str, str, str, bool
         yield f"{number:03d}", each.group, f"{label}, {each.name}.", False, figure
 
 
-def _drawn(folder: Path, name: str, section: str, caption: str, wide: bool, figure: Figure) -> Picture:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
-    with atomic_path(folder / f"{name}.png") as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return Picture(name, section, caption, caption, wide, buffer.getvalue())
-
-
 def _page(evaluation: ShowerEvaluation, pictures: list[Picture]) -> str:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=lambda v: visible(v) if type(v) is str else v
-    )
     separations = [(name, *pair) for name, pair in evaluation.separations().items()]
     groups = dict.fromkeys(p.section for p in pictures if p.section not in ("average", "profile"))
-    return environment.from_string(stored("showers.html")).render(
-        css=Markup(stored("report.css")),
+    return rendered(
+        "showers.html",
         e=evaluation,
         defect=f"{100 * (DEFECT - 1):g} %",
         headline=headline(evaluation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -26,3 +27,15 @@ def part(progress: Callable[[float], None] | None, start: float, length: float) 
 def counted(progress: Callable[[float], None] | None) -> Callable[[int, int], None] | None:
     """The same for what counts `done` of `total` steps, as trainings do."""
     return None if progress is None else lambda done, total: progress(done / total)
+
+
+def each_of(progress: Progress | None, stage: str, total: int) -> Callable[..., None]:
+    """A function that is called, with anything, when one of `total` pieces of work is finished, as tasks do."""
+    numbers = itertools.count(1)
+
+    def finished(*_: object) -> None:
+        done = next(numbers)
+        if progress is not None:
+            progress(stage, done, total)
+
+    return finished

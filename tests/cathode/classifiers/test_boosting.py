@@ -15,11 +15,12 @@ GROWTH = Growth(max_leaf_nodes=31, min_samples_leaf=20, l2_regularization=0.3, s
 FEATURES = 3
 
 
-def rows(number: int, seed: int) -> tuple[BinnedRows, list[int]]:
+def rows(number: int, seed: int, *, gaps_filled: bool = False) -> tuple[BinnedRows, list[int]]:
     rng = np.random.default_rng(seed)
     y = rng.random(number) < 0.3
     x = rng.normal(size=(number, FEATURES)) + 0.7 * y[:, None]
-    x[:, 2] = x[:, 2] > 0
+    # Bins without training rows lie between these values.
+    x[:, 2] = np.round(x[:, 2]) + (0.4 * rng.random(number) if gaps_filled else 0.0)
     edges = bin_edges(np.random.default_rng(0).normal(size=(5000, FEATURES)), np.ones(5000), 60)
     return BinnedRows(bin_numbers(x, edges), y, rng.exponential(size=number)), [len(inner) + 1 for inner in edges]
 
@@ -29,7 +30,7 @@ def test_trees_and_losses_are_those_of_scikit_learns_estimator(max_iter: int, pa
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     training, used = rows(4000, 1)
-    validation, _ = rows(3000, 2)
+    validation, _ = rows(3000, 2, gaps_filled=True)
     trees, losses = boosted(training, validation, used, GROWTH, max_iter=max_iter, patience=patience)
     peer = HistGradientBoostingClassifier(
         max_iter=max_iter,
