@@ -4,9 +4,10 @@
     OMP_NUM_THREADS=1 python benchmarks/search.py ../shared/data/dijets --events 476000 --features 4 --json
 
 Every size is a search of its own in a process of its own with one thread: window 3300-3700 GeV, sidebands from 2300
-GeV, everything else as it comes, and the report. Events are the first of `qcd.root`; features beyond the four of dijets are
-normal numbers that say nothing. CPU seconds are charged to the stage that next says where it stands. `exponents` are the powers of the number of events with which CPU
-seconds and memory grow from the smallest to the largest size, and the same for features.
+GeV, everything else as it comes, and the report. Events are the first of `qcd.root`; features beyond the four of dijets
+are normal numbers that say nothing. CPU seconds are charged to the stage that next says where it stands. `exponents` are
+the powers of the number of events with which CPU seconds and memory grow from the smallest to the largest size, and the
+same for features.
 """
 
 from __future__ import annotations
