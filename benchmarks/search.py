@@ -5,9 +5,9 @@
 
 Every size is a search of its own in a process of its own with one thread: window 3300-3700 GeV, sidebands from 2300
 GeV, everything else as it comes, and the report. Events are the first of `qcd.root`; features beyond the four of dijets
-are normal numbers that say nothing. CPU seconds are charged to the stage that next says where it stands. `exponents` are
-the powers of the number of events with which CPU seconds and memory grow from the smallest to the largest size, and the
-same for features.
+are normal numbers that say nothing. CPU seconds are charged to the stage that next says where it stands. `exponents`
+are the powers of the number of events with which CPU seconds and memory grow from the smallest to the largest size, and
+the same for features.
 """
 
 from __future__ import annotations
@@ -112,9 +112,10 @@ def main() -> None:
         print(json.dumps(searched(arguments.folder, arguments.events[0], arguments.features[0])))
         return
     by_events = [in_a_process(arguments.folder, events, 4) for events in arguments.events]
-    middle = arguments.events[min(1, len(arguments.events) - 1)]
-    others = [in_a_process(arguments.folder, middle, features) for features in arguments.features if features != 4]
-    by_features = [*(row for row in by_events if row["events"] == middle), *others]
+    middle = by_events[min(1, len(by_events) - 1)]
+    more = [features for features in arguments.features if features != 4]
+    others = [in_a_process(arguments.folder, middle["events"], features) for features in more]
+    by_features = [middle, *others]
     largest = max(by_events, key=lambda row: row["events"])
     result = {
         "searches": [*by_events, *others],
