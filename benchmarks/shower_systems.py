@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from analysis.showers import geometry
+from generators.showers.grid_presets import GRID_SYSTEMS, GRIDS, inductive_caloflow
 from generators.showers.presets import LAYERS, caloflow, hierarchical_sticks, layer_energies
 
 Shapes = list[list[int]]
@@ -78,4 +79,51 @@ def caloflow_student(dataset: str, shapes: Shapes) -> dict[str, Any]:
 
 def _caloflow(dataset: str, shapes: Shapes, role: str) -> dict[str, Any]:
     made = caloflow(dataset if dataset in LAYERS else "ds1-photons", role, "small", layers=shapes)
+    return {**made, "order": order(dataset, shapes), "threshold": threshold(dataset)}
+
+
+@system
+def icaloflow_teacher(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Inductive CaloFlow, slow to draw from."""
+    made = inductive_caloflow(_grid(dataset), "teacher", "small", layers=shapes)
+    return _at(dataset, shapes, made)
+
+
+@system
+def icaloflow_student(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Inductive CaloFlow, quick to draw from."""
+    made = inductive_caloflow(_grid(dataset), "student", "small", layers=shapes)
+    return _at(dataset, shapes, made)
+
+
+@system
+def l2lflows(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """A masked flow for every layer."""
+    return _at(dataset, shapes, GRID_SYSTEMS["l2lflows"](_grid(dataset), "small", layers=shapes))
+
+
+@system
+def conv_l2lflows(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """A flow of convolutions for every layer."""
+    return _at(dataset, shapes, GRID_SYSTEMS["conv_l2lflows"](_grid(dataset), "small", layers=shapes))
+
+
+@system
+def caloinn(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """One coupling flow of everything."""
+    made = GRID_SYSTEMS["caloinn"](_grid(dataset), "small", layers=shapes)
+    return {**made, "threshold": threshold(dataset)}
+
+
+@system
+def calodream(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Flow matching by transformers."""
+    return _at(dataset, shapes, GRID_SYSTEMS["calodream"](_grid(dataset), "small", layers=shapes))
+
+
+def _grid(dataset: str) -> str:
+    return dataset if dataset in GRIDS else "ds1-photons"
+
+
+def _at(dataset: str, shapes: Shapes, made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "order": order(dataset, shapes), "threshold": threshold(dataset)}

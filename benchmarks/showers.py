@@ -17,7 +17,7 @@ nothing.
 * response: mean of visible over incident energy, generated and reference, by energy, with the error of the mean;
 * leave_one_energy_out_auc: AUC of observables at 4.096 GeV of a model that has not seen it, and of one that has;
 * n_equivalent: true showers that are as far from the truth by chance, in the distributions of observables;
-* ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once, at the energies of the sample;
+* ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once (`--batches`), at their energies;
   geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training;
 * parameters: numbers that were fitted, of one state.
 
@@ -32,6 +32,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -139,10 +140,10 @@ def shuffled(showers: Showers, known: Geometry) -> Showers:
     return Showers(showers.incident, out)
 
 
-def timed(generator: Any, incident: NDArray[np.float64], voxels: int) -> dict[str, float]:
+def timed(generator: Any, incident: NDArray[np.float64], voxels: int, batches: Sequence[int]) -> dict[str, float]:
     """CPU milliseconds per shower at every number at once, after one call that is not counted."""
     rng, out = np.random.default_rng(3), {}
-    for batch in BATCHES:
+    for batch in batches:
         if batch > 100 and batch * voxels > MOST_TIMED:
             continue
         c = rng.choice(incident, batch)[:, None]
@@ -170,7 +171,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     if options.steps:
         what = _shortened(what, options.steps)
     if system == "layers":
-        return layers_alone(what, seed, comparer)
+        return layers_alone(what, seed, comparer, options.batches)
     made, seconds = fitted(what, learned, seed)
     losses = list(getattr(made, "validation_losses_", []))
     row = {"system": system, "seed": seed, "train_cpu_s": seconds, "specification": what}
@@ -178,7 +179,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     row["validation_falls"] = bool(len(losses) > 4 and np.mean(losses[-2:]) < np.mean(losses[-4:-2]))
     drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
     row |= comparer.row(drawn, voxels=options.voxels)
-    row["ms_per_shower"] = timed(made, reference.incident, reference.voxels)
+    row["ms_per_shower"] = timed(made, reference.incident, reference.voxels, options.batches)
     if np.isclose(reference.incident, LEFT_OUT).any():
         row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
     return row
@@ -202,7 +203,7 @@ def left_out(system: str, seed: int, comparer: Comparer, options: argparse.Names
     return comparer.at(Showers(at, drawn), LEFT_OUT)
 
 
-def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer) -> dict[str, Any]:
+def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer, batches: Sequence[int]) -> dict[str, Any]:
     """The first part of a chain by itself."""
     learned, due = comparer.learned, comparer.due
     chain, c = create(what), due.incident[:, None]
@@ -214,7 +215,7 @@ def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer) -> dict[st
     drawn = np.column_stack([due.incident, context[:, 1:] / due.incident[:, None]])
     auc = comparer.auc(drawn, comparer.of_layers(due), "layers")
     row = {"system": "layers", "seed": seed, "train_cpu_s": seconds, "specification": what, "auc_layers": auc}
-    return {**row, "ms_per_shower": timed(made, due.incident, len(ratios[0]))}
+    return {**row, "ms_per_shower": timed(made, due.incident, len(ratios[0]), batches)}
 
 
 def _shortened(what: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -275,6 +276,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=4, help="trees whose mean is a classifier")
     parser.add_argument("--steps", type=int, default=0, help="steps of every training instead of those of the presets")
     parser.add_argument("--output", type=Path, help="folder that keeps what was measured")
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="showers at once that are timed")
     parser.add_argument("--no-voxels", dest="voxels", action="store_false", help="no trees on voxels: many are slow")
     parser.add_argument("--quick", action="store_true", help="few showers and steps: does it work?")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
