@@ -20,8 +20,10 @@ from torch.quasirandom import SobolEngine
 
 from generators.artifact import fingerprint
 from generators.base import under
+from generators.context import context_rows
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.factorised.base import are_densities, generator_of
+from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
 from generators.showers.blocks import Block
 from generators.training.sequence import Stage, TrainingSequence
@@ -44,7 +46,7 @@ class Part:
 
 
 @dataclass(kw_only=True, eq=False)
-class BlockwiseDensity(ABC):
+class BlockwiseDensity(Parameters, ABC):
     """Showers x (N, V) in GeV as blocks, each of which knows those before it: a product of densities.
 
     A subclass says by `parts` which blocks there are, in the order in which they are made, and which density learns
@@ -135,7 +137,7 @@ class BlockwiseDensity(ABC):
         be, because it has a negative voxel or not the energies that are given.
         """
         raw = self._context(context)
-        self._check(np.asarray(x, np.float64), context, np.ones(len(raw)), minimum=0)
+        self._check(np.asarray(x, np.float64), raw.numpy(), np.ones(len(raw)), minimum=0)
         rows, found = torch.as_tensor(np.asarray(x, np.float64)), np.empty(len(raw))
         chunks = torch.split(torch.arange(len(raw)), max(1, self._rows_at_once() // self.draws)) if len(raw) else ()
         for chunk in chunks:
@@ -217,10 +219,7 @@ class BlockwiseDensity(ABC):
 
     def _context(self, context: Array) -> Tensor:
         self._require_fit()
-        c = np.asarray(context, np.float64)
-        if c.ndim != 2 or c.shape[1] != self.context_columns_:
-            raise ShapeError(f"context has shape {c.shape}; it must be (events, {self.context_columns_}).")
-        return torch.as_tensor(c)
+        return torch.as_tensor(context_rows(context, self.context_columns_))
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
         if np.ndim(x) != 2 or np.shape(x)[1] != self.voxels:
@@ -241,7 +240,8 @@ def _spread_out(draws: int, numbers: int) -> Tensor:
         return torch.randn(draws, numbers, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     engine: Any = SobolEngine
     even: Tensor = engine(numbers, scramble=True, seed=0).draw(draws, dtype=torch.float64)
-    return torch.special.ndtri(even.clamp(_SURE, 1 - _SURE))
+    found: Tensor = torch.special.ndtri(even.clamp(_SURE, 1 - _SURE))
+    return found
 
 
 def _stage(name: str, part: Part, x: Tensor, raw: Tensor, weights: NDArray[np.float64], seed: int) -> Stage[Any]:
