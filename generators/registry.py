@@ -135,6 +135,8 @@ GENERATORS = Registry(
         "caloflow_teacher": "generators.showers.caloflow:CaloFlowTeacher",
         "caloflow_student": "generators.showers.caloflow:CaloFlowStudent",
         "calo_clouds_2": "generators.showers.calo_clouds_2:CaloClouds2",
+        "all_showers": "generators.showers.all_showers:AllShowers",
+        "calo_point_flow": "generators.showers.calo_point_flow:CaloPointFlow",
         "point_shapes": "generators.showers.point_shapes:PointShapes",
         "voxel_shapes": "generators.showers.voxel_shapes:VoxelShapes",
         "showers": "generators.showers.chain:ShowerChain",

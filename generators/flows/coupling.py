@@ -36,7 +36,8 @@ class Coupling(Transform):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.shrunk = shrunk
-        chosen = torch.as_tensor(mask) > 0
+        # Also where a network is built without memory, to count it.
+        chosen = torch.as_tensor(mask, device="cpu") > 0
         self.register_buffer("identity_features", (~chosen).nonzero().flatten())
         self.register_buffer("transform_features", chosen.nonzero().flatten())
         self.transform_net, self.univariate = transform_net, univariate

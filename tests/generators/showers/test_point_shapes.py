@@ -65,6 +65,8 @@ def test_points_can_have_other_places(across: str) -> None:
 #: The systems of clouds beside the one that the contract is tried with, as the shapes of whole showers.
 SYSTEMS: dict[str, dict[str, Any]] = {
     "consistency": {"kind": "cloud_consistency", "teacher": SPECIFICATION["points"], "training": STEPS},
+    "all_showers": {"kind": "all_showers", "width": 8, "layers": 1, "heads": 2, "hidden": 8},
+    "calo_point_flow": {"kind": "calo_point_flow", "latent": 4, "each": [8], "whole": [8], "blocks": 2},
     "mdma": {"kind": "mdma", "width": 4, "hidden": 8, "critic_hidden": 8, "layers": 1, "critic_layers": 1, "heads": 2},
     "deep_tree_gan2": {"kind": "deep_tree_gan2", "root": 4, "branches": [2, 3], "features": [4], "overall": 2}
     | {"hidden": 8, "pruned": [2, 1], "heads": 2, "critic_width": 2, "critic_hidden": 8},

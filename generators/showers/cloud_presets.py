@@ -1,0 +1,112 @@
+"""Systems of showers as points, at their published size and at one that a processor trains in minutes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from generators.errors import HyperparameterError
+from generators.registry import create
+
+#: A specification of "point_shapes" without its layers.
+Specification = dict[str, Any]
+
+
+def calo_clouds_2(size: str) -> Specification:
+    """CaloClouds II (2309.05704): points by themselves; the published one knows the energy and N alone."""
+    points = {"kind": "calo_clouds_2", "preset": size}
+    return {"points": points, **({"tells": []} if size == "published" else {})}
+
+
+def calo_clouds_consistency(size: str) -> Specification:
+    """The consistency model of CaloClouds II: one step."""
+    made = calo_clouds_2(size)
+    training: dict[str, Any] = {"steps": 1_500, "batch_size": 128, "learning_rate": 1e-3, "clip": 10.0}
+    if size == "published":
+        training |= {"steps": 1_000_000, "batch_size": 256, "learning_rate": 1e-4, "schedule": "constant"}
+    return {**made, "points": {"kind": "cloud_consistency", "teacher": made["points"], "training": training}}
+
+
+def mdma(size: str) -> Specification:
+    """MDMA on calorimeters (2305.15254): the critic of the published one has 8 heads, here as many as the maker."""
+    points: dict[str, Any] = {"kind": "mdma"}
+    if size == "small":
+        points |= {"training": {"steps": 2_000, "batch_size": 64, "learning_rate": 1e-3}}
+        return {"points": points}
+    points |= {"hidden": 128, "critic_hidden": 64, "layers": 6, "critic_layers": 4, "heads": 16, "matching": 0.0}
+    points |= {"loss": "wasserstein", "penalty": 10.0, "critic_steps": 3}
+    points["training"] = {"epochs": 500, "steps": None, "batch_size": 64, "learning_rate": 1e-4, "ema_decay": None}
+    return {"points": points, "tells": []}
+
+
+def deep_tree(size: str) -> Specification:
+    """DeepTree, the tree of 2312.00042 on calorimeters: 529,656 parameters of its maker for up to 6,000 points."""
+    points: dict[str, Any] = {"kind": "deep_tree_gan2"}
+    if size == "small":
+        points |= {"branches": [2, 3, 5, 5], "features": [24, 16, 10], "pruned": [12, 1]}
+        points["training"] = {"steps": 1_000, "batch_size": 64, "learning_rate": 5e-4}
+        return {"points": points, "tells": ["energies"]}
+    points |= {
+        "root": 64,
+        "branches": [2, 3, 4, 5, 5, 10],
+        "features": [25, 15, 10, 8, 6],
+        "overall": 10,
+        "hidden": 100,
+    }
+    points |= {"pruned": [30, 6, 1], "heads": 16, "critic_width": 10, "critic_hidden": 100, "dropout": 0.3}
+    points |= {"critic_steps": 5, "critic_rate": 3.0, "momentum": 0.9}
+    points["training"] = {"epochs": 3_000, "steps": None, "batch_size": 200, "learning_rate": 1e-5, "ema_decay": None}
+    return {"points": points, "tells": ["energies"]}
+
+
+def all_showers(size: str) -> Specification:
+    """A flow matching transformer like AllShowers (2601.11716), told the energies and numbers of points of layers."""
+    steps = {"small": 1_200, "published": 100_000}[size]
+    points: dict[str, Any] = {"kind": "all_showers", "training": {"steps": steps}}
+    return {"points": points, "tells": ["energies", "counts"]}
+
+
+def calo_point_flow(size: str) -> Specification:
+    """CaloPointFlow with points in the plane (2403.15782)."""
+    return {"points": {"kind": "calo_point_flow", "preset": size}, "tells": ["visible"]}
+
+
+def calo_point_flow_2(size: str) -> Specification:
+    """CaloPointFlow II: points have a radius, and their angles are all alike."""
+    return {**calo_point_flow(size), "across": "ring"}
+
+
+SYSTEMS: dict[str, Callable[[str], Specification]] = {
+    made.__name__: made
+    for made in (
+        calo_clouds_2,
+        calo_clouds_consistency,
+        calo_point_flow,
+        calo_point_flow_2,
+        mdma,
+        deep_tree,
+        all_showers,
+    )
+}
+
+
+def point_shapes(system: str, size: str, **changes: Any) -> Specification:
+    """The specification of shapes of showers by one of `SYSTEMS`; `size` is "published" or "small".
+
+    Raises
+    ------
+    HyperparameterError
+        If there is no such system.
+    """
+    if system not in SYSTEMS or size not in ("published", "small"):
+        raise HyperparameterError(
+            f"There is no system of points ({system!r}, {size!r}): it is one of {', '.join(SYSTEMS)}, and a size is "
+            "'published' or 'small'."
+        )
+    return {"kind": "point_shapes", **copy.deepcopy(SYSTEMS[system](size)), **changes}
+
+
+def unfitted(system: str, size: str) -> Any:
+    """The unfitted generator of the clouds of a system."""
+    return create(point_shapes(system, size)["points"])
