@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 CONTENTS = {
     "Start": ["getting-started", "faq", "glossary"],
     "Guides": [
-        "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers", "studies", "validating",
-        "calibration", "statistics", "extending", "gallery", "peers",
+        "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers", "studies",
+        "validating", "calibration", "statistics", "extending", "gallery", "peers",
     ],
     "Reference": ["reference/configuration", "reference/kinds", "reference/python", "reference/commands", "changes"],
 }  # fmt: skip
