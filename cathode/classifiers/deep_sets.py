@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,13 +12,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
 from cathode.classifiers.sets import SetNetwork
-from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ClassifierInputError, ConfigError
 from generators.errors import NotFittedError
 from generators.parameters import Parameters
@@ -155,8 +156,8 @@ class DeepSets(Parameters):
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the networks to a folder, which appears or is replaced as a whole."""
         self._require_fit()
-        arrays = self.ensemble_.to_arrays() | {"jets": np.array([self.jets_])}
-        return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, arrays)
+        jets = {"jets": np.array([self.jets_])}
+        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, jets)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -167,13 +168,12 @@ class DeepSets(Parameters):
         ClassifierFolderError
             If a file is missing, was altered, or is not of this kind.
         """
-        card, arrays = load_folder(folder, cls.kind)
-        with restoring(folder, card, arrays):
-            loaded = cls(**card.hyperparameters)
-            loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
-            loaded.jets_, loaded.seed_ = int(arrays["jets"][0]), card.seed
-            loaded.ensemble_.require_fit_to(lambda: loaded.network(seed=0))
-        return loaded
+        return loaded_ensemble(cls, folder)
+
+    def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
+        """Take the number of jets, and say how a network is made; for `loaded_ensemble`."""
+        self.jets_ = int(arrays["jets"][0])
+        return lambda: self.network(seed=0)
 
     def _require_fit(self) -> None:
         if not hasattr(self, "ensemble_"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, selection_rule
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble, selection_rule
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
-from cathode.classifiers.storage import load_folder, restoring, save_folder
 from cathode.errors import ConfigError
 from generators.errors import NotFittedError
 from generators.parameters import Parameters
@@ -145,8 +145,8 @@ class Mlp(Parameters):
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the networks to a folder, which appears or is replaced as a whole."""
         self._require_fit()
-        arrays = self.ensemble_.to_arrays() | {"mean": self.mean_, "scale": self.scale_}
-        return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, arrays)
+        standard = {"mean": self.mean_, "scale": self.scale_}
+        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, standard)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -157,16 +157,15 @@ class Mlp(Parameters):
         ClassifierFolderError
             If a file is missing, was altered, or is not of this kind.
         """
-        card, arrays = load_folder(folder, cls.kind)
-        with restoring(folder, card, arrays):
-            loaded = cls(**card.hyperparameters)
-            loaded.mean_, loaded.scale_, loaded.seed_ = arrays["mean"], arrays["scale"], card.seed
-            loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
-            (features,) = loaded.mean_.shape
-            loaded.ensemble_.require_fit_to(lambda: _network(features, loaded.hidden, loaded.layers, seed=0))
-            if loaded.scale_.shape != loaded.mean_.shape or not (loaded.scale_ > 0).all():
-                raise ValueError("there is not one mean and one positive scale of every feature")
-        return loaded
+        return loaded_ensemble(cls, folder)
+
+    def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
+        """Take mean and scale of the features, and say how a network is made; for `loaded_ensemble`."""
+        self.mean_, self.scale_ = arrays["mean"], arrays["scale"]
+        (features,) = self.mean_.shape
+        if self.scale_.shape != self.mean_.shape or not (self.scale_ > 0).all():
+            raise ValueError("there is not one mean and one positive scale of every feature")
+        return lambda: _network(features, self.hidden, self.layers, seed=0)
 
     def _require_fit(self) -> None:
         if not hasattr(self, "ensemble_"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,15 +13,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from cathode.classifiers.backbones import BACKBONE, SubstructureRegression, bodies, read_bodies
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
 from cathode.classifiers.high_level import computed, specified
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble
 from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
-from cathode.classifiers.storage import load_folder, read_card, restoring, save_folder
+from cathode.classifiers.storage import read_card, save_folder
 from cathode.errors import ClassifierInputError, ConfigError
 from generators.errors import NotFittedError
 from generators.parameters import Parameters
@@ -236,8 +237,8 @@ class Transformer(Parameters):
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the networks to a folder, which appears or is replaced as a whole."""
         self._require_fit()
-        arrays = self.ensemble_.to_arrays() | {"jets": np.array([self.jets_])}
-        return save_folder(folder, self.kind, self.hyperparameters(), self.seed_, arrays)
+        jets = {"jets": np.array([self.jets_])}
+        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, jets)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -248,14 +249,13 @@ class Transformer(Parameters):
         ClassifierFolderError
             If a file is missing, was altered, or is not of this kind.
         """
-        card, arrays = load_folder(folder, cls.kind)
-        with restoring(folder, card, arrays):
-            loaded = cls(**card.hyperparameters)
-            loaded.ensemble_ = NetworkEnsemble.from_arrays(arrays, loaded.members)
-            loaded.jets_, loaded.seed_ = int(arrays["jets"][0]), card.seed
-            observables = len(loaded.ensemble_.states[0][0].get("high_level.mean", ()))
-            loaded.ensemble_.require_fit_to(lambda: loaded.network(seed=0, observables=observables))
-        return loaded
+        return loaded_ensemble(cls, folder)
+
+    def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
+        """Take the number of jets, and say how a network is made; for `loaded_ensemble`."""
+        self.jets_ = int(arrays["jets"][0])
+        observables = len(self.ensemble_.states[0][0].get("high_level.mean", ()))
+        return lambda: self.network(seed=0, observables=observables)
 
     def architecture(self) -> dict[str, Any]:
         """What a network and its backbone have in common."""

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.errors import ProcessesError
 from generators.training.batches import Share
@@ -15,19 +15,56 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
-    """Fabric on one device, or in as many processes as were started.
+#: The precision of one process that needs nothing of Fabric.
+_PLAIN = "32-true"
+
+
+class OneProcess:
+    """What a training asks of Fabric, in one process in single precision.
+
+    Fabric would do the same after an import of several seconds, which a training of three can do without.
+    """
+
+    world_size = 1
+    global_rank = 0
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def setup_module(self, module: nn.Module) -> nn.Module:
+        """The module on the device."""
+        return module.to(self.device)
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss."""
+        torch.autograd.backward(loss)
+
+    def all_reduce(self, values: Tensor, *, reduce_op: str) -> Tensor:
+        """There is nobody else."""
+        return values
+
+    def broadcast(self, values: list[float]) -> list[float]:
+        """There is nobody else."""
+        return values
+
+
+def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric | OneProcess:
+    """Fabric on one device, or in as many processes as were started; one process in single precision needs none.
 
     Raises
     ------
     ProcessesError
         If there are not so many processes, or more of them on this machine than devices.
     """
-    from lightning_fabric import Fabric
-
     chosen: Any = precision
     if devices == 1:
-        return Fabric(accelerator=device.type, devices=1, precision=chosen)
+        if precision == _PLAIN:
+            return OneProcess(device)
+        from lightning_fabric import Fabric
+
+        own: Any = 1 if device.index is None else [device.index]
+        return Fabric(accelerator=device.type, devices=own, precision=chosen)
+    from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     world = _number("WORLD_SIZE", "SLURM_NTASKS")
@@ -51,7 +88,7 @@ def fabric_for(devices: int, device: torch.device, precision: str) -> Fabric:
     return fabric
 
 
-def share_of(fabric: Fabric, rows: int) -> Share:
+def share_of(fabric: Fabric | OneProcess, rows: int) -> Share:
     """The part of this process in batches of so many rows.
 
     Raises
@@ -64,7 +101,7 @@ def share_of(fabric: Fabric, rows: int) -> Share:
     return Share(fabric.global_rank, fabric.world_size)
 
 
-def mean_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
+def mean_over_processes(fabric: Fabric | OneProcess, values: Tensor) -> Tensor:
     """The mean of what all processes have."""
     return cast(Tensor, fabric.all_reduce(values, reduce_op="mean"))
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from generators.errors import ProcessesError
 from generators.training.batches import Share, TrainingData, shuffled
 from generators.training.checkpoint import read_checkpoint
+from generators.training.processes import OneProcess
 
 from .. import two_processes
 
@@ -141,3 +142,30 @@ def test_shares_of_a_batch_are_the_batch(rows: int, world: int) -> None:
     parts = [[batch.x for batch in shuffled(data, rows, 7, seed=1, share=Share(r, world))] for r in range(world)]
     for batch, *own in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat(own), batch)
+
+
+def test_one_process_in_single_precision_needs_no_fabric() -> None:
+    """Its import takes seconds; what it would do is the same."""
+    code = (
+        "import sys, numpy as np, torch\n"
+        "from generators.registry import create\n"
+        "x, c = np.random.default_rng(1).random((60, 2)), np.ones((60, 1))\n"
+        "create({'kind': 'affine_coupling', 'hidden': 4, 'training': {'steps': 2}}).fit(x, c, seed=1)\n"
+        "assert 'lightning_fabric' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_process_does_what_fabric_does() -> None:
+    from lightning_fabric import Fabric
+
+    gradients = []
+    for own in (OneProcess(torch.device("cpu")), Fabric(accelerator="cpu", devices=1, precision="32-true")):
+        torch.manual_seed(1)
+        layer = torch.nn.Linear(3, 1)
+        made = own.setup_module(layer)
+        own.backward(made(torch.ones(4, 3)).square().mean())
+        assert layer.weight.grad is not None
+        gradients.append(layer.weight.grad)
+    assert torch.equal(*gradients)
