@@ -61,15 +61,17 @@ class Serial:
         self._waiting.clear()
 
 
-def executor(workers: int | None = None, *, timeout: float | None = None) -> Executor:
+def executor(workers: int | None = None, *, timeout: float | None = None, scheduler: str | None = None) -> Executor:
     """Local processes, by default one per core; this process for one worker, or where it works for another one itself.
 
     `timeout` is in seconds per task. It needs a process that can be ended, so there is one even for a single worker.
+    `scheduler` gives the tasks to Dask instead: `tcp://host:port`, "dask" for this machine, or a YAML file of a batch
+    system, for which `workers` are jobs.
 
     Raises
     ------
     TasksError
-        If a number makes no sense.
+        If a number makes no sense, or the scheduler can not be used.
     """
     from analysis.tasks.local import LocalProcesses
 
@@ -81,4 +83,10 @@ def executor(workers: int | None = None, *, timeout: float | None = None) -> Exe
         logger.info("This process is a worker itself: it does all tasks, one after the other.")
         return Serial()
     number = cores() if workers is None else workers
+    if scheduler is not None:
+        from analysis.tasks.dask import dask_executor
+
+        if timeout is not None:
+            raise TasksError("A timeout per task: Dask can not end a task; give its workers a walltime instead.")
+        return dask_executor(scheduler, number)
     return Serial() if number == 1 and timeout is None else LocalProcesses(number, timeout=timeout)

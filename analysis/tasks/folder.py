@@ -118,7 +118,11 @@ class TaskFolder:
 
     def is_done(self, task: Task) -> bool:
         """Whether there is a result."""
-        return (self.path / DONE / task.key).is_dir()
+        return self.has(task.key)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a result of the task with a key."""
+        return (self.path / DONE / key).is_dir()
 
     def result(self, task: Task) -> Done:
         """The result of a task that is done."""

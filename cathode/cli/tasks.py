@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,12 @@ Workers = Annotated[
     int | None, typer.Option("--workers", "-w", min=1, help="Processes, each with one thread; by default one per core.")
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a task may take.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", help="Dask instead: tcp://HOST:PORT, `dask` for this machine, or the YAML of a batch system."
+    ),
+]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts after the death of a worker, or of its time.")]
 
 
@@ -35,6 +41,7 @@ def run(
     ] = None,
     workers: Workers = None,
     timeout: Timeout = None,
+    scheduler: Scheduler = None,
     retries: Retries = 2,
     plugins: Plugins = None,
     json: Json = False,
@@ -55,7 +62,8 @@ def run(
             raise typer.Exit(TASKS_FAILED)
         return
     tasks = TaskFolder(folder)
-    by = executor(workers, timeout=timeout)
+    by = executor(workers, timeout=timeout, scheduler=scheduler)
+    show_dashboard(by, terminal)
     with terminal.progress() as progress:
         status = run_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status()))
     _show(status, terminal)
@@ -66,6 +74,7 @@ def resume(
     folder: Folder,
     workers: Workers = None,
     timeout: Timeout = None,
+    scheduler: Scheduler = None,
     retries: Retries = 2,
     plugins: Plugins = None,
     json: Json = False,
@@ -78,10 +87,25 @@ def resume(
     load_plugins(plugins)
     terminal = Terminal(json, quiet)
     tasks = TaskFolder(folder)
-    by = executor(workers, timeout=timeout)
+    by = executor(workers, timeout=timeout, scheduler=scheduler)
+    show_dashboard(by, terminal)
     with terminal.progress() as progress:
         status = resume_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status(), again=True))
     _show(status, terminal)
+
+
+@app.command()
+def array(
+    folder: Folder,
+    system: Annotated[Literal["slurm", "htcondor"], typer.Option(help="For `sbatch`, or for `condor_submit`.")],
+    memory: Annotated[str, typer.Option(help="Memory of a job, as 4000M or 4G.")] = "4G",
+    hours: Annotated[int, typer.Option(min=1, help="Walltime of a job.")] = 12,
+) -> None:
+    """Write a job array that does every task by `cathode tasks run --task`; submitted again, it does what is left."""
+    from analysis.tasks import TaskFolder
+    from analysis.tasks.batch import write_array
+
+    echo(str(write_array(TaskFolder(folder), system, memory=memory, hours=hours)))
 
 
 @app.command()
@@ -104,6 +128,13 @@ def collect(
     found = tasks.finished() if partial else tasks.collect()
     rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": _plain(done.result)} for done in found]
     Terminal(json=True).result(rows)
+
+
+def show_dashboard(by: Any, terminal: Terminal) -> None:
+    """Say where a cluster can be watched."""
+    page = getattr(by, "dashboard", "")
+    if page:
+        terminal.show(f"Dashboard: {page}")
 
 
 def _counting(progress: Any, before: Status, *, again: bool = False) -> Finished:
