@@ -195,7 +195,10 @@ def gallery() -> str:
 def index() -> str:
     """The first page, with all contents."""
     found = [f"# cathode-hep\n\n{_INTRODUCTION}"]
-    for caption, pages in CONTENTS.items():
+    known = {page for pages in CONTENTS.values() for page in pages}
+    others = [path.stem for path in sorted((ROOT / "docs").glob("*.md")) if path.stem not in known]
+    others += [f"benchmarks/{path.stem}" for path in sorted((ROOT / "docs" / "benchmarks").glob("*.md"))]
+    for caption, pages in {**CONTENTS, "More": others}.items():
         found.append("\n".join(["```{toctree}", f":caption: {caption}", ":maxdepth: 1", "", *pages, "```"]))
     decisions = sorted(f"decisions/{path.stem}" for path in (ROOT / "docs" / "decisions").glob("*.md"))
     found.append("\n".join(["```{toctree}", ":caption: Decisions", ":maxdepth: 1", "", *decisions, "```"]))

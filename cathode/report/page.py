@@ -17,7 +17,9 @@ from analysis.printing import number, p_value, sigma, visible
 from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
 from cathode.report import words
+from cathode.report.candidates import Candidate, top_candidates
 from cathode.result import SearchResult, TruthEvaluation
+from cathode.runs.citations import papers
 from cathode.runtime.lock import alone_in
 from cathode.validation import claims
 
@@ -96,7 +98,7 @@ def _write_page(folder: Path, beside: Sequence[str], progress: Progress | None) 
         for name in beside:
             _write_vectors(plate, folder / FIGURES, name)
     page = folder / "report.html"
-    write_text(page, render(result, pictures))
+    write_text(page, render(result, pictures, top_candidates(folder, result)))
     if progress is not None:
         progress("report", 1, 1)
     return page
@@ -127,7 +129,7 @@ def _write_vectors(plate: Plate, folder: Path, name: str) -> None:
         plate.figure.savefig(temporary, format=name, metadata={undated: None})
 
 
-def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
+def render(result: SearchResult, pictures: Sequence[Picture] = (), candidates: Sequence[Candidate] = ()) -> str:
     """The page as text."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -137,6 +139,8 @@ def render(result: SearchResult, pictures: Sequence[Picture] = ()) -> str:
         css=Markup(stored("report.css")),
         result=result,
         plates=pictures,
+        candidates=candidates,
+        papers=papers(result),
         headline=claims.headline(result),
         validation=claims.validation(result),
         configuration=claims.configuration(result),
