@@ -45,7 +45,9 @@ def top_candidates(folder: Path, result: SearchResult, shown: int = SHOWN) -> tu
     best = inside[np.argsort(-score[inside], kind="stable")][:shown]
     return tuple(
         Candidate(
-            *(int(each) for each in stored.ids[row]),
+            run=int(stored.ids[row, 0]),
+            luminosity_block=int(stored.ids[row, 1]),
+            event=int(stored.ids[row, 2]),
             mass=float(stored.columns["mass"][row]),
             score=float(score[row]),
             fold=int(stored.columns["fold"][row]),
