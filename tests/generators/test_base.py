@@ -69,7 +69,7 @@ def test_a_refusal_leaves_what_was_fitted(fitted: Any) -> None:
         with pytest.raises(error):
             fitted.fit(*bad, seed=1)
     np.testing.assert_array_equal(fitted.sample(c, seed=1), before)
-    for context in (np.zeros((3, 2)), np.zeros(3)):
+    for context in (np.zeros((3, 2)), np.zeros((3, 1, 1))):
         with pytest.raises(ShapeError, match=r"must be \(events, 1\)"):
             fitted.sample(context, seed=1)
     with pytest.raises(NotFittedError, match="fit or load"):

@@ -106,6 +106,19 @@ def _log_one_plus_exp(w: Writer, x: str, dtype: torch.dtype) -> str:
     return w.node("Add", w.node("Relu", x), w.node("Log", w.node("Add", small, w.cast(1, dtype))))
 
 
+@written_for(aten.leaky_relu)
+def _leaky_relu(w: Writer, out: Results, x: Operand, slope: float = 0.01) -> str:
+    below = w.node("Mul", w.node("Min", x.name, w.cast(0, x.dtype)), w.cast(slope, x.dtype))
+    return w.node("Add", below, w.node("Relu", x.name))
+
+
+@written_for(aten.leaky_relu_backward)
+def _leaky_relu_slope(w: Writer, out: Results, slope: Operand, x: Operand, below: float, is_result: bool) -> str:
+    # The result has the sign of what it is the result of.
+    chosen = w.node("Where", w.node("Greater", x.name, w.cast(0, x.dtype)), w.cast(1, x.dtype), w.cast(below, x.dtype))
+    return w.node("Mul", slope.name, chosen)
+
+
 @written_for(aten.elu)
 def _elu(w: Writer, out: Results, x: Operand, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> str:
     low = w.node("Mul", w.node("Min", x.name, w.cast(0, x.dtype)), w.cast(input_scale, x.dtype))

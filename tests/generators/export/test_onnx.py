@@ -81,6 +81,7 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
     CALOFLOW,
     {"kind": "caloflow_student", "teacher": CALOFLOW, "hidden": 8, "dropout": 0.0, "training": CALOFLOW["training"]},
     {"kind": "ensemble", "members": 3, "generator": MEMBER},
+    {"kind": "fpcd_attributes", "width": 8, "blocks": 1, "sampling_steps": 2, "training": TRAINING},
     {"kind": "gan", "hidden": 8, "latent": 4, "training": TWO},
     {"kind": "vae", "hidden": 8, "latent": 2, "training": TRAINING},
     {
@@ -89,6 +90,13 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
         "arguments": {"hidden_features": [8], "transforms": 1},
         "training": {**TRAINING, "learning_rate": 2e-3},
     },
+)
+
+#: Kinds whose samplers no graph is written for: attention that may draw, and matrices that are filled in place.
+UNWRITTEN: tuple[dict[str, Any], ...] = (
+    {"kind": "calodream_energies", "width": 16, "layers": 1, "feed": 8, "hidden": 8, "steps": 1, "training": TRAINING},
+    {"kind": "patch_flow", "layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1, "training": TRAINING},
+    {"kind": "image_flow", "grid": [2, 2], "hidden": 4, "strides": [[1, 1], [2, 1]], "training": TRAINING},
 )
 
 #: Every bijection; the last column of `mixed_events` has whole numbers.
@@ -220,10 +228,20 @@ def flow(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 def test_every_kind_is_among_them() -> None:
     tabular = {kind for kind in kinds() if issubclass(generator_class(kind), TabularGenerator)}
-    assert {s["kind"] for s in SPECIFICATIONS} >= {
+    assert {s["kind"] for s in (*SPECIFICATIONS, *UNWRITTEN)} >= {
         k for k in tabular if generator_class(k).__module__.startswith("gen")
     }
     assert not [kind for kind in bijection_kinds() if f"'{kind}'" not in str(BIJECTIONS)]
+
+
+@pytest.mark.parametrize("specification", UNWRITTEN, ids=name_of)
+def test_what_has_no_graph_is_refused_by_name(specification: dict[str, Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    specification = {**specification, "training": {**TRAINING, "epochs": None}}
+    fitted = create(specification).fit(rng.normal(size=(200, 4)), rng.uniform(1, 2, (200, 1)), seed=1)
+    with pytest.raises(ExportError, match=f"'{specification['kind']}' can not be written"):
+        export_sampler(fitted, tmp_path / "never.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 class TestEveryKind:

@@ -11,7 +11,9 @@ import torch
 from generators.conditional_network import ConditionalNetwork
 from generators.jets.adversarial_cloud import AdversarialCloud
 from generators.jets.base import CloudDensity, CloudGenerator
+from generators.jets.jet_flow import JetFlow
 from generators.registry import create, generator_class, kinds
+from generators.showers.calo_point_flow import CaloPointFlow
 from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularGenerator
 from generators.tabular.gan import GenerativeAdversarialNetwork
 from generators.training import acceleration
@@ -24,10 +26,12 @@ from ..contracts import gaussian_events
 NOT_OURS = {"ensemble", "zuko"}
 
 FEATURES = sorted(kind for kind in set(kinds()) - NOT_OURS if issubclass(generator_class(kind), TabularGenerator))
+#: Kinds whose networks have a loss elsewhere, or more to draw than points.
+OWN_LOSSES = (AdversarialCloud, JetFlow, CaloPointFlow)
 CLOUDS = sorted(
     kind
     for kind in kinds()
-    if issubclass(generator_class(kind), CloudGenerator) and not issubclass(generator_class(kind), AdversarialCloud)
+    if issubclass(generator_class(kind), CloudGenerator) and not issubclass(generator_class(kind), OWN_LOSSES)
 )
 
 SETTINGS = TrainingSettings(steps=1)
