@@ -60,7 +60,9 @@ class JointLevels(NoisyBijection):
 
     def _spread(self, x: Tensor, context: Tensor | None, noise: Tensor) -> tuple[Tensor, Tensor]:
         levels, edges = self.get_buffer("levels").t(), self.get_buffer("edges")
-        which = torch.cdist(x, levels.to(x)).argmin(dim=1)
+        # Column by column: a product of matrices would round the distances.
+        apart = [(x[:, k, None] - levels[:, k].to(x)).square() for k in range(x.shape[1])]
+        which = torch.stack(apart).sum(dim=0).argmin(dim=1)
         possible = ((x - levels.to(x)[which]).abs() < _TOLERANCE).all(dim=1)
         v = noise.clamp(_EDGE, 1 - _EDGE)
         low, high = edges[which], edges[which + 1]

@@ -140,6 +140,10 @@ def events(n: int, seed: int) -> tuple[Array, Array]:
     return np.column_stack([x, np.exp(x[:, 0] + x[:, 1])]), c
 
 
+#: A bijection whose inverse alone is written.
+WITHOUT_DENSITY = {"kind": "columns", "maps": {"2": "joint_levels"}}
+
+
 def mixed_events(n: int, seed: int) -> tuple[Array, Array]:
     """An angle, a normal feature and a count at two context columns, one of both signs."""
     rng = np.random.default_rng(seed)
@@ -231,7 +235,19 @@ def test_every_kind_is_among_them() -> None:
     assert {s["kind"] for s in (*SPECIFICATIONS, *UNWRITTEN)} >= {
         k for k in tabular if generator_class(k).__module__.startswith("gen")
     }
-    assert not [kind for kind in bijection_kinds() if f"'{kind}'" not in str(BIJECTIONS)]
+    assert not [kind for kind in bijection_kinds() if f"'{kind}'" not in str((BIJECTIONS, WITHOUT_DENSITY))]
+
+
+def test_levels_are_drawn_by_a_graph_and_their_density_is_refused(tmp_path: Path) -> None:
+    specification = {"kind": "affine_coupling", "bijection": WITHOUT_DENSITY, "blocks": 1, "hidden": 8}
+    x, c = mixed_events(300, seed=1)
+    fitted = create({**specification, "training": TRAINING}).fit(x, c, seed=1)
+    with pytest.raises(ExportError, match="can not be written"):
+        export_log_prob(fitted, tmp_path / "never.onnx")
+    made = Exported(fitted, session(export_sampler(fitted, tmp_path / "sampler.onnx")), None)
+    c = mixed_events(40, seed=2)[1]
+    assert_same_draws(made, c)
+    assert set(made.draw(**draws(fitted, c, seed=3)[0])[:, 2].tolist()) <= set(x[:, 2].tolist())
 
 
 @pytest.mark.parametrize("specification", UNWRITTEN, ids=name_of)
