@@ -33,7 +33,9 @@ class NumberReader(nn.Module):
         count = before.shape[1] + 1
         target = self._tokens(functional.pad(before, (1, 0)), self.mask.shape[0])
         source = self._tokens(known, self.tokens)
-        out: Tensor = self.transformer(source, target, tgt_mask=self.mask[:count, :count].to(before.dtype))
+        mask = self.mask[:count, :count].to(before.dtype)
+        # Said, because looking whether it is causal would wait for the device.
+        out: Tensor = self.transformer(source, target, tgt_mask=mask, tgt_is_causal=True)
         return out
 
     def _tokens(self, values: Tensor, places: int) -> Tensor:

@@ -34,6 +34,12 @@ CLOUDS = sorted(
     if issubclass(generator_class(kind), CloudGenerator) and not issubclass(generator_class(kind), OWN_LOSSES)
 )
 
+#: What kinds for showers need to know of the four features.
+OF_FOUR: dict[str, dict[str, Any]] = {
+    "image_flow": {"grid": [2, 2], "strides": [[1, 1], [2, 1]]},
+    "patch_flow": {"layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1},
+}
+
 SETTINGS = TrainingSettings(steps=1)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 
@@ -43,7 +49,7 @@ class TestOtherDevice:
     """A device without values: whatever stayed behind on the CPU, or waits for a number, is an error there."""
 
     def network(self, kind: str) -> Any:
-        generator = create({"kind": kind})
+        generator = create({"kind": kind, **OF_FOUR.get(kind, {})})
         assert isinstance(generator, TabularGenerator)
         return generator.build((4,), 1).to("meta")
 
