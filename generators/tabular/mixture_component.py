@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.protocols import Array, Monitor
 from generators.tabular.base import FeatureDensity, TabularGenerator
+from generators.tabular.likelihood_loss import require_likelihood_loss
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.trained import Trained
@@ -44,7 +45,7 @@ def fit_component(
     Raises
     ------
     HyperparameterError
-        If the network is no density, or a fraction does not lie between 0 and 1.
+        If the network is no density or not trained by it, or a fraction does not lie between 0 and 1.
     ShapeError, NonFiniteInputError
         If `log_known` does not belong to x, or is NaN.
     """
@@ -62,6 +63,7 @@ def fit_component(
         network = learner.untrained(data, seed=seed)
         if not isinstance(learner, FeatureDensity):
             raise HyperparameterError(f"'{learner.kind}' does not know its density; take one such as gaussian_mixture.")
+        require_likelihood_loss(network, learner.kind, data)
         rows, raw = (torch.as_tensor(np.asarray(each, np.float64)[used]) for each in (x, context))
         _, log_det = learner.bijection_.forward(rows, raw)
         # Both densities per unit of what the network sees.

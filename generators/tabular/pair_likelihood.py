@@ -12,6 +12,7 @@ from generators.errors import HyperparameterError
 from generators.protocols import Array, Monitor
 from generators.tabular.base import FeatureDensity, TabularGenerator
 from generators.tabular.composed import ComposedFlow
+from generators.tabular.likelihood_loss import require_likelihood_loss
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.trained import Trained
@@ -39,7 +40,8 @@ def fit_pairs(
     Raises
     ------
     HyperparameterError
-        If a network of `flow` is no composition of transforms, or the preprocessing of both differs.
+        If a network of `flow` is no composition of transforms, `base` is not trained by its likelihood, or the
+        preprocessing of both differs.
     """
 
     def learn(learner: TabularGenerator[Any], data: TrainingData) -> Trained:
@@ -49,7 +51,9 @@ def fit_pairs(
             raise HyperparameterError(
                 f"'{learner.kind}' is no composition of transforms; take one such as coupling_spline."
             )
-        objective = PairLikelihood(network, copy.deepcopy(base.networks_[0]).float())
+        known = base.networks_[0]
+        require_likelihood_loss(known, base.kind, data)
+        objective = PairLikelihood(network, copy.deepcopy(known).float())
         phase = Phase(learner.kind, objective, trainable(network), compile=False)
         return learner.trained(objective, [phase], data, seed=seed, monitor=monitor, keep=network)
 
