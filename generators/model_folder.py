@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, fields
@@ -26,6 +27,8 @@ _MAX_CARD_BYTES = 1 << 20
 
 #: Characters of the reason in an error, and attempts to read a folder that others replace.
 _SHOWN, _READS = 300, 50
+#: Seconds until the next look where there is nothing, which is longer than a rename takes.
+_PAUSE = 1e-3
 
 
 class AnyCard(Protocol):
@@ -131,9 +134,13 @@ class FolderFormat(Generic[C]):
                 try:
                     return self._both(now)
                 except self.error:
+                    # Of several writers one may have taken the old model away before another one puts its own there.
+                    nothing = not whole(place).exists()
                     # What was there before may be gone because what is new has taken its place.
-                    if not left or (unchanged() and whole(place) == now):
+                    if not left or (not nothing and unchanged() and whole(place) == now):
                         raise
+                    if nothing:
+                        time.sleep(_PAUSE)
         raise AssertionError("the last attempt returns or raises")
 
     def _both(self, folder: Path) -> tuple[C, bytes]:

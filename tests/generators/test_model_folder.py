@@ -261,6 +261,26 @@ def test_simultaneous_saves_all_succeed_and_readers_see_whole_models(sort: Sort,
 
 
 @sorts
+def test_a_reader_that_finds_nothing_waits_for_a_rename(
+    sort: Sort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writer has moved the old model away, a second one has removed it, and the first is about to put its own."""
+    folder = tmp_path / "model"
+    sort.write(folder, np.arange(2.0))
+    folder.rename(tmp_path / "about_to_be_there")
+    pauses = []
+
+    def put(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            (tmp_path / "about_to_be_there").rename(folder)
+
+    monkeypatch.setattr(model_folder.time, "sleep", put)
+    np.testing.assert_array_equal(sort.read(folder), [0.0, 1.0])
+    assert len(pauses) == 2
+
+
+@sorts
 def test_a_reader_that_was_sent_to_the_old_model_looks_again(
     sort: Sort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
