@@ -8,6 +8,7 @@ whose context is the incident energy in GeV. `threshold` and `order` know what e
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from analysis.showers import geometry
@@ -130,42 +131,12 @@ def _at(dataset: str, shapes: Shapes, made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "order": order(dataset, shapes), "threshold": threshold(dataset)}
 
 
-@system
-def calo_clouds_2(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """Points by themselves, in 25 evaluations."""
-    return _points(dataset, shapes, "calo_clouds_2")
-
-
-@system
-def calo_clouds_consistency(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """The same in one."""
-    return _points(dataset, shapes, "calo_clouds_consistency")
-
-
-@system
-def mdma(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """Adversarial points with a mean field."""
-    return _points(dataset, shapes, "mdma")
-
-
-@system
-def deep_tree(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """An adversarial tree of points."""
-    return _points(dataset, shapes, "deep_tree")
-
-
-@system
-def all_showers(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """A transformer of points, in 32 evaluations."""
-    return _points(dataset, shapes, "all_showers")
-
-
-@system
-def calo_point_flow(dataset: str, shapes: Shapes) -> dict[str, Any]:
-    """Flows of points with a latent vector, in one pass."""
-    return _points(dataset, shapes, "calo_point_flow")
-
-
-def _points(dataset: str, shapes: Shapes, name: str) -> dict[str, Any]:
+def _points(name: str, dataset: str, shapes: Shapes) -> dict[str, Any]:
     across = "grid" if geometry(dataset).name.startswith("ild") else "plane"
     return chain(dataset, shapes, point_shapes(name, "small", across=across))
+
+
+#: Clouds of points: of CaloClouds in 25 evaluations and in one, adversarial with a mean field and as a tree, a
+#: transformer in 32 evaluations, and flows with a latent vector in one pass.
+for _name in ("calo_clouds_2", "calo_clouds_consistency", "mdma", "deep_tree", "all_showers", "calo_point_flow"):
+    SYSTEMS[_name] = partial(_points, _name)

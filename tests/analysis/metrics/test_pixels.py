@@ -54,10 +54,10 @@ def test_correlations_are_those_of_numpy_and_constant_sensors_have_none() -> Non
 def test_the_distance_is_at_its_floor_for_the_truth_and_far_above_without_correlation() -> None:
     rng = np.random.default_rng(4)
     covariance = np.full((10, 10), 0.7) + 0.3 * np.eye(10)
-    true, made = (rng.multivariate_normal(np.zeros(10), covariance, n) for n in (1000, 500))
+    true, made = (rng.multivariate_normal(np.zeros(10), covariance, n) for n in (1000, 100))
     alike = correlation_distance(made, true, seed=1)
     # The floor of independent samples of known truth, by repetition.
-    draws = [sensor_correlations(rng.multivariate_normal(np.zeros(10), covariance, n)) for n in [1000, 500] * 100]
+    draws = [sensor_correlations(rng.multivariate_normal(np.zeros(10), covariance, n)) for n in [1000, 100] * 100]
     norm = np.linalg.norm(covariance)
     wanted = np.sqrt(np.mean([np.linalg.norm(a - b) ** 2 for a, b in zip(draws[::2], draws[1::2], strict=True)])) / norm
     assert alike.floor == pytest.approx(wanted, rel=0.3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from cathode.benchmark.measured import Measured, MeasuredCut
 from cathode.benchmark.result import Benchmark
-from cathode.cli.benchmark import benchmark as verb
+from cathode.cli.app import app
 from cathode.report.benchmark import COLUMNS, reach, rows, validated, write_benchmark_report
 
 
@@ -51,5 +53,8 @@ def test_means_have_errors_and_what_was_not_measured_is_a_dash(tmp_path: Path) -
     assert page.count("<img") == len(list((tmp_path / "figures").glob("*.png"))) == 5
 
 
-def test_the_verb_says_what_it_does() -> None:
-    assert "several strengths" in (verb.__doc__ or "")
+def test_the_verb_names_a_file_that_is_not_there_and_writes_nothing(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["benchmark", str(tmp_path / "none.yaml"), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "none.yaml: can not be read" in done.output
+    assert not (tmp_path / "out").exists()
