@@ -27,6 +27,7 @@ from cathode.runtime.watching import watched
 from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
+    from analysis.tasks import Workers
     from cathode.calibration.audit import Audit
     from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
@@ -78,7 +79,7 @@ def run_analysis(
 
 
 def study_file(
-    file: Path | str, output: Path | str, *, workers: int | None = None, progress: Progress | None = None
+    file: Path | str, output: Path | str, *, workers: Workers = None, progress: Progress | None = None
 ) -> StudyResult:
     """Train every variant of the file of a study; table and picture are written to the folder, which is continued.
 
@@ -233,7 +234,7 @@ def calibrate_analysis(
     experiments: int,
     source: Source = "template",
     background: str | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Find what a search says without a signal: `cathode.calibration.calibrate.calibrate` says how.
@@ -261,7 +262,7 @@ def audit_analysis(
     output: Path | str,
     *,
     windows: int = 6,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Search where there is no signal: `cathode.calibration.audit.audit` says how.

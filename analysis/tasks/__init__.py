@@ -8,7 +8,7 @@ run(folder, executor(workers=2))
 results = folder.collect()
 """
 
-from analysis.tasks.executors import Executor, Serial, executor
+from analysis.tasks.executors import Executor, Serial, Workers, Workforce, executor
 from analysis.tasks.folder import Done, Status, TaskFolder
 from analysis.tasks.outcome import Failure, Outcome
 from analysis.tasks.runner import RETRIES, Finished, resume, resumed, run, run_one
@@ -25,6 +25,8 @@ __all__ = [
     "Status",
     "Task",
     "TaskFolder",
+    "Workers",
+    "Workforce",
     "executor",
     "resume",
     "resumed",

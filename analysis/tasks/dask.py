@@ -126,8 +126,8 @@ def perform_text(text: str) -> str:
     """What a Dask worker calls: a folder and a task of it as JSON; the failure as JSON, null if there is none."""
     from threadpoolctl import threadpool_limits
 
-    for name, value in ONE_THREAD.items():
-        os.environ.setdefault(name, value)
+    # Libraries that a task is the first to load ask for these, whatever the worker was started with.
+    os.environ.update(ONE_THREAD)
     folder, function, arguments, code = json.loads(text)
     with threadpool_limits(limits=1):
         outcome = perform(TaskFolder(Path(folder)), Task(function, arguments, code))
@@ -142,6 +142,7 @@ def dask_executor(scheduler: str, workers: int) -> DaskCluster:
     TasksError
         If it is none of them, or can not be used.
     """
+    _require("distributed")
     if "://" in scheduler:
         return DaskCluster(scheduler)
     if scheduler == "dask":
@@ -169,9 +170,13 @@ def _require(name: str) -> Any:
     from importlib import import_module
 
     try:
-        return import_module(name)
+        found = import_module(name)
     except ImportError as error:
         raise TasksError(f"{name} is not installed: pip install 'cathode-hep[dask]'.") from error
+    if not logger.isEnabledFor(logging.INFO):
+        # It writes every connection to the terminal, by a handler of its own, unless somebody wants to know.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+    return found
 
 
 def _local(workers: int) -> Any:

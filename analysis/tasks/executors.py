@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from analysis.errors import TasksError
 from analysis.processes import cores, is_worker
@@ -61,7 +62,38 @@ class Serial:
         self._waiting.clear()
 
 
-def executor(workers: int | None = None, *, timeout: float | None = None, scheduler: str | None = None) -> Executor:
+@dataclass(frozen=True)
+class Workforce:
+    """Who is to do tasks, said before there are any: the arguments of `executor`, which starts them.
+
+    `watched_at` is told the address of a page on which they can be watched, if there is one.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    timeout: float | None = None
+    watched_at: Callable[[str], None] | None = None
+
+    def started(self) -> Executor:
+        """The executor, ready for tasks.
+
+        Raises
+        ------
+        TasksError
+            As `executor`.
+        """
+        found = executor(self.workers, timeout=self.timeout, scheduler=self.scheduler)
+        page = getattr(found, "dashboard", "")
+        if page and self.watched_at is not None:
+            self.watched_at(page)
+        return found
+
+
+#: What a function takes that does tasks: a number of local processes, one per core for None, or any workforce.
+Workers: TypeAlias = "int | Workforce | None"
+
+
+def executor(workers: Workers = None, *, timeout: float | None = None, scheduler: str | None = None) -> Executor:
     """Local processes, by default one per core; this process for one worker, or where it works for another one itself.
 
     `timeout` is in seconds per task. It needs a process that can be ended, so there is one even for a single worker.
@@ -75,6 +107,8 @@ def executor(workers: int | None = None, *, timeout: float | None = None, schedu
     """
     from analysis.tasks.local import LocalProcesses
 
+    if isinstance(workers, Workforce):
+        return workers.started()
     if workers is not None and workers < 1:
         raise TasksError(f"{workers} workers: there must be at least 1.")
     if timeout is not None and not timeout > 0:

@@ -10,7 +10,7 @@ from typing import Any
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
-from analysis.tasks import RETRIES, Done, Task, TaskFolder, executor, resume
+from analysis.tasks import RETRIES, Done, Task, TaskFolder, Workers, executor, resume
 from cathode.benchmark.measured import METHODS, Measured, measured
 from cathode.benchmark.mixing import mixed
 from cathode.benchmark.plan import BenchmarkPlan
@@ -28,7 +28,7 @@ BENCHMARK = "benchmark.json"
 
 
 def benchmark(
-    plan: BenchmarkPlan, output: Path | str, *, workers: int | None = None, progress: Progress | None = None
+    plan: BenchmarkPlan, output: Path | str, *, workers: Workers = None, progress: Progress | None = None
 ) -> Benchmark:
     """Make every search of a plan in `output`, which gets benchmark.json; more methods, strengths or seeds are added.
 
@@ -115,7 +115,7 @@ def _resolved(plan: BenchmarkPlan, signal: str) -> dict[str, Any]:
     return {f"data.{key}": data[key] for key in sorted(changed)}
 
 
-def _run(tasks: TaskFolder, workers: int | None, progress: Progress | None) -> None:
+def _run(tasks: TaskFolder, workers: Workers, progress: Progress | None) -> None:
     finished = each_of(progress, "benchmark", len(tasks.tasks))
     resume(tasks, executor(workers), retries=RETRIES, finished=finished)
 

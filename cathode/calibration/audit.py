@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
 from analysis.statistics.p_values import significance_with_uncertainty
-from analysis.tasks import RETRIES, Task, TaskFolder, executor, resume, task
+from analysis.tasks import RETRIES, Task, TaskFolder, Workers, executor, resume, task
 from cathode.calibration.event_file import store_events, stored_events
 from cathode.calibration.experiments import ANALYSIS, bounded, failures
 from cathode.calibration.pseudo_data import selected
@@ -115,7 +115,7 @@ def audit(
     output: Path | str,
     *,
     windows: int,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Search in signal-free windows beside the chosen one, whose events are left out; continued by the same call.
@@ -160,7 +160,7 @@ def _planned(folder: Path, regions: tuple[Region, ...], fingerprint: str, seed: 
     return TaskFolder.planned(folder / "windows", tasks)
 
 
-def _run(tasks: TaskFolder, total: int, workers: int | None, progress: Progress | None) -> None:
+def _run(tasks: TaskFolder, total: int, workers: Workers, progress: Progress | None) -> None:
     resume(tasks, executor(workers), retries=RETRIES, finished=each_of(progress, "audit", total))
 
 

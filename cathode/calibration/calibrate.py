@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
-from analysis.tasks import RETRIES, Executor, TaskFolder, executor, resume
+from analysis.tasks import RETRIES, Executor, TaskFolder, Workers, executor, resume
 from cathode.calibration.experiments import (
     ANALYSIS,
     POOL,
@@ -50,7 +50,7 @@ def calibrate(
     experiments: int,
     source: Source = "template",
     background: str | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
     train: Callable[[AnalysisConfig, Path], object],
     progress: Progress | None = None,
 ) -> Calibration:

@@ -9,12 +9,14 @@ import typer
 
 from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 
 def audit(
     analysis: AnalysisFile,
     windows: Annotated[int, typer.Option("--windows", "-n", min=1, help="Windows at most.")] = 6,
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     output: Output = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -31,7 +33,8 @@ def audit(
     folder = output or run.parent / f"{run.name}-audit"
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
-        found = audit_analysis(config, folder, windows=windows, workers=workers, progress=progress)
+        by = workforce(workers or config.threads, scheduler, terminal)
+        found = audit_analysis(config, folder, windows=windows, workers=by, progress=progress)
     terminal.result(found.to_json())
     if not (json or quiet):
         from cathode.cli.tables import audited, files

@@ -9,11 +9,13 @@ import typer
 
 from cathode.cli.options import Json, Output, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 
 def benchmark(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="Methods, signals, strengths and seeds, as YAML.")],
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     output: Output = None,
     plugins: Plugins = None,
     json: Json = False,
@@ -28,7 +30,8 @@ def benchmark(
     folder = output or Path("runs") / plan.stem
     terminal = Terminal(json, quiet)
     with terminal.progress() as progress:
-        found = benchmarked(BenchmarkPlan.read(plan), folder, workers=workers, progress=progress)
+        by = workforce(workers, scheduler, terminal)
+        found = benchmarked(BenchmarkPlan.read(plan), folder, workers=by, progress=progress)
     page = write_benchmark_report(found, folder)
     terminal.result(found.summary())
     if not (json or quiet):

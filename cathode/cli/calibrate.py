@@ -9,6 +9,7 @@ import typer
 
 from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 if TYPE_CHECKING:
     from cathode.calibration.result import Calibration
@@ -24,7 +25,8 @@ def calibrate(
     background: Annotated[
         str | None, typer.Option(help="Files of simulated background, from which all features come instead.")
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     output: Output = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -47,7 +49,7 @@ def calibrate(
             experiments=experiments,
             source=source,
             background=background,
-            workers=workers,
+            workers=workforce(workers or config.threads, scheduler, terminal),
             progress=progress,
         )
     terminal.result(summary(found))

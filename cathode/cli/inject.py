@@ -10,6 +10,7 @@ import typer
 
 from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 
 def inject(
@@ -17,7 +18,8 @@ def inject(
     signal: Annotated[list[str], typer.Option("--signal", help="Files of simulated signal, read as the data are.")],
     events: Annotated[list[int], typer.Option("--events", "-n", min=0, help="Signal events to inject. Repeatable.")],
     repeats: Annotated[int, typer.Option(min=1, help="Searches of each strength, with other seeds and events.")] = 1,
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     output: Output = None,
     overrides: Overrides = None,
     plugins: Plugins = None,
@@ -39,7 +41,7 @@ def inject(
             folder,
             numbers=events,
             repeats=repeats,
-            workers=config.threads if workers is None else workers,
+            workers=workforce(workers or config.threads, scheduler, terminal),
             progress=progress,
         )
     terminal.result({"folder": str(folder), "injections": [each.to_dict() for each in found]})

@@ -9,11 +9,13 @@ import typer
 
 from cathode.cli.options import Json, Output, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal, echo
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 
 def study(
     file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="What is varied, and around what.")],
-    workers: Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes of one thread each.")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     output: Output = None,
     plugins: Plugins = None,
     json: Json = False,
@@ -26,7 +28,7 @@ def study(
     terminal = Terminal(json, quiet)
     folder = output or Path("runs") / file.stem
     with terminal.progress() as progress:
-        found = study_file(file, folder, workers=workers, progress=progress)
+        found = study_file(file, folder, workers=workforce(workers, scheduler, terminal), progress=progress)
     terminal.result(
         {
             "variants": len(found.rows),

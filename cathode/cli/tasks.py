@@ -10,6 +10,7 @@ import typer
 
 from cathode.cli.options import Json, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal, echo
+from cathode.cli.workers import Scheduler, Workers, workforce
 
 if TYPE_CHECKING:
     from analysis.tasks import Finished, Status
@@ -19,16 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Run, watch and collect a folder of
 TASKS_FAILED = 3
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of tasks.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", "-w", min=1, help="Processes, each with one thread; by default one per core.")
-]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a task may take.")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler", help="Dask instead: tcp://HOST:PORT, `dask` for this machine, or the YAML of a batch system."
-    ),
-]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts after the death of a worker, or of its time.")]
 
 
@@ -48,7 +40,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Do what is neither done nor failed; status 3 if a task fails."""
-    from analysis.tasks import TaskFolder, executor, run_one
+    from analysis.tasks import TaskFolder, run_one
     from analysis.tasks import run as run_tasks
 
     load_plugins(plugins)
@@ -62,8 +54,7 @@ def run(
             raise typer.Exit(TASKS_FAILED)
         return
     tasks = TaskFolder(folder)
-    by = executor(workers, timeout=timeout, scheduler=scheduler)
-    show_dashboard(by, terminal)
+    by = workforce(workers, scheduler, terminal, timeout=timeout).started()
     with terminal.progress() as progress:
         status = run_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status()))
     _show(status, terminal)
@@ -81,14 +72,13 @@ def resume(
     quiet: Quiet = False,
 ) -> None:
     """Do what is not done, and try again what failed; status 3 if a task fails."""
-    from analysis.tasks import TaskFolder, executor
+    from analysis.tasks import TaskFolder
     from analysis.tasks import resume as resume_tasks
 
     load_plugins(plugins)
     terminal = Terminal(json, quiet)
     tasks = TaskFolder(folder)
-    by = executor(workers, timeout=timeout, scheduler=scheduler)
-    show_dashboard(by, terminal)
+    by = workforce(workers, scheduler, terminal, timeout=timeout).started()
     with terminal.progress() as progress:
         status = resume_tasks(tasks, by, retries=retries, finished=_counting(progress, tasks.status(), again=True))
     _show(status, terminal)
@@ -128,13 +118,6 @@ def collect(
     found = tasks.finished() if partial else tasks.collect()
     rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": _plain(done.result)} for done in found]
     Terminal(json=True).result(rows)
-
-
-def show_dashboard(by: Any, terminal: Terminal) -> None:
-    """Say where a cluster can be watched."""
-    page = getattr(by, "dashboard", "")
-    if page:
-        terminal.show(f"Dashboard: {page}")
 
 
 def _counting(progress: Any, before: Status, *, again: bool = False) -> Finished:

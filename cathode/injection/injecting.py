@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
-from analysis.tasks import RETRIES, TaskFolder, executor, resume
+from analysis.tasks import RETRIES, TaskFolder, Workers, executor, resume
 from cathode.errors import InjectionError
 from cathode.injection.experiments import ANALYSIS, Injection, collected, plan
 from cathode.runtime.progress import Progress, each_of
@@ -30,7 +30,7 @@ def inject(
     *,
     numbers: Sequence[int],
     repeats: int = 1,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Progress | None = None,
 ) -> tuple[Injection, ...]:
     """Search with so many events of a signal among the data, everything retrained; continued by the same call.

@@ -9,7 +9,7 @@ from typing import Any
 from analysis.atomic import write_text
 from analysis.io.checksums import sha256_of
 from analysis.outputs import check_output_folder, is_log
-from analysis.tasks import Task, TaskFolder, executor, resume
+from analysis.tasks import Task, TaskFolder, Workers, executor, resume
 from cathode.config.section import local_file
 from cathode.errors import CathodeError, ConfigError
 from cathode.runtime.lock import alone_in
@@ -26,7 +26,7 @@ STUDY, TABLE, TRAININGS = "study.json", "study.md", "trainings"
 
 
 def run_study(
-    study: StudyConfig, output: Path | str, *, workers: int | None = None, progress: Progress | None = None
+    study: StudyConfig, output: Path | str, *, workers: Workers = None, progress: Progress | None = None
 ) -> StudyResult:
     """Train and judge every variant with every seed; continued, and extended, by the same call.
 
@@ -96,7 +96,7 @@ def _check_analysis(analysis: str, settings: dict[str, Any]) -> None:
         raise ConfigError(f"{label(settings)}: {error}") from error
 
 
-def _resume(planned: TaskFolder, workers: int | None, progress: Progress | None) -> None:
+def _resume(planned: TaskFolder, workers: Workers, progress: Progress | None) -> None:
     status = planned.status()
     ended = status.done
 
