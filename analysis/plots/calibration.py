@@ -76,13 +76,14 @@ def claims_without_signal(
     windows: Sequence[tuple[float, float]],
     claims: Mapping[str, FloatArray],
     *,
+    claimed: Sequence[bool] | None = None,
     chosen: tuple[float, float] | None = None,
     title: str = "",
 ) -> Figure:
     """Significances (W,) that methods claim in W windows without a signal; every row of the figure is a window.
 
-    The last of `claims`, by label, is ours. Within the bands of one and two σ lies what chance gives; `chosen` is the
-    window of the search itself, which was left out.
+    The last of `claims`, by label, is ours, hollow in windows that are not `claimed` (W,). Within the bands of one and
+    two σ lies what chance gives; `chosen` is the window of the search itself, which was left out.
     """
     figure, axes = single(width=7.6, height=1.5 + 0.55 * len(windows))
     for reach, alpha in ((2, 0.12), (1, 0.2)):
@@ -94,8 +95,18 @@ def claims_without_signal(
         colour, marker = (DATA, "o") if ours else (CYCLE[index % len(CYCLE)], _MARKERS[1 + index % 5])
         offset = 0.0 if ours else 0.11 * (index + 1 - len(claims) / 2)
         place = np.arange(len(windows)) + offset
-        axes.plot(values, place, marker, color=colour, markersize=8 if ours else 5.5)
+        everywhere = np.ones(len(windows), bool)
+        full = np.asarray(claimed, bool) | np.isnan(values) if ours and claimed is not None else everywhere
+        size = 8.0 if ours else 5.5
+        for drawn, fill in ((full, colour), (~full, "none")):
+            if drawn.any():
+                axes.plot(values[drawn], place[drawn], marker, color=colour, markersize=size, markerfacecolor=fill)
         handles.append(Line2D([], [], linestyle="", marker=marker, color=colour, label=label))
+        if not full.all():
+            hollow = f"{label}, not claimed"
+            handles.append(
+                Line2D([], [], linestyle="", marker=marker, color=colour, markerfacecolor="none", label=hollow)
+            )
     axes.set_yticks(range(len(windows)), [f"{low:g}–{high:g}" for low, high in windows])
     axes.tick_params(axis="y", which="minor", left=False, right=False)
     axes.set_ylim(len(windows) - 0.4, -0.6 - 0.25 * len(claims))

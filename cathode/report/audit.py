@@ -21,7 +21,10 @@ def audit_figure(audit: Audit, number: int) -> Figure:
     claims = {name: np.array([cut.naive[name] for cut in cuts]) for name in cuts[0].naive}
     claims["this search"] = np.array([cut.ours for cut in cuts])
     figure: Figure = claims_without_signal(
-        [(window.low, window.high) for window in audit.windows], claims, chosen=audit.chosen
+        [(window.low, window.high) for window in audit.windows],
+        claims,
+        claimed=[window.validation == "passed" for window in audit.windows],
+        chosen=audit.chosen,
     )
     return figure
 

@@ -41,3 +41,12 @@ def test_every_window_is_a_row_and_every_method_a_marker() -> None:
     drawn = [np.asarray(line.get_xdata(), float) for line in axes.lines if line.get_linestyle() == "None"]
     np.testing.assert_allclose(np.stack(drawn), np.stack(list(claims.values())))
     assert "3300–3700 GeV is not looked at" in axes.get_title(loc="left")
+
+
+def test_what_is_not_claimed_is_hollow() -> None:
+    windows = [(2600.0, 2900.0), (3700.0, 4100.0)]
+    claims = {"S/√B": np.array([5.0, 1.0]), "this search": np.array([0.7, -0.2])}
+    (axes,) = claims_without_signal(windows, claims, claimed=[True, False]).axes
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [float(value) for line in hollow for value in np.asarray(line.get_xdata())] == [-0.2]
+    assert "this search, not claimed" in texts(axes)
