@@ -1,4 +1,4 @@
-"""What a network of a generator offers to the one loop that trains it."""
+"""What a network of a generator offers to the one loop that trains it; its loss is an `Objective`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from generators.training.batches import Rows
 
 
 class ConditionalNetwork(nn.Module, ABC):
-    """A network that has a loss for every event, in the space behind the preprocessing.
+    """A network of events z (N, *event) behind the preprocessing and a context c (N, C).
 
-    A loss whose target is noisy anyway can say by `tolerates_bfloat16` that it may be computed in that precision.
+    One whose target is noisy anyway can say by `tolerates_bfloat16` that it may be trained in that precision.
     """
 
     tolerates_bfloat16: ClassVar[bool] = False
-
-    @abstractmethod
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
 
 
 class WithStatistics(ABC):

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from torch import nn
 
 from generators.base import NetworkGenerator
-from generators.conditional_network import ConditionalNetwork
+from generators.objective import Objective
 from generators.protocols import Monitor
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.trained import Trained
 
-N = TypeVar("N", bound=ConditionalNetwork)
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(kw_only=True, eq=False)
-class OnePhase(NetworkGenerator[N]):
-    """A generator whose network has one loss, that of its `forward`; several of them can be trained at once."""
+class OneLoss(NetworkGenerator[N]):
+    """A generator whose network is trained by one loss."""
+
+    @abstractmethod
+    def objective(self, network: N) -> Objective[Any]:
+        """The loss of a network."""
+
+
+@dataclass(kw_only=True, eq=False)
+class OnePhase(OneLoss[N]):
+    """A generator whose network is trained by one loss, and by nothing else."""
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
@@ -28,9 +40,9 @@ class OnePhase(NetworkGenerator[N]):
 
 
 def one_phase(
-    generator: NetworkGenerator[N], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
+    generator: OneLoss[N], data: TrainingData, *, seed: int, monitor: Monitor | None, checkpoint: Path | None
 ) -> Trained:
-    """States of the network of a generator by its own loss, that of `forward`."""
+    """States of the network of a generator by its loss."""
     network = generator.untrained(data, seed=seed)
-    phase = Phase(generator.kind, network, trainable(network))
+    phase = Phase(generator.kind, generator.objective(network), trainable(network))
     return generator.trained(network, [phase], data, seed=seed, monitor=monitor, checkpoint=checkpoint)

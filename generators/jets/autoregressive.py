@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from generators.flows.stacks import require_sizes
-from generators.jets.base import CloudDensityGenerator
-from generators.jets.ordered_points import OrderedPoints
+from generators.jets.base import CloudDensity, CloudDensityGenerator
+from generators.jets.ordered_points import OrderedLikelihood, OrderedPoints
 from generators.registry import register
 from generators.training.settings import TrainingSettings
 
@@ -54,3 +54,8 @@ class AutoregressiveCloud(CloudDensityGenerator):
             components=self.components,
             anchors=self.anchors,
         )
+
+    @override
+    def objective(self, network: CloudDensity) -> OrderedLikelihood:
+        assert isinstance(network, OrderedPoints)
+        return OrderedLikelihood(network)

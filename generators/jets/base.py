@@ -18,6 +18,7 @@ from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
+from generators.objective import Objective
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.sources import chunks_of, rows_within
@@ -56,17 +57,12 @@ class CloudSampler(nn.Module, ABC):
 
 
 class CloudNetwork(ConditionalNetwork, CloudSampler):
-    """A network with a loss and a sampler of clouds, which turns normal noise into points.
+    """A sampler of clouds, which turns normal noise into points.
 
-    The last column of what its loss gets as c (N, C + 1) is the number of points. `random_numbers` is how many are
-    needed for one point, if not as many as it has features.
+    `random_numbers` is how many are needed for one point, if not as many as it has features.
     """
 
     random_numbers: int | None = None
-
-    @abstractmethod
-    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every cloud, (N,), given its number of points (N,)."""
 
     @abstractmethod
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
@@ -82,12 +78,22 @@ class CloudNetwork(ConditionalNetwork, CloudSampler):
         noise = torch.randn(len(c), points, self.noise_features, generator=generator)
         return self.transport(noise.to(c.device) * prefix_mask(counts, points)[..., None], counts, c)
 
+
+P = TypeVar("P", bound=CloudSampler)
+
+
+class CloudObjective(Objective[P]):
+    """The loss of the points, and that of their number if that is learned; the last column of c (N, C + 1) is it."""
+
+    @abstractmethod
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        """Loss of every cloud, (N,), given its number of points (N,)."""
+
     @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """The loss of the points, and that of their number if that is learned."""
         counts, c = c[:, -1].long(), c[:, :-1]
-        loss = self.points_loss(counts, z, c)
-        return loss if self.multiplicity is None else loss - self.multiplicity.log_prob(counts, c)
+        loss, multiplicity = self.points_loss(counts, z, c), self.network.multiplicity
+        return loss if multiplicity is None else loss - multiplicity.log_prob(counts, c)
 
 
 class CloudDensity(CloudNetwork):

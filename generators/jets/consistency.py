@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.conditional_network import WithStatistics
-from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
+from generators.continuous.consistency import along_teacher, consistency_loss, jump
 from generators.continuous.objectives import stratified
 from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
@@ -23,6 +22,7 @@ from generators.jets.flow_matching import CloudFlowMatching
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.training_range import TrainingRange
 from generators.networks.split_linear import weights_once
+from generators.objective import Objective
 from generators.registry import register
 from generators.training.settings import TrainingSettings
 
@@ -64,11 +64,11 @@ class CloudConsistency(Distillation["CloudConsistencySampler"], CloudGenerator["
         if student.multiplicity is not None:
             student.multiplicity.load_state_dict(teacher.multiplicity.state_dict())
             student.multiplicity.requires_grad_(False)
-        return _Distillation(student, teacher, self.teacher_steps)
+        return CloudConsistencyLoss(student, teacher, self.teacher_steps)
 
 
 class CloudConsistencySampler(CloudNetwork, WithStatistics):
-    """The network of `CloudConsistency` with its loss and sampler, made from that of its teacher.
+    """The network of `CloudConsistency` with its sampler, made from that of its teacher.
 
     Where a step ends lie data, so what lies beyond those of the training is taken back to them, see `TrainingRange`.
     """
@@ -95,30 +95,6 @@ class CloudConsistencySampler(CloudNetwork, WithStatistics):
         self.range.know(z)
 
     @override
-    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Without a teacher."""
-        return self.loss(counts, z, c, lambda noise, data, c, mask: towards(noise, data))
-
-    def loss(
-        self, counts: Tensor, z: Tensor, c: Tensor, way: Callable[[Tensor, Tensor, Tensor, Tensor], Advance]
-    ) -> Tensor:
-        """Loss of every cloud, (N,), along the ways that noise, data, context and mask have."""
-        noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
-        turn = (self.last - self.first) / self.stages
-        now = self.first + (self.last - self.first) * stratified(z)
-        mean = counts.to(z.dtype).mean().clamp_min(1)
-
-        def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, now: Tensor) -> Tensor:
-            mask, noise = prefix_mask(counts, z.shape[1]), noise[:, : z.shape[1]]
-            x, _ = mix(noise, z, now)
-            then = (now + turn).clamp_max(self.last)
-            loss = consistency_loss(self.field(c, mask), way(noise, z, c, mask), x, now, then)
-            return loss * (z.shape[1] / mean)
-
-        with weights_once(self.network):
-            return by_length(part, counts, z, noise, c, now)
-
-    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
 
@@ -134,17 +110,27 @@ class CloudConsistencySampler(CloudNetwork, WithStatistics):
             return by_length(part, counts, noise, c)
 
 
-class _Distillation(nn.Module):
+class CloudConsistencyLoss(Objective[CloudConsistencySampler]):
     """The loss of a student along the ways of a teacher, which does not change."""
 
-    def __init__(self, student: CloudConsistencySampler, teacher: CloudFlow, steps: int) -> None:
-        super().__init__()
-        self.student, self.teacher, self.steps = student, teacher.eval().requires_grad_(False), steps
+    def __init__(self, network: CloudConsistencySampler, teacher: CloudFlow, steps: int) -> None:
+        super().__init__(network)
+        self.teacher, self.steps = teacher.eval().requires_grad_(False), steps
 
+    @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every cloud, (N,)."""
+        student, counts, c = self.network, c[:, -1].long(), c[:, :-1]
+        noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
+        turn = (student.last - student.first) / student.stages
+        now = student.first + (student.last - student.first) * stratified(z)
+        mean = counts.to(z.dtype).mean().clamp_min(1)
 
-        def way(noise: Tensor, data: Tensor, c: Tensor, mask: Tensor) -> Advance:
-            return along_teacher(self.teacher.field(c, mask), self.steps)
+        def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, now: Tensor) -> Tensor:
+            mask, noise = prefix_mask(counts, z.shape[1]), noise[:, : z.shape[1]]
+            x, _ = mix(noise, z, now)
+            then = (now + turn).clamp_max(student.last)
+            advance = along_teacher(self.teacher.field(c, mask), self.steps)
+            return consistency_loss(student.field(c, mask), advance, x, now, then) * (z.shape[1] / mean)
 
-        return self.student.loss(c[:, -1].long(), z, c[:, :-1], way)
+        with weights_once(student.network):
+            return by_length(part, counts, z, noise, c, now)

@@ -15,8 +15,8 @@ from generators.continuous.schedules import Trigonometric
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
-from generators.jets.base import CloudDensityGenerator
-from generators.jets.flow import CloudFlow
+from generators.jets.base import CloudDensity, CloudDensityGenerator
+from generators.jets.flow import CloudFlow, CloudMatching, cloud_matching
 from generators.tabular.continuous import density_trace
 from generators.tabular.diffusion import EDM_NOISE, ODE_SAMPLERS, SCHEDULES
 
@@ -76,3 +76,7 @@ class CloudDiffusion(CloudDensityGenerator):
             trace=density_trace(self.log_density, self.probes),
             solver=FixedSteps(STEPS["rk4"], self.density_steps),
         )
+
+    @override
+    def objective(self, network: CloudDensity) -> CloudMatching:
+        return cloud_matching(network)

@@ -15,7 +15,7 @@ from generators.continuous.samplers import Sampler
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import Solver
 from generators.continuous.velocities import AngularVelocity, Network, ScheduleVelocity, TimeEmbedding
-from generators.jets.base import CloudDensity
+from generators.jets.base import CloudDensity, CloudObjective
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.networks.split_linear import weights_once
@@ -76,21 +76,6 @@ class CloudFlow(CloudDensity):
         return AngularVelocity(Masked(self.network, mask), c, self.time_embedding)
 
     @override
-    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Every point counts the same, whatever the size of its cloud."""
-        noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
-        mean = counts.to(z.dtype).mean().clamp_min(1)
-
-        def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, u: Tensor) -> Tensor:
-            network = Masked(self.network, prefix_mask(counts, z.shape[1]))
-            loss = matching_loss(network, self.time_sampling, noise[:, : z.shape[1]], z, c, u, self.time_embedding)
-            # The mean over all places becomes the sum over the present ones.
-            return loss * (z.shape[1] / mean)
-
-        with weights_once(self.network):
-            return by_length(part, counts, z, noise, c, stratified(z))
-
-    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
 
         def part(counts: Tensor, noise: Tensor, c: Tensor) -> Tensor:
@@ -126,3 +111,28 @@ class CloudFlow(CloudDensity):
 
         with weights_once(self.network):
             return by_length(part, counts, z, c, torch.arange(len(z), device=z.device))
+
+
+class CloudMatching(CloudObjective[CloudFlow]):
+    """How far the velocity is from that between noise and points; every point counts the same, whatever its cloud."""
+
+    @override
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        own = self.network
+        noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
+        mean = counts.to(z.dtype).mean().clamp_min(1)
+
+        def part(counts: Tensor, z: Tensor, noise: Tensor, c: Tensor, u: Tensor) -> Tensor:
+            network = Masked(own.network, prefix_mask(counts, z.shape[1]))
+            loss = matching_loss(network, own.time_sampling, noise[:, : z.shape[1]], z, c, u, own.time_embedding)
+            # The mean over all places becomes the sum over the present ones.
+            return loss * (z.shape[1] / mean)
+
+        with weights_once(own.network):
+            return by_length(part, counts, z, noise, c, stratified(z))
+
+
+def cloud_matching(network: CloudDensity) -> CloudMatching:
+    """The objective of a network with a velocity."""
+    assert isinstance(network, CloudFlow)
+    return CloudMatching(network)

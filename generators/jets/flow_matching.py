@@ -12,8 +12,8 @@ from generators.continuous.objectives import VelocityMatching
 from generators.continuous.solvers import solver
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
-from generators.jets.base import CloudDensityGenerator
-from generators.jets.flow import CloudFlow
+from generators.jets.base import CloudDensity, CloudDensityGenerator
+from generators.jets.flow import CloudFlow, CloudMatching, cloud_matching
 from generators.tabular.continuous import density_solver, density_trace
 from generators.tabular.flow_matching import PATHS
 
@@ -64,3 +64,7 @@ class CloudFlowMatching(CloudDensityGenerator):
             trace=density_trace(self.log_density, self.probes),
             solver=density_solver(self.solver, steps=self.density_steps, tolerance=self.tolerance),
         )
+
+    @override
+    def objective(self, network: CloudDensity) -> CloudMatching:
+        return cloud_matching(network)

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.continuous.objectives import UniformNoise, matching_loss, stratified
+from generators.continuous.objectives import UniformNoise
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import by_angle
 from generators.flows.stacks import require_sizes
 from generators.networks.fpcd import FPCDAttributes
 from generators.registry import register
-from generators.tabular.base import TabularDensity
-from generators.tabular.continuous import ContinuousDensity, density_trace
+from generators.tabular.base import ConditionalDensity, OneLossDensity
+from generators.tabular.continuous import ContinuousDensity, MatchingObjective, density_trace, matching_objective
 from generators.tabular.diffusion import SCHEDULES
 from generators.training.settings import TrainingSettings
 
@@ -27,7 +26,7 @@ _DENSITY_STEPS = 8
 
 @register
 @dataclass(kw_only=True, eq=False)
-class FPCDJets(TabularDensity):
+class FPCDJets(OneLossDensity):
     """Diffusion of the attributes of jets, such as pT, η, m and N, given their class, with cosine noise.
 
     The network has `blocks` residual blocks of `width` units. Sampling takes `sampling_steps` of midpoint.
@@ -64,9 +63,13 @@ class FPCDJets(TabularDensity):
         (features,) = shape
         return _Attributes(FPCDAttributes(features, context, width=self.width, blocks=self.blocks), features, self)
 
+    @override
+    def objective(self, network: ConditionalDensity) -> MatchingObjective:
+        return matching_objective(network)
+
 
 class _Attributes(ContinuousDensity):
-    """The network with its loss, sampler and density."""
+    """The network with its sampler and density."""
 
     def __init__(self, network: FPCDAttributes, features: int, settings: FPCDJets) -> None:
         schedule = SCHEDULES["cosine"]
@@ -80,12 +83,6 @@ class _Attributes(ContinuousDensity):
             solver=FixedSteps(STEPS["rk4"], _DENSITY_STEPS),
         )
         self.time_sampling = UniformNoise(schedule)
-
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return matching_loss(
-            self.network, self.time_sampling, torch.randn_like(z), z, c, stratified(z), self.time_embedding
-        )
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from torch.nn import functional
 from typing_extensions import override
 
 from generators.bijections.base import FittedBijection
-from generators.conditional_network import ConditionalNetwork
 from generators.errors import HyperparameterError
 from generators.flows.coupling import Coupling
 from generators.flows.rational_quadratic import RationalQuadratic
@@ -25,6 +24,7 @@ from generators.jets.lengths import prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.jets.ordered_points import ordered
 from generators.networks.mlp import ParameterMLP
+from generators.objective import Objective
 from generators.protocols import Monitor
 from generators.registry import register
 from generators.training.batches import TrainingData
@@ -160,12 +160,12 @@ class MassFlow(CloudSampler):
         return self.flow.transport(noise * mask, counts, torch.cat([c, score], dim=1)) * mask
 
 
-class MassLoss(ConditionalNetwork):
+class MassLoss(Objective[MassFlow]):
     """−log p of the mass and of the constituents, the latter over the mean of N, and the constraint."""
 
     def __init__(self, network: MassFlow, bijection: FittedBijection, constraint: float) -> None:
-        super().__init__()
-        self.network, self.bijection, self.constraint = network, bijection, constraint
+        super().__init__(network)
+        self.bijection, self.constraint = bijection, constraint
 
     @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from generators.jets.base import PT, CloudDensity
+from generators.jets.base import PT, CloudDensity, CloudObjective
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.networks import truncated_logistic
@@ -80,21 +80,15 @@ class OrderedPoints(CloudDensity):
             self.of_pair.bias[widths] = 3.0
 
     @override
-    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Every point counts the same, whatever the size of its cloud."""
-        loss = -self._in_order(counts, z, c)
-        return loss / counts.to(z.dtype).mean().clamp_min(1)
-
-    @override
     def log_density(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """Any order of the points is as likely as that by falling pT."""
-        return self._in_order(counts, z, c) - torch.lgamma(counts.to(z.dtype) + 1)
+        return self.in_order(counts, z, c) - torch.lgamma(counts.to(z.dtype) + 1)
 
     @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         return by_length(self._drawn, counts, noise, c, rows=_DRAWN)
 
-    def _in_order(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+    def in_order(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
         """Log-density (N,) of points (N, P, F) in the order of falling pT."""
         return by_length(self._log_density, counts, ordered(z, counts), c, rows=_LEARNED)
 
@@ -172,3 +166,12 @@ def ordered(z: Tensor, counts: Tensor) -> Tensor:
     """Points (N, P, F), of which the first `counts` (N,) are present, by falling pT, absent ones last."""
     key = z[..., PT].masked_fill(~prefix_mask(counts, z.shape[1]), -math.inf)
     return z.gather(1, key.argsort(dim=1, descending=True, stable=True)[..., None].expand_as(z))
+
+
+class OrderedLikelihood(CloudObjective[OrderedPoints]):
+    """Maximum likelihood of points in order; every point counts the same, whatever the size of its cloud."""
+
+    @override
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        loss = -self.network.in_order(counts, z, c)
+        return loss / counts.to(z.dtype).mean().clamp_min(1)

@@ -25,6 +25,7 @@ from generators.jets.flow_matching import CloudFlowMatching
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.training_range import TrainingRange
 from generators.networks.split_linear import weights_once
+from generators.objective import Objective
 from generators.protocols import Monitor
 from generators.registry import create, register
 from generators.training.batches import TrainingData
@@ -103,9 +104,9 @@ class CloudProgressive(CloudGenerator["ProgressiveSampler"]):
             def halved(
                 monitor: Monitor | None, checkpoint: Path | None, loss: HalvingLoss = loss, own: int = number
             ) -> Trained:
-                phase = Phase(self.kind, loss, trainable(loss.student))
+                phase = Phase(self.kind, loss, trainable(loss.network))
                 return self.trained(
-                    loss.student, [phase], data, seed=seed + 1 + own, monitor=monitor, checkpoint=checkpoint
+                    loss.network, [phase], data, seed=seed + 1 + own, monitor=monitor, checkpoint=checkpoint
                 )
 
             found = sequence.run(_stage(f"{steps} steps", halved))
@@ -142,15 +143,6 @@ class ProgressiveSampler(CloudNetwork, WithStatistics):
         self.range.know(z)
 
     @override
-    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        """Without a teacher: the velocity of the straight way."""
-        mask = prefix_mask(counts, z.shape[1])
-        angle = self.first + (self.last - self.first) * stratified(z)
-        x, rate = mix(torch.randn_like(z) * mask[..., None], z, angle)
-        missed = self.field(self.network, c, mask)(x, angle) - rate * mask[..., None]
-        return missed.square().flatten(1).mean(dim=1)
-
-    @override
     def transport(self, noise: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         turn = (self.last - self.first) / self.steps
 
@@ -166,17 +158,17 @@ class ProgressiveSampler(CloudNetwork, WithStatistics):
             return by_length(part, counts, noise, c)
 
 
-class HalvingLoss(nn.Module):
+class HalvingLoss(Objective[ProgressiveSampler]):
     """How far a step of a student ends from two half steps of its teacher, in units of the velocity that it needs."""
 
-    def __init__(self, student: ProgressiveSampler, teacher: nn.Module, steps: int) -> None:
-        super().__init__()
-        self.student, self.teacher, self.steps = student, teacher.eval().requires_grad_(False), steps
+    def __init__(self, network: ProgressiveSampler, teacher: nn.Module, steps: int) -> None:
+        super().__init__(network)
+        self.teacher, self.steps = teacher.eval().requires_grad_(False), steps
 
+    @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every cloud, (N,)."""
         counts, c = c[:, -1].long(), c[:, :-1]
-        student, turn = self.student, (self.student.last - self.student.first) / self.steps
+        student, turn = self.network, (self.network.last - self.network.first) / self.steps
         noise = torch.randn_like(z) * prefix_mask(counts, z.shape[1])[..., None]
         step = (self.steps * stratified(z)).floor().clamp_max(self.steps - 1)
         mean = counts.to(z.dtype).mean().clamp_min(1)

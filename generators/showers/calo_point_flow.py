@@ -16,7 +16,7 @@ from generators.errors import HyperparameterError
 from generators.flows.coupling import Coupling, transformed_features
 from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.stacks import require_sizes
-from generators.jets.base import CloudGenerator, CloudSampler
+from generators.jets.base import CloudGenerator, CloudObjective, CloudSampler
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.networks.mlp import ParameterMLP
@@ -126,9 +126,13 @@ class CaloPointFlow(CloudGenerator["LatentCloud"], OnePhase["LatentCloud"]):
         encoder = PointSet(features, each=self.each, whole=[*self.whole, 2 * self.latent])
         return LatentCloud(features, encoder, ComposedFlow(self.latent, prior), steps, self.counting(points, context))
 
+    @override
+    def objective(self, network: LatentCloud) -> LatentBound:
+        return LatentBound(network)
+
 
 class LatentCloud(ConditionalNetwork, CloudSampler):
-    """Encoder, prior of the latent vector and flow of points, with the loss of all."""
+    """Encoder, prior of the latent vector and flow of points."""
 
     def __init__(
         self,
@@ -141,23 +145,6 @@ class LatentCloud(ConditionalNetwork, CloudSampler):
         super().__init__()
         self.features, self.multiplicity = features, multiplicity
         self.encoder, self.prior, self.steps = encoder, prior, nn.ModuleList(steps)
-
-    @override
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Losses of points and of the latent vector, each over its numbers as published, and that of N if learned."""
-        counts, c = c[:, -1].long(), c[:, :-1]
-        loss = by_length(self._loss, counts, z, c)
-        return loss if self.multiplicity is None else loss - self.multiplicity.log_prob(counts, c)
-
-    def _loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
-        mask = prefix_mask(counts, z.shape[1])
-        mean, width = self.encoder(z, mask).chunk(2, dim=1)
-        width = _WIDEST * torch.tanh(width / _WIDEST)
-        latent = mean + width.exp() * torch.randn_like(mean)
-        entropy = width.mean(dim=1) + 0.5 * (1 + math.log(2 * math.pi))
-        prior: Tensor = self.prior(latent, c) / latent.shape[1]
-        numbers = (counts * self.features).clamp_min(1)
-        return -self.log_density_of_points(z, mask, torch.cat([latent, c], dim=1)) / numbers + prior - entropy
 
     def log_density_of_points(self, x: Tensor, mask: Tensor, known: Tensor) -> Tensor:
         """Log-density (N,) of points x (N, P, F) in a given order, given the latent vector and the context."""
@@ -181,3 +168,23 @@ class LatentCloud(ConditionalNetwork, CloudSampler):
             assert isinstance(step, SetCoupling)
             noise, _ = step.inverse(noise, mask, known)
         return noise * mask[..., None]
+
+
+class LatentBound(CloudObjective[LatentCloud]):
+    """Losses of points and of the latent vector, each over its numbers as published, and that of N if learned."""
+
+    @override
+    def points_loss(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        return by_length(self._of_some, counts, z, c)
+
+    def _of_some(self, counts: Tensor, z: Tensor, c: Tensor) -> Tensor:
+        network, mask = self.network, prefix_mask(counts, z.shape[1])
+        mean, width = network.encoder(z, mask).chunk(2, dim=1)
+        width = _WIDEST * torch.tanh(width / _WIDEST)
+        latent = mean + width.exp() * torch.randn_like(mean)
+        entropy = width.mean(dim=1) + 0.5 * (1 + math.log(2 * math.pi))
+        prior = -network.prior.log_likelihood(latent, c) / latent.shape[1]
+        numbers = (counts * network.features).clamp_min(1)
+        points = -network.log_density_of_points(z, mask, torch.cat([latent, c], dim=1)) / numbers
+        loss: Tensor = points + prior - entropy
+        return loss

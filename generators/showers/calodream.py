@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from typing_extensions import override
 
-from generators.continuous.objectives import VelocityMatching, matching_loss, stratified
+from generators.continuous.objectives import VelocityMatching
 from generators.continuous.solvers import solver
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError, ShapeError
@@ -20,15 +20,21 @@ from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.given_layers import GivenLayers
-from generators.tabular.base import ConditionalDensity, TabularDensity
-from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
+from generators.tabular.base import ConditionalDensity, OneLossDensity
+from generators.tabular.continuous import (
+    ContinuousDensity,
+    MatchingObjective,
+    density_solver,
+    density_trace,
+    matching_objective,
+)
 from generators.tabular.flow_matching import PATHS
 from generators.training.settings import TrainingSettings
 
 
 @register
 @dataclass(kw_only=True, eq=False)
-class PatchFlow(TabularDensity):
+class PatchFlow(OneLossDensity):
     """Flow matching of the cells of `layers` = [angles, rings], with the velocity of a `VisionTransformer`.
 
     With the defaults and 45 layers of 16 × 9 voxels it has the 26,042,688 parameters of CaloDREAM for CaloChallenge 2.
@@ -83,9 +89,13 @@ class PatchFlow(TabularDensity):
             raise ShapeError(f"layers of {self.kind} hold {network.voxels} cells, but there are {features} features.")
         return PatchDensity(self, network, features)
 
+    @override
+    def objective(self, network: ConditionalDensity) -> MatchingObjective:
+        return matching_objective(network)
+
 
 class PatchDensity(ContinuousDensity):
-    """The network of `PatchFlow` with its loss, sampler and density."""
+    """The network of `PatchFlow` with its sampler and density."""
 
     def __init__(self, flow: PatchFlow, network: VisionTransformer, features: int) -> None:
         super().__init__(
@@ -102,11 +112,6 @@ class PatchDensity(ContinuousDensity):
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         return self.carried(noise, c)
-
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        noise = z.new_empty(z.shape).normal_()
-        return matching_loss(self.network, self.time_sampling, noise, z, c, stratified(z), self.time_embedding)
 
 
 @register

@@ -17,14 +17,15 @@ from generators.continuous.velocities import AngularVelocity, ScheduleVelocity, 
 from generators.errors import HyperparameterError
 from generators.flows.stacks import require_sizes
 from generators.networks.energy_transformer import NumberReader, NumberVelocity
+from generators.objective import Objective
 from generators.registry import register
-from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularDensity
+from generators.tabular.base import ConditionalDensity, NoiseSampler, OneLossDensity
 from generators.training.settings import TrainingSettings
 
 
 @register
 @dataclass(kw_only=True, eq=False)
-class CaloDreamEnergies(TabularDensity):
+class CaloDreamEnergies(OneLossDensity):
     """Feature vectors one feature after another: a transformer reads those before, a flow in time makes the next.
 
     With the defaults and the ratios of the energies of 45 layers it has the 2,384,705 parameters of the published one.
@@ -65,9 +66,14 @@ class CaloDreamEnergies(TabularDensity):
             )
         return NumbersDensity(self, features, context)
 
+    @override
+    def objective(self, network: ConditionalDensity) -> NumbersMatching:
+        assert isinstance(network, NumbersDensity)
+        return NumbersMatching(network)
+
 
 class NumbersDensity(NoiseSampler, ConditionalDensity):
-    """The networks of `CaloDreamEnergies` with their loss, sampler and density."""
+    """The networks of `CaloDreamEnergies` with their sampler and density."""
 
     def __init__(self, settings: CaloDreamEnergies, features: int, context: int) -> None:
         super().__init__()
@@ -78,14 +84,6 @@ class NumbersDensity(NoiseSampler, ConditionalDensity):
         self.schedule = Straight()
         self.time_sampling = VelocityMatching(self.schedule)
         self.solver = FixedSteps(STEPS["rk4"], settings.steps)
-
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        known, one = self.reader(z[:, :-1], c).flatten(0, 1), z.reshape(-1, 1)
-        noise = torch.randn_like(one)
-        # Times of the features of one event have nothing to do with each other.
-        u = stratified(one)[torch.randperm(len(one), device=z.device)]
-        return matching_loss(self.head, self.time_sampling, noise, one, known, u, by_angle).reshape(z.shape).mean(dim=1)
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,)."""
@@ -107,3 +105,17 @@ class NumbersDensity(NoiseSampler, ConditionalDensity):
 
     def _velocity(self, known: Tensor) -> ScheduleVelocity:
         return ScheduleVelocity(AngularVelocity(self.head, known, by_angle), self.schedule)
+
+
+class NumbersMatching(Objective[NumbersDensity]):
+    """How far the velocity of every number is from that of the straight way, given the numbers before it."""
+
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        network = self.network
+        known, one = network.reader(z[:, :-1], c).flatten(0, 1), z.reshape(-1, 1)
+        noise = torch.randn_like(one)
+        # Times of the features of one event have nothing to do with each other.
+        u = stratified(one)[torch.randperm(len(one), device=z.device)]
+        lost = matching_loss(network.head, network.time_sampling, noise, one, known, u, by_angle)
+        return lost.reshape(z.shape).mean(dim=1)

@@ -20,6 +20,7 @@ from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.stacks import require_sizes
 from generators.flows.univariate import Swapped, Univariate
 from generators.networks.made import MADE
+from generators.objective import Objective
 from generators.registry import create, register
 from generators.tabular.base import ConditionalDensity, FeatureDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow
@@ -169,26 +170,26 @@ class CaloFlowStudent(TeacherStudent[ConditionalDensity], _CaloFlow):
         return GuidedLoss(student, teacher)
 
 
-class GuidedLoss(nn.Module):
+class GuidedLoss(Objective[ComposedFlow]):
     """How far a student is from its teacher, on the way to noise and on the way to data (2110.11377).
 
     Both have the same blocks; the permutations of the student become those of the teacher. The loss of a shower is the
     mean over both ways of the sum of squared differences of ends, states between blocks and parameters of splines.
     """
 
-    def __init__(self, student: ComposedFlow, teacher: ComposedFlow) -> None:
-        super().__init__()
-        self.student, self.teacher = student, teacher.eval().requires_grad_(False)
-        for own, given in zip(student.transforms, teacher.transforms, strict=True):
+    def __init__(self, network: ComposedFlow, teacher: ComposedFlow) -> None:
+        super().__init__(network)
+        self.teacher = teacher.eval().requires_grad_(False)
+        for own, given in zip(network.transforms, teacher.transforms, strict=True):
             if isinstance(own, Permutation):
                 own.load_state_dict(given.state_dict())
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
         context = c if c.shape[1] else None
-        z, taught = _to_noise(self.teacher, x, context)
-        _, followed = _to_data(self.student, z, context)
-        drawn, made = _to_data(self.student, torch.randn_like(x), context)
+        noise, taught = _to_noise(self.teacher, z, context)
+        _, followed = _to_data(self.network, noise, context)
+        drawn, made = _to_data(self.network, torch.randn_like(z), context)
         _, understood = _to_noise(self.teacher, drawn, context)
         return (_distance(taught, followed) + _distance(understood, made)) / 2
 

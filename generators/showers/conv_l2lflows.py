@@ -20,7 +20,7 @@ from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
 from generators.showers.given_layers import GivenLayers
-from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularDensity
+from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseSampler, TabularDensity
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
@@ -86,7 +86,7 @@ class ImageFlow(TabularDensity):
         return 2 - self.grid[0] % 2, 2 - self.grid[1] % 2
 
 
-class ImageDensity(NoiseSampler, ConditionalDensity):
+class ImageDensity(NoiseSampler, LikelihoodDensity):
     """The network of `ImageFlow`; in double precision once it draws or is asked for its density."""
 
     def __init__(self, flow: ImageFlow, context: int, factor: tuple[int, int]) -> None:
@@ -100,15 +100,6 @@ class ImageDensity(NoiseSampler, ConditionalDensity):
         maps = flow.embedded if self.before else known
         self.steps = nn.ModuleList(_Step(channels, maps, flow) for _ in range(flow.blocks))
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return -self._log_density(z, c)
-
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(z | c), (N,), in double precision."""
-        in_double_precision(self)
-        return self._log_density(z.double(), c.double())
-
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         in_double_precision(self)
@@ -120,7 +111,8 @@ class ImageDensity(NoiseSampler, ConditionalDensity):
         out = x.reshape(len(x), one, other, angles // one, rings // other)
         return out.permute(0, 3, 1, 4, 2).reshape(len(x), -1)
 
-    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
+    @override
+    def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
         x, maps, total = self._squeezed(z), self._maps(c), z.new_zeros(len(z))
         for step in self.steps:
             x, log_det = step(x, maps)

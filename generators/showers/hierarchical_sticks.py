@@ -24,7 +24,7 @@ from generators.showers import tree_kernels
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.pieces import NARROWEST, WIDEST, PieceDistribution, TotalDistribution
 from generators.showers.presets import photons
-from generators.showers.tree_network import LOG_UNIT, TreeNetwork, Weights
+from generators.showers.tree_network import LOG_UNIT, ShowerLikelihood, TreeNetwork, Weights
 from generators.training.settings import TrainingSettings
 from generators.usable_rows import check_rows
 
@@ -114,6 +114,10 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
             total=None if self.given else TotalDistribution(),
             symmetries=self.tree.symmetries() if self.symmetric else torch.arange(features)[None],
         )
+
+    @override
+    def objective(self, network: TreeNetwork) -> ShowerLikelihood:
+        return ShowerLikelihood(network)
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork
 from generators.networks.made import MaskedLinear
+from generators.objective import Objective
 from generators.showers.energy_tree import PART, REST, EnergyTree, Pieces
 from generators.showers.pieces import PieceDistribution, TotalDistribution
 
@@ -78,13 +80,6 @@ class TreeNetwork(ConditionalNetwork):
             first, second = nn.Linear(context, _TOTAL_HIDDEN), nn.Linear(_TOTAL_HIDDEN, _TOTAL_HIDDEN)
             self.of_total = nn.Sequential(first, nn.SiLU(), second, nn.SiLU(), last)
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every shower, (N,); in training each is rotated and mirrored at random."""
-        if self.training and len(self.symmetries) > 1:
-            chosen = torch.randint(len(self.symmetries), (len(z),), device=z.device)
-            z = z.gather(1, self.symmetries.to(z.device)[chosen])
-        return -self.log_density(z, c)
-
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log-density (N,) per unit of energy of every piece that is a part, and of the shower where it is learned."""
         out = self.log_density_of_pieces(z, c).sum(dim=1)
@@ -149,6 +144,18 @@ class TreeNetwork(ConditionalNetwork):
         )
         logarithms = (values.clamp_min(0).log1p() / LOG_UNIT for values in (energies, after))
         return torch.stack([(energies > 0).to(energies.dtype), *logarithms], dim=2)
+
+
+class ShowerLikelihood(Objective[TreeNetwork]):
+    """Maximum likelihood of showers; in training each is rotated and mirrored at random."""
+
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        symmetries = self.network.symmetries
+        if self.training and len(symmetries) > 1:
+            chosen = torch.randint(len(symmetries), (len(z),), device=z.device)
+            z = z.gather(1, symmetries.to(z.device)[chosen])
+        return -self.network.log_density(z, c)
 
 
 @dataclass(frozen=True, eq=False)

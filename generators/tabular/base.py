@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, final
 
 import numpy as np
 import torch
@@ -19,9 +19,11 @@ from generators.bijections.base import FittedBijection, SmoothBijection, uniform
 from generators.bijections.noise import lattice
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import ShapeError
+from generators.objective import Objective
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.sources import rows_within
+from generators.tabular.precision import in_double_precision
 from generators.usable_rows import MINIMUM_EVENTS, check_rows
 
 #: Rows that go through a network at once when sampling; bounds the memory whatever is asked for.
@@ -75,11 +77,38 @@ class NoiseSampler(NoiseMap):
 
 
 class ConditionalDensity(ConditionalSampler, ConditionalNetwork):
-    """A sampler with a loss that knows its density."""
+    """A sampler that knows its density."""
 
     @abstractmethod
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,)."""
+
+
+class LikelihoodDensity(ConditionalDensity):
+    """A density that is learned in single precision and, once fitted, known in double precision for good."""
+
+    @abstractmethod
+    def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | c), (N,), in the precision of the weights."""
+
+    @final
+    @override
+    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
+        in_double_precision(self)
+        return self.log_likelihood(z.double(), c.double())
+
+
+class NegativeLogLikelihood(Objective[ConditionalDensity]):
+    """Minus the logarithm of the density: maximum likelihood."""
+
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        return -log_likelihood(self.network, z, c)
+
+
+def log_likelihood(network: ConditionalDensity, z: Tensor, c: Tensor) -> Tensor:
+    """Log p(z | c), (N,), in the precision in which a network is trained."""
+    return network.log_likelihood(z, c) if isinstance(network, LikelihoodDensity) else network.log_density(z, c)
 
 
 S = TypeVar("S", bound=ConditionalSampler)
@@ -166,13 +195,22 @@ class FeatureDensity(TabularGenerator[ConditionalDensity]):
 
 
 @dataclass(kw_only=True, eq=False)
-class TabularDensity(FeatureDensity, OnePhase[ConditionalDensity]):
-    """A density of feature vectors by a network with one loss: all but `build`."""
+class OneLossDensity(FeatureDensity, OnePhase[ConditionalDensity]):
+    """A density of feature vectors by a network with one loss: all but `build` and `objective`."""
 
     @property
     def plain(self) -> bool:
         """It always is."""
         return True
+
+
+@dataclass(kw_only=True, eq=False)
+class TabularDensity(OneLossDensity):
+    """A density of feature vectors that is learned by maximum likelihood: all but `build`."""
+
+    @override
+    def objective(self, network: ConditionalDensity) -> NegativeLogLikelihood:
+        return NegativeLogLikelihood(network)
 
 
 def noise_for(bijection: FittedBijection, x: Tensor, seed: int) -> Tensor:

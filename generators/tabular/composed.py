@@ -12,12 +12,12 @@ from typing_extensions import override
 
 from generators.conditional_network import WithStatistics
 from generators.flows.epoch_norm import EpochNorm
-from generators.tabular.base import CHUNK, ConditionalDensity, NoiseSampler
+from generators.tabular.base import CHUNK, LikelihoodDensity, NoiseSampler
 from generators.tabular.precision import in_double_precision
 
 
-class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
-    """The density of z whose image under all `transforms` is standard normal, and minus its logarithm as loss.
+class ComposedFlow(NoiseSampler, LikelihoodDensity, WithStatistics):
+    """The density of z whose image under all `transforms` is standard normal.
 
     A transform maps (N, D) and a context (N, C) or None to (N, D) and log|det| (N,), and has an `inverse` of the same
     form, as those of nflows do. Training runs in single precision; once a flow draws or is asked for its density it
@@ -29,15 +29,6 @@ class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
         super().__init__()
         self.features = features
         self.transforms = nn.ModuleList(transforms)
-
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return -self._log_density(z, c)
-
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(z | c), (N,), in double precision."""
-        in_double_precision(self)
-        return self._log_density(z.double(), c.double())
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
@@ -69,7 +60,8 @@ class ComposedFlow(NoiseSampler, ConditionalDensity, WithStatistics):
                 parts = zip(torch.split(z, CHUNK), torch.split(c, CHUNK), strict=True)
                 z = torch.cat([transform(rows, _context(context))[0] for rows, context in parts])
 
-    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
+    @override
+    def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
         context = _context(c)
         total = z.new_zeros(z.shape[0])
         for transform in self.transforms:

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork
-from generators.continuous.consistency import Advance, along_teacher, consistency_loss, jump, towards
+from generators.continuous.consistency import along_teacher, consistency_loss, jump
 from generators.continuous.objectives import stratified
 from generators.continuous.velocities import AngularVelocity, mix
 from generators.distillation import Distillation
+from generators.objective import Objective
 from generators.registry import register
 from generators.tabular.base import NoiseSampler, TabularGenerator
 from generators.tabular.continuous import ContinuousDensity, by_rows
@@ -50,11 +51,11 @@ class Consistency(Distillation["ConsistencySampler"], TabularGenerator["Consiste
     @override
     def distillation_loss(self, student: ConsistencySampler, teacher: Any) -> nn.Module:
         student.network.load_state_dict(teacher.network.state_dict())
-        return _Distillation(student, teacher, self.teacher_steps)
+        return ConsistencyLoss(student, teacher, self.teacher_steps)
 
 
 class ConsistencySampler(NoiseSampler, ConditionalNetwork):
-    """The network of `Consistency` with its loss and sampler, made from that of its teacher."""
+    """The network of `Consistency` with its sampler, made from that of its teacher."""
 
     tolerates_bfloat16 = True
 
@@ -74,19 +75,6 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
         network: Any = self.network
         return AngularVelocity(network, c, self.time_embedding)
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,), without a teacher."""
-        noise = torch.randn_like(z)
-        return self.loss(noise, z, c, towards(noise, z))
-
-    def loss(self, noise: Tensor, z: Tensor, c: Tensor, advance: Advance) -> Tensor:
-        """Loss of every event, (N,), with noise (N, D) and the ways of `advance`."""
-        turn = (self.last - self.first) / self.stages
-        now = self.first + (self.last - self.first) * stratified(z)
-        then = (now + turn).clamp_max(self.last)
-        x, _ = mix(noise, z, now)
-        return consistency_loss(self.field(c), advance, x, now, then)
-
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         angles = torch.linspace(self.first, self.last, self.steps + 1, dtype=torch.float64, device=c.device)
@@ -101,12 +89,19 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
         return by_rows(part, c, *([own] if self.steps == 1 else own.unbind(dim=1)))
 
 
-class _Distillation(nn.Module):
+class ConsistencyLoss(Objective[ConsistencySampler]):
     """The loss of a student along the ways of a teacher, which does not change."""
 
-    def __init__(self, student: ConsistencySampler, teacher: ContinuousDensity, steps: int) -> None:
-        super().__init__()
-        self.student, self.teacher, self.steps = student, teacher.eval().requires_grad_(False), steps
+    def __init__(self, network: ConsistencySampler, teacher: ContinuousDensity, steps: int) -> None:
+        super().__init__(network)
+        self.teacher, self.steps = teacher.eval().requires_grad_(False), steps
 
+    @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        return self.student.loss(torch.randn_like(z), z, c, along_teacher(self.teacher.field(c), self.steps))
+        student, noise = self.network, torch.randn_like(z)
+        advance = along_teacher(self.teacher.field(c), self.steps)
+        turn = (student.last - student.first) / student.stages
+        now = student.first + (student.last - student.first) * stratified(z)
+        then = (now + turn).clamp_max(student.last)
+        x, _ = mix(noise, z, now)
+        return consistency_loss(student.field(c), advance, x, now, then)

@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from generators.continuous.densities import Exact, Hutchinson, Trace, log_density
+from generators.continuous.objectives import TimeSampling, matching_loss, stratified
 from generators.continuous.schedules import Schedule
 from generators.continuous.solvers import ADAPTIVE, STEPS, Adaptive, FixedSteps, Solver
 from generators.continuous.velocities import AngularVelocity, ScheduleVelocity, TimeEmbedding
 from generators.errors import HyperparameterError
+from generators.objective import Objective
 from generators.recording import recording
 from generators.tabular.base import ConditionalDensity, NoiseSampler
 
@@ -21,12 +24,13 @@ _ROWS = 1024
 
 
 class ContinuousDensity(NoiseSampler, ConditionalDensity):
-    """A density by an angular velocity; a model adds the loss.
+    """A density by an angular velocity; a model says by `time_sampling` at which times it is learned.
 
     `sampling_solver` carries noise along the schedule, `solver` carries data back for the density with its `trace`.
     """
 
     tolerates_bfloat16 = True
+    time_sampling: TimeSampling
 
     def __init__(
         self,
@@ -70,6 +74,22 @@ class ContinuousDensity(NoiseSampler, ConditionalDensity):
             return log_density(velocity, z, directions=own, trace=self.trace, solver=self.solver)
 
         return by_rows(part, z, c, torch.arange(z.shape[0], device=z.device), rows=rows)
+
+
+class MatchingObjective(Objective[ContinuousDensity]):
+    """How far the velocity is from that of the straight way between normal noise and an event."""
+
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        network = self.network
+        noise, u = torch.randn_like(z), stratified(z)
+        return matching_loss(network.network, network.time_sampling, noise, z, c, u, network.time_embedding)
+
+
+def matching_objective(network: ConditionalDensity) -> MatchingObjective:
+    """That of a network with a velocity."""
+    assert isinstance(network, ContinuousDensity)
+    return MatchingObjective(network)
 
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.continuous.objectives import LogNormalNoise, TimeSampling, UniformNoise, matching_loss, stratified
+from generators.continuous.objectives import LogNormalNoise, UniformNoise
 from generators.continuous.samplers import SAMPLERS, noise_levels
 from generators.continuous.schedules import Karras, Schedule, Trigonometric, VarianceExploding, VariancePreserving
 from generators.continuous.solvers import STEPS, FixedSteps
@@ -18,8 +18,14 @@ from generators.continuous.velocities import by_log_noise
 from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import register
-from generators.tabular.base import TabularDensity
-from generators.tabular.continuous import ContinuousDensity, by_rows, density_trace
+from generators.tabular.base import ConditionalDensity, OneLossDensity
+from generators.tabular.continuous import (
+    ContinuousDensity,
+    MatchingObjective,
+    by_rows,
+    density_trace,
+    matching_objective,
+)
 from generators.training.settings import TrainingSettings
 
 #: The published range of EDM, 80 to 0.002, is for thousands of pixels; a few features of unit width need less.
@@ -40,7 +46,7 @@ EDM_NOISE = (-0.5, 1.2)
 
 @register
 @dataclass(kw_only=True, eq=False)
-class Diffusion(TabularDensity):
+class Diffusion(OneLossDensity):
     """Score-based diffusion with the preconditioned denoiser of EDM (Karras et al., 2206.00364).
 
     `schedule` is "edm", "vp", "ve" (these two of Song et al., 2011.13456) or "cosine" (2102.09672). It says which noise
@@ -87,9 +93,13 @@ class Diffusion(TabularDensity):
         (features,) = shape
         return DiffusionDensity(self, features, context)
 
+    @override
+    def objective(self, network: ConditionalDensity) -> MatchingObjective:
+        return matching_objective(network)
+
 
 class DiffusionDensity(ContinuousDensity):
-    """The network of `Diffusion` with its loss, sampler and density."""
+    """The network of `Diffusion` with its sampler and density."""
 
     def __init__(self, settings: Diffusion, features: int, context: int) -> None:
         schedule = SCHEDULES[settings.schedule]
@@ -107,20 +117,12 @@ class DiffusionDensity(ContinuousDensity):
             trace=density_trace(settings.log_density, settings.probes),
             solver=FixedSteps(STEPS["rk4"], settings.density_steps),
         )
-        self.time_sampling: TimeSampling = (
-            LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
-        )
+        self.time_sampling = LogNormalNoise(*EDM_NOISE) if settings.schedule == "edm" else UniformNoise(schedule)
         self.sampler = settings.sampler
         self.noise_levels = noise_levels(schedule, settings.sampling_steps)
         if self.sampler in SAMPLERS and SAMPLERS[self.sampler].noisy:
             # That of the start and of every step.
             self.random_numbers = (len(self.noise_levels), features)
-
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return matching_loss(
-            self.network, self.time_sampling, torch.randn_like(z), z, c, stratified(z), self.time_embedding
-        )
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:

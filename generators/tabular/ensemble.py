@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from generators.conditional_network import after_epoch
 from generators.errors import HyperparameterError
+from generators.one_phase import OneLoss
 from generators.protocols import Monitor
 from generators.registry import create, register
 from generators.tabular.base import ConditionalDensity, FeatureDensity
@@ -53,12 +54,12 @@ class Ensemble(FeatureDensity):
         if self.members < 2:
             raise HyperparameterError(f"members = {self.members} of {self.kind} must be at least 2.")
         inner = create(self.generator) if isinstance(self.generator, Mapping) else self.generator
-        if not isinstance(inner, FeatureDensity) or not inner.plain:
+        if not (isinstance(inner, FeatureDensity) and isinstance(inner, OneLoss) and inner.plain):
             raise HyperparameterError(
                 f"generator of {self.kind}: '{getattr(inner, 'kind', inner)}' can not be trained in an ensemble; it "
                 "must be a density of feature vectors with one phase of training."
             )
-        self.inner = inner
+        self.inner: Any = inner
         self.generator = {"kind": inner.kind, **inner.hyperparameters()}
         self.bijection, self.training = inner.bijection, inner.training
 
@@ -70,7 +71,8 @@ class Ensemble(FeatureDensity):
 
     def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
         """The network of one member."""
-        return self.inner.build(shape, context)
+        network: ConditionalDensity = self.inner.build(shape, context)
+        return network
 
     def learn(
         self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
@@ -79,7 +81,7 @@ class Ensemble(FeatureDensity):
         networks = [self.untrained(data, seed=seed + member) for member in range(self.members)]
         shares = SHARES[self.vary](len(data), self.members, torch.Generator().manual_seed(seed))
         shared = SharedData(data.x, data.context, data.weights[:, None] * shares.to(data.weights))
-        together = Members(networks)
+        together = Members(networks, self.inner.objective)
         return train(
             together,
             [Phase(self.kind, together, trainable(together))],

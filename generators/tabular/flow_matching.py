@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from generators.continuous.couplings import COUPLINGS
@@ -17,10 +17,11 @@ from generators.continuous.solvers import solver
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
-from generators.one_phase import one_phase
+from generators.objective import Objective
+from generators.one_phase import OneLoss, one_phase
 from generators.protocols import Monitor
 from generators.registry import register
-from generators.tabular.base import FeatureDensity
+from generators.tabular.base import ConditionalDensity, FeatureDensity
 from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
@@ -36,7 +37,7 @@ PATHS: dict[str, type[Schedule]] = {
 
 @register
 @dataclass(kw_only=True, eq=False)
-class FlowMatching(FeatureDensity):
+class FlowMatching(FeatureDensity, OneLoss[ConditionalDensity]):
     """Continuous normalizing flow trained by conditional flow matching (Lipman et al., 2210.02747).
 
     `path` is "trigonometric", "straight" or "variance_preserving"; `coupling` of noise and data is "independent" or
@@ -82,6 +83,11 @@ class FlowMatching(FeatureDensity):
         (features,) = shape
         return FlowMatchingDensity(self, features, context)
 
+    @override
+    def objective(self, network: ConditionalDensity) -> FlowMatchingLoss:
+        assert isinstance(network, FlowMatchingDensity)
+        return FlowMatchingLoss(network)
+
     @property
     @override
     def plain(self) -> bool:
@@ -102,12 +108,12 @@ class FlowMatching(FeatureDensity):
         network = self.untrained(data, seed=seed)
         assert isinstance(network, FlowMatchingDensity)
         widened = TrainingData(data.x, torch.cat([data.context, data.weights[:, None]], dim=1), data.weights)
-        phase = Phase(self.kind, _Weighted(network), trainable(network))
+        phase = Phase(self.kind, FlowMatchingLoss(network, weighted=True), trainable(network))
         return self.trained(network, [phase], widened, seed=seed, monitor=monitor, checkpoint=checkpoint)
 
 
 class FlowMatchingDensity(ContinuousDensity):
-    """The network of `FlowMatching` with its loss, sampler and density."""
+    """The network of `FlowMatching` with its sampler and density."""
 
     def __init__(self, settings: FlowMatching, features: int, context: int) -> None:
         super().__init__(
@@ -128,29 +134,27 @@ class FlowMatchingDensity(ContinuousDensity):
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
         return self.carried(noise, c)
 
+
+class FlowMatchingLoss(Objective[FlowMatchingDensity]):
+    """How far the velocity is from that between noise and data; with `weighted`, the last column of c is the weight."""
+
+    def __init__(self, network: FlowMatchingDensity, *, weighted: bool = False) -> None:
+        super().__init__(network)
+        self.weighted = weighted
+
+    @override
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return self.loss(z, c, None)
-
-    def loss(self, z: Tensor, c: Tensor, weights: Tensor | None) -> Tensor:
-        """Loss of every event, (N,), to be weighted by `weights` (N,), which are equal if there are none."""
+        network = self.network
+        c, weights = (c[:, :-1], c[:, -1]) if self.weighted else (c, torch.ones_like(z[:, 0]))
         noise, u = torch.randn_like(z), stratified(z)
-        if self.coupling is None:
-            return matching_loss(self.network, self.time_sampling, noise, z, c, u, self.time_embedding)
-        w = torch.ones_like(z[:, 0]) if weights is None else weights
-        rows = self.coupling(noise, z, c, w)
+
+        def lost(z: Tensor, c: Tensor, u: Tensor) -> Tensor:
+            return matching_loss(network.network, network.time_sampling, noise, z, c, u, network.time_embedding)
+
+        if network.coupling is None:
+            return lost(z, c, u)
+        rows = network.coupling(noise, z, c, weights)
         # The times go with the events: the coupling may order its pairs by context.
-        pairs = matching_loss(self.network, self.time_sampling, noise, z[rows], c[rows], u[rows], self.time_embedding)
+        pairs = lost(z[rows], c[rows], u[rows])
         # Rows have been taken in proportion to their weights, which the loop applies once more.
-        return torch.zeros_like(pairs).index_add(0, rows, pairs) * (w.mean() / w)
-
-
-class _Weighted(nn.Module):
-    """The loss of a network given a context whose last column is the weight."""
-
-    def __init__(self, network: FlowMatchingDensity) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, z: Tensor, widened: Tensor) -> Tensor:
-        return self.network.loss(z, widened[:, :-1], widened[:, -1])
+        return torch.zeros_like(pairs).index_add(0, rows, pairs) * (weights.mean() / weights)

@@ -13,7 +13,7 @@ from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import ContextMLP
 from generators.networks.normal_mixture import NormalMixture
 from generators.registry import register
-from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularDensity
+from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseSampler, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
@@ -50,7 +50,7 @@ class GaussianMixture(TabularDensity):
         return MixtureDensity(features, context, components=self.components, hidden=self.hidden, layers=self.layers)
 
 
-class MixtureDensity(NoiseSampler, ConditionalDensity):
+class MixtureDensity(NoiseSampler, LikelihoodDensity):
     """A mixture of normal distributions whose parameters are a function of the context."""
 
     def __init__(self, features: int, context: int, *, components: int, hidden: int, layers: int) -> None:
@@ -64,14 +64,9 @@ class MixtureDensity(NoiseSampler, ConditionalDensity):
         start[:, 1 : features + 1] = torch.randn(components, features)
         self.network = ContextMLP(context, start.flatten(), hidden=hidden, layers=layers)
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return -self.mixture.log_prob(z, *self.parameters_at(c))
-
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(z | c), (N,), in double precision for good."""
-        in_double_precision(self)
-        return self.mixture.log_prob(z.double(), *self.parameters_at(c.double()))
+    @override
+    def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
+        return self.mixture.log_prob(z, *self.parameters_at(c))
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:

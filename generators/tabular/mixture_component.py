@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.protocols import Array, Monitor
-from generators.tabular.base import FeatureDensity, TabularGenerator
+from generators.tabular.base import ConditionalDensity, TabularGenerator, log_likelihood
 from generators.tabular.likelihood_loss import require_likelihood_loss
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
@@ -60,10 +60,8 @@ def fit_component(
     used = np.ones(len(x), bool) if weights is None else np.asarray(weights) != 0
 
     def learn(learner: TabularGenerator[Any], data: TrainingData) -> Trained:
+        require_likelihood_loss(learner)
         network = learner.untrained(data, seed=seed)
-        if not isinstance(learner, FeatureDensity):
-            raise HyperparameterError(f"'{learner.kind}' does not know its density; take one such as gaussian_mixture.")
-        require_likelihood_loss(network, learner.kind, data)
         rows, raw = (torch.as_tensor(np.asarray(each, np.float64)[used]) for each in (x, context))
         _, log_det = learner.bijection_.forward(rows, raw)
         # Both densities per unit of what the network sees.
@@ -79,7 +77,7 @@ def fit_component(
 class Mixture(nn.Module):
     """Minus the log-likelihood of w s + (1 − w) b; the last column of the context is ln b."""
 
-    def __init__(self, network: nn.Module, fraction: float | None, start: float) -> None:
+    def __init__(self, network: ConditionalDensity, fraction: float | None, start: float) -> None:
         super().__init__()
         self.network = network
         at = torch.tensor(math.log(start / (1 - start)) if fraction is None else math.log(fraction / (1 - fraction)))
@@ -88,7 +86,7 @@ class Mixture(nn.Module):
     def forward(self, z: Tensor, widened: Tensor) -> Tensor:
         """Loss of every event, (N,)."""
         context, known = widened[:, :-1], widened[:, -1]
-        component = nn.functional.logsigmoid(self.logit) - self.network(z, context)
+        component = nn.functional.logsigmoid(self.logit) + log_likelihood(self.network, z, context)
         rest = nn.functional.logsigmoid(-self.logit) + known
         return -torch.logaddexp(component, rest)
 

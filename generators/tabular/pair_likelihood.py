@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from generators.errors import HyperparameterError
 from generators.protocols import Array, Monitor
-from generators.tabular.base import FeatureDensity, TabularGenerator
+from generators.tabular.base import ConditionalDensity, FeatureDensity, TabularGenerator, log_likelihood
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.likelihood_loss import require_likelihood_loss
 from generators.training.batches import TrainingData
@@ -46,14 +46,13 @@ def fit_pairs(
 
     def learn(learner: TabularGenerator[Any], data: TrainingData) -> Trained:
         _require_equal(learner, base)
+        require_likelihood_loss(base)
         network = learner.untrained(data, seed=seed)
         if not isinstance(network, ComposedFlow):
             raise HyperparameterError(
                 f"'{learner.kind}' is no composition of transforms; take one such as coupling_spline."
             )
-        known = base.networks_[0]
-        require_likelihood_loss(known, base.kind, data)
-        objective = PairLikelihood(network, copy.deepcopy(known).float())
+        objective = PairLikelihood(network, copy.deepcopy(base.networks_[0]).float())
         phase = Phase(learner.kind, objective, trainable(network), compile=False)
         return learner.trained(objective, [phase], data, seed=seed, monitor=monitor, keep=network)
 
@@ -63,7 +62,7 @@ def fit_pairs(
 class PairLikelihood(nn.Module):
     """Minus the log-likelihood, under a fixed density, of events that are moved to the contexts of others."""
 
-    def __init__(self, network: ComposedFlow, base: nn.Module) -> None:
+    def __init__(self, network: ComposedFlow, base: ConditionalDensity) -> None:
         super().__init__()
         self.network, self.base = network, base
 
@@ -78,8 +77,7 @@ class PairLikelihood(nn.Module):
             inverse: Any = transform.inverse
             moved, log_det = inverse(moved, other)
             total = total + log_det
-        loss: Tensor = self.base(moved, other)
-        return loss - total
+        return -log_likelihood(self.base, moved, other) - total
 
 
 def _require_equal(learner: TabularGenerator[Any], base: FeatureDensity) -> None:

@@ -17,6 +17,7 @@ from generators.errors import HyperparameterError, ShapeError
 from generators.flows.stacks import require_sizes
 from generators.networks.context_mlp import bounded
 from generators.networks.perceptron import Perceptron
+from generators.objective import Objective
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.registry import register
@@ -59,7 +60,11 @@ class VariationalAutoencoder(OnePhase["Autoencoder"], TabularGenerator["Autoenco
     def build(self, shape: tuple[int, ...], context: int) -> Autoencoder:
         (features,) = shape
         latent = features if self.latent is None else self.latent
-        return Autoencoder(features, context, latent, hidden=self.hidden, layers=self.layers, beta=self.beta)
+        return Autoencoder(features, context, latent, hidden=self.hidden, layers=self.layers)
+
+    @override
+    def objective(self, network: Autoencoder) -> EvidenceBound:
+        return EvidenceBound(network, self.beta)
 
     def evidence_bound(self, x: Array, context: Array, *, seed: int, samples: int = 16) -> NDArray[np.float64]:
         """Bound of log p(x | c) from below, (N,), for x (N, D) and context (N, C), per unit of x.
@@ -103,31 +108,28 @@ class VariationalAutoencoder(OnePhase["Autoencoder"], TabularGenerator["Autoenco
 
 
 class Autoencoder(NoiseSampler, ConditionalNetwork):
-    """Encoder, decoder, and the bound that teaches both."""
+    """Encoder and decoder."""
 
-    def __init__(self, features: int, context: int, latent: int, *, hidden: int, layers: int, beta: float) -> None:
+    def __init__(self, features: int, context: int, latent: int, *, hidden: int, layers: int) -> None:
         super().__init__()
-        self.features, self.latent, self.beta = features, latent, beta
+        self.features, self.latent = features, latent
         # Latent variables, and what the decoder leaves open.
         self.random_numbers = (latent + features,)
         sizes = {"hidden": hidden, "layers": layers}
         self.encoder = Perceptron(features, context, 2 * latent, **sizes, activation=nn.SiLU)
         self.decoder = Perceptron(latent, context, 2 * features, **sizes, activation=nn.SiLU)
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Minus the evidence bound of every event, (N,), with one latent sample and the divergence as it is known."""
-        mean, log_scale = _mean_and_width(self.encoder(z, c))
-        u = mean + torch.randn_like(mean) * log_scale.exp()
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale
-        return self.beta * divergence.sum(dim=1) - self._log_likelihood(z, u, c)
-
     def log_weight(self, z: Tensor, c: Tensor, noise: Tensor) -> Tensor:
         """Log of p(z, u | c) / q(u | z, c), (N,), for the latent u that the encoder makes of noise (N, latent)."""
-        mean, log_scale = _mean_and_width(self.encoder(z, c))
+        mean, log_scale = self.encoded(z, c)
         u = mean + noise * log_scale.exp()
         # The constants of both normal densities of u cancel.
         ratio = 0.5 * (noise.square() - u.square()) + log_scale
-        return ratio.sum(dim=1) + self._log_likelihood(z, u, c)
+        return ratio.sum(dim=1) + self.log_likelihood(z, u, c)
+
+    def encoded(self, z: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the width of the latent variables, (N, latent) each."""
+        return _mean_and_width(self.encoder(z, c))
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
@@ -135,10 +137,26 @@ class Autoencoder(NoiseSampler, ConditionalNetwork):
         mean, log_scale = _mean_and_width(self.decoder(own[:, : self.latent], c))
         return mean + own[:, self.latent :] * log_scale.exp()
 
-    def _log_likelihood(self, z: Tensor, u: Tensor, c: Tensor) -> Tensor:
+    def log_likelihood(self, z: Tensor, u: Tensor, c: Tensor) -> Tensor:
+        """Log p(z | u, c), (N,), of the decoder."""
         mean, log_scale = _mean_and_width(self.decoder(u, c))
         pull = (z - mean) * torch.exp(-log_scale)
         return -(0.5 * pull.square() + log_scale + 0.5 * math.log(2 * math.pi)).sum(dim=1)
+
+
+class EvidenceBound(Objective[Autoencoder]):
+    """Minus the evidence bound of every event, with one latent sample and `beta` times the known divergence."""
+
+    def __init__(self, network: Autoencoder, beta: float) -> None:
+        super().__init__(network)
+        self.beta = beta
+
+    @override
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        mean, log_scale = self.network.encoded(z, c)
+        u = mean + torch.randn_like(mean) * log_scale.exp()
+        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale
+        return self.beta * divergence.sum(dim=1) - self.network.log_likelihood(z, u, c)
 
 
 def _mean_and_width(parameters: Tensor) -> tuple[Tensor, Tensor]:

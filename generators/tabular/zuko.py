@@ -16,7 +16,7 @@ from typing_extensions import override
 from generators.errors import DivergedError, ExportError, HyperparameterError, MissingExtraError
 from generators.recording import recording
 from generators.registry import register
-from generators.tabular.base import ConditionalDensity, NoiseMap, TabularDensity
+from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseMap, TabularDensity
 from generators.tabular.precision import in_double_precision
 from generators.training.settings import TrainingSettings
 
@@ -84,26 +84,18 @@ class ZukoFlow(TabularDensity):
         return _Flow(flow, features, within_ten=self.flow in _WITHIN_TEN)
 
 
-class _Zuko(ConditionalDensity):
+class _Zuko(LikelihoodDensity):
     """The density of a lazy distribution of zuko, on the line or, if `within_ten`, on [−10, 10]."""
 
     def __init__(self, flow: nn.Module, features: int, *, within_ten: bool = False) -> None:
         super().__init__()
         self.flow, self.features, self.within_ten = flow, features, within_ten
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        """Loss of every event, (N,)."""
-        return -self._log_density(z, c)
-
-    def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        """Log p(z | c), (N,), in double precision."""
-        in_double_precision(self)
-        return self._log_density(z.double(), c.double())
-
     def _at(self, c: Tensor) -> Any:
         return self.flow(c if c.shape[1] else None)
 
-    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
+    @override
+    def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
         if self.within_ten:
             near, log_det = _together(z)
             return self._log_prob(near, c) + log_det

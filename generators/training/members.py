@@ -7,6 +7,7 @@ once per member. With the weights of all members stacked, every operation does t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from torch.func import functional_call, stack_module_state
 from generators.training.batches import Rows, SharedData
 from generators.training.stopping import State
 
+#: Where an objective has its network.
+_WITHIN = "network."
+
 #: Stands for the dot of a name: a module can not have parameters with dots in their names.
 _DOT = "/"
 
@@ -22,14 +26,18 @@ _DOT = "/"
 class Members(nn.Module):
     """K networks as one: x (K, N, *event) and context (K, N, C) to what each makes of its own rows, (K, …).
 
+    That is the network itself or, if there is one, its `objective`, a module whose `network` it is.
+
     Random numbers inside of a network differ from member to member.
     """
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], objective: Callable[[Any], nn.Module] | None = None) -> None:
         super().__init__()
         parameters, buffers = stack_module_state(list(networks))
         # In a tuple, because its own weights take no part.
         self._network = (networks[0],)
+        self._made = (networks[0] if objective is None else objective(networks[0]),)
+        self._prefix = "" if objective is None else _WITHIN
         self.count = len(networks)
         self.stacked = nn.ParameterDict({key.replace(".", _DOT): value for key, value in parameters.items()})
         for key, value in buffers.items():
@@ -37,10 +45,10 @@ class Members(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """What every member makes of its rows."""
-        network = self._network[0].train(self.training)
+        made, prefix = self._made[0].train(self.training), self._prefix
 
         def one(state: State, x: Tensor, context: Tensor) -> Tensor:
-            out: Tensor = functional_call(network, state, (x, context))
+            out: Tensor = functional_call(made, {prefix + key: value for key, value in state.items()}, (x, context))
             return out
 
         return torch.func.vmap(one, randomness="different")(self._stacked(), x, context)
@@ -51,8 +59,9 @@ class Members(nn.Module):
         return self._network[0]
 
     def states(self) -> list[State]:
-        """The state of every member."""
-        whole = {key: value.detach() for key, value in self._stacked().items()}
+        """The state of every member, as its network would give it: without buffers that belong to no state."""
+        stacked = self._stacked()
+        whole = {key: stacked[key].detach() for key in self._network[0].state_dict()}
         return [{key: value[index] for key, value in whole.items()} for index in range(self.count)]
 
     def visit(self, act: Callable[[nn.Module, Rows], None], data: SharedData) -> None:

@@ -456,9 +456,6 @@ class Line(NoiseSampler, ConditionalDensity):
         self.features = features
         self.mean = nn.Linear(context, features)
 
-    def forward(self, z: Tensor, c: Tensor) -> Tensor:
-        return -self.log_density(z, c)
-
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         return -0.5 * ((z - self.mean(c)).square() + math.log(2 * math.pi)).sum(dim=1)
 

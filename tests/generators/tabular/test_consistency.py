@@ -6,7 +6,6 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -184,10 +183,3 @@ class TestDistillation:
     def test_sizes_below_one_are_refused(self, name: str) -> None:
         with pytest.raises(HyperparameterError, match=f"{name} = 0"):
             create({"kind": "consistency", name: 0})
-
-    def test_training_without_a_teacher_is_a_loss_too(self) -> None:
-        network = Consistency(teacher={"kind": "flow_matching", "hidden": 4}).build((2,), 1)
-        torch.manual_seed(1)
-        loss = network(torch.randn(64, 2), torch.rand(64, 1))
-        assert loss.shape == (64,)
-        assert np.isfinite(float(loss.mean().detach()))

@@ -161,9 +161,10 @@ class TestDensity:
 
     def test_loss_of_a_field_at_rest(self, schedule: str) -> None:
         """For data of unit variance the rate of change on the circle has unit variance at every angle."""
-        network: Any = Diffusion(schedule=schedule, hidden=4, layers=1).build((2,), 1).requires_grad_(False)
+        model = Diffusion(schedule=schedule, hidden=4, layers=1)
+        objective = model.objective(model.build((2,), 1).requires_grad_(False))
         torch.manual_seed(1)
-        loss = network(seeded(40_000, 2).float(), torch.zeros(40_000, 1))
+        loss = objective(seeded(40_000, 2).float(), torch.zeros(40_000, 1))
         assert loss.shape == (40_000,)
         assert float(loss.mean()) == pytest.approx(1, abs=0.02)
 

@@ -14,7 +14,7 @@ from generators.continuous.couplings import OptimalTransport
 from generators.errors import GeneratorError, HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import create
-from generators.tabular.flow_matching import PATHS, FlowMatching
+from generators.tabular.flow_matching import PATHS, FlowMatching, FlowMatchingLoss
 
 from ..contracts import DensityContract, gaussian_events, name_of, quick
 from ..gaussian_field import BestField, one_gaussian, seeded
@@ -71,7 +71,7 @@ class TestPaths:
             torch.manual_seed(1)
             network._modules.pop("network", None)
             network.__dict__["network"] = field
-            return float(network(rows, torch.empty(n, 0)).mean())
+            return float(FlowMatchingLoss(network)(rows, torch.empty(n, 0)).mean())
 
         least, more, less = loss(0.0), loss(0.3), loss(-0.3)
         assert more > least + 0.05
@@ -157,11 +157,12 @@ class TestCoupling:
         network.coupling = OptimalTransport(group=1)
         z, c = seeded(512, 2).float(), torch.rand(512, 1)
         weights = z.square().mean(dim=1) + 0.2
+        loss, widened = FlowMatchingLoss(network, weighted=True), torch.cat([c, weights[:, None]], dim=1)
         # A field at rest misses cos φ data − sin φ noise, whose square over all angles is (|data|² + |noise|²) / 2.
         means = []
         for seed in range(30):
             torch.manual_seed(seed)
-            means.append(float((network.loss(z, c, weights) * weights).mean() / weights.mean()))
+            means.append(float((loss(z, widened) * weights).mean() / weights.mean()))
         squares = z.square().mean(dim=1)
         expected = (math.pi / 2) ** 2 * (float((squares * weights).sum() / weights.sum()) + 1) / 2
         coupled = float(np.mean(means))
@@ -170,7 +171,7 @@ class TestCoupling:
         assert coupled == pytest.approx(expected, rel=0.01)
         independent: Any = FlowMatching(hidden=4, layers=1).build((2,), 1).requires_grad_(False)
         torch.manual_seed(1)
-        alone = [float((independent(z, c) * weights).mean() / weights.mean()) for _ in range(30)]
+        alone = [float((FlowMatchingLoss(independent)(z, c) * weights).mean() / weights.mean()) for _ in range(30)]
         assert float(np.mean(alone)) == pytest.approx(expected, rel=0.02)
 
     def test_times_know_nothing_of_the_context(self) -> None:
@@ -185,7 +186,7 @@ class TestCoupling:
         network._modules.pop("network")
         network.__dict__["network"] = spy
         torch.manual_seed(1)
-        network(seeded(2048, 2).float(), torch.rand(2048, 1))
+        FlowMatchingLoss(network)(seeded(2048, 2).float(), torch.rand(2048, 1))
         assert abs(float(torch.corrcoef(seen[0])[0, 1])) < 0.08
 
     def test_ensemble_of_flows_is_trained_at_once_unless_they_are_coupled(self) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from generators.errors import HyperparameterError
 from generators.registry import create
+from generators.tabular.base import TabularDensity, TabularGenerator
 from generators.tabular.likelihood_loss import require_likelihood_loss
 from generators.tabular.mixture_component import fit_component
 from generators.tabular.pair_likelihood import fit_pairs
-from generators.training.batches import TrainingData
 
 FEW: dict[str, Any] = {
     "hidden": 8,
@@ -27,14 +27,27 @@ def events(n: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(n, 2)), rng.uniform(1, 2, (n, 1))
 
 
-@pytest.mark.parametrize("kind", ["gaussian_mixture", "maf", "coupling_spline", "autoregressive_spline", "linear_flow"])
-def test_flows_and_mixtures_pass_and_leave_no_trace(kind: str) -> None:
-    network = create({"kind": kind, **FEW}).build((2,), 1).train()
-    before = torch.get_rng_state()
-    require_likelihood_loss(network, kind, TrainingData(torch.randn(20, 2), torch.rand(20, 1), torch.ones(20)))
-    torch.set_rng_state(before)
-    require_likelihood_loss(network, kind, TrainingData(torch.randn(20, 2), torch.rand(20, 1), torch.ones(20)))
-    assert network.training
+FLOWS = ["gaussian_mixture", "maf", "coupling_spline", "autoregressive_spline", "linear_flow"]
+
+
+@pytest.mark.parametrize("kind", [*FLOWS, "iaf", "caloflow_teacher"])
+def test_flows_and_mixtures_pass_alone_and_in_an_ensemble(kind: str) -> None:
+    made = create({"kind": kind})
+    assert isinstance(made, TabularGenerator)
+    require_likelihood_loss(made)
+    ensemble = create({"kind": "ensemble", "members": 2, "generator": {"kind": kind}})
+    assert isinstance(ensemble, TabularGenerator)
+    require_likelihood_loss(ensemble)
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+def test_their_loss_is_minus_the_density(kind: str) -> None:
+    model = create({"kind": kind, **({} if kind == "linear_flow" else {"hidden": 8})})
+    assert isinstance(model, TabularDensity)
+    torch.manual_seed(1)
+    network, z, c = model.build((2,), 1), torch.randn(20, 2), torch.rand(20, 1)
+    lost = model.objective(network).eval()(z, c)
+    torch.testing.assert_close(lost.double(), -network.log_density(z, c).double(), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["flow_matching", "diffusion"])
@@ -47,10 +60,9 @@ def test_squared_errors_are_no_likelihood(kind: str) -> None:
         fit_pairs(create({"kind": "coupling_spline", **FEW}), base, x, c, seed=1)
 
 
-def test_random_numbers_of_the_caller_stay() -> None:
-    network = create({"kind": "flow_matching", **FEW}).build((2,), 1)
-    data = TrainingData(torch.randn(20, 2), torch.rand(20, 1), torch.ones(20))
-    before = torch.get_rng_state()
-    with pytest.raises(HyperparameterError):
-        require_likelihood_loss(network, "flow_matching", data)
-    assert torch.equal(torch.get_rng_state(), before)
+@pytest.mark.parametrize("kind", ["vae", "caloflow_student", "calodream_energies"])
+def test_neither_are_bounds_nor_distances_from_a_teacher(kind: str) -> None:
+    made = create({"kind": kind})
+    assert isinstance(made, TabularGenerator)
+    with pytest.raises(HyperparameterError, match=f"'{kind}' is not trained by its likelihood"):
+        require_likelihood_loss(made)

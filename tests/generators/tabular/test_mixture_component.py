@@ -83,5 +83,5 @@ def test_refuses_what_is_no_mixture() -> None:
         fit_component(density(), x, context, known[:-1], seed=1)
     with pytest.raises(NonFiniteInputError, match="1 values are NaN"):
         fit_component(density(), x, context, np.where(np.arange(500) == 3, np.nan, known), seed=1)
-    with pytest.raises(HyperparameterError, match="does not know its density"):
+    with pytest.raises(HyperparameterError, match="'vae' is not trained by its likelihood"):
         fit_component(create({"kind": "vae"}), x, context, known, seed=1)

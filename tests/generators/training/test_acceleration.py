@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
 import pytest
 import torch
 
-from generators.conditional_network import ConditionalNetwork
+from generators.distillation import TeacherStudent
 from generators.jets.adversarial_cloud import AdversarialCloud
 from generators.jets.base import CloudDensity, CloudGenerator
 from generators.jets.jet_flow import JetFlow
+from generators.jets.progressive import CloudProgressive, HalvingLoss
+from generators.one_phase import OneLoss
 from generators.registry import create, generator_class, kinds
 from generators.showers.calo_point_flow import CaloPointFlow
 from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularGenerator
+from generators.tabular.flow_matching import FlowMatching
 from generators.tabular.gan import GenerativeAdversarialNetwork
 from generators.training import acceleration
 from generators.training.members import Members
@@ -44,6 +48,20 @@ SETTINGS = TrainingSettings(steps=1)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 
 
+def losses_of(generator: Any, network: Any, shape: tuple[int, ...]) -> list[torch.nn.Module]:
+    """All losses by which a network on the device without values is trained."""
+    if isinstance(generator, OneLoss):
+        return [generator.objective(network).train()]
+    if isinstance(generator, TeacherStudent):
+        teacher = generator.prepared_teacher().build(shape, 1).to("meta")
+        return [generator.distillation_loss(network, teacher)]
+    if isinstance(generator, CloudProgressive):
+        return [HalvingLoss(network, copy.deepcopy(network.network), 1)]
+    assert isinstance(generator, GenerativeAdversarialNetwork)
+    adversaries = generator.adversaries(network, *shape, 1, seed=1).to("meta")
+    return [phase.objective for phase in generator.phases(adversaries)]
+
+
 @pytest.mark.parametrize("kind", FEATURES)
 class TestOtherDevice:
     """A device without values: whatever stayed behind on the CPU, or waits for a number, is an error there."""
@@ -54,21 +72,12 @@ class TestOtherDevice:
         return generator.build((4,), 1).to("meta")
 
     def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
-        network = self.network(kind).train()
-        for objective in self.objectives(kind, network):
+        network = self.network(kind)
+        for objective in losses_of(create({"kind": kind, **OF_FOUR.get(kind, {})}), network, (4,)):
             loss = objective(torch.empty(100, 4, device="meta"), torch.empty(100, 1, device="meta"))
             assert loss.shape == (100,)
             loss.sum().backward()
         assert all(p.grad is None or p.grad.device.type == "meta" for p in network.parameters())
-
-    def objectives(self, kind: str, network: Any) -> list[torch.nn.Module]:
-        """The loss of a network, or those of the phases in which it is trained."""
-        if isinstance(network, ConditionalNetwork):
-            return [network]
-        generator = create({"kind": kind})
-        assert isinstance(generator, GenerativeAdversarialNetwork)
-        adversaries = generator.adversaries(network, 4, 1, seed=1).to("meta")
-        return [phase.objective for phase in generator.phases(adversaries)]
 
     def test_drawing_never_waits(self, kind: str) -> None:
         network = self.network(kind).eval()
@@ -98,9 +107,10 @@ class TestCloudsOnAnotherDevice:
 
     def test_training_step_never_waits_and_leaves_nothing_behind(self, kind: str) -> None:
         network = self.network(kind).train()
-        loss = network(torch.empty(20, 5, 3, device="meta"), torch.empty(20, 2, device="meta"))
-        assert loss.shape == (20,)
-        loss.sum().backward()
+        for objective in losses_of(create({"kind": kind}), network, (5, 3)):
+            loss = objective(torch.empty(20, 5, 3, device="meta"), torch.empty(20, 2, device="meta"))
+            assert loss.shape == (20,)
+            loss.sum().backward()
         assert all(p.grad is None or p.grad.device.type == "meta" for p in network.parameters())
 
     def test_drawing_and_judging_never_wait(self, kind: str) -> None:
@@ -124,7 +134,9 @@ class TestPrecision:
         assert acceleration.precision_for(flow, TrainingSettings(steps=1, precision="bf16-true"), CPU) == "bf16-true"
 
     def test_velocity_in_bfloat16_is_off_by_half_a_percent(self) -> None:
-        velocity = create({"kind": "flow_matching"}).build((4,), 1)
+        model = create({"kind": "flow_matching"})
+        assert isinstance(model, FlowMatching)
+        velocity = model.build((4,), 1)
         torch.manual_seed(1)
         for parameter in velocity.parameters():
             parameter.data = torch.randn_like(parameter) / max(parameter.shape[-1], 1) ** 0.5
@@ -133,7 +145,7 @@ class TestPrecision:
         for enabled in (False, True):
             torch.manual_seed(2)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-                losses.append(float(velocity(z, c).detach().mean()))
+                losses.append(float(model.objective(velocity)(z, c).detach().mean()))
         assert losses[1] == pytest.approx(losses[0], rel=5e-3)
 
 
