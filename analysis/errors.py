@@ -119,6 +119,10 @@ class SpectrumError(AnalysisError):
     """A mass spectrum could not be fitted, or the fit was handed events that it must not see."""
 
 
+class FeatureStoreError(AnalysisError):
+    """A feature store can not be read, or was prepared with other expressions than it is asked for."""
+
+
 class TasksError(AnalysisError):
     """A plan of tasks can not be made, read or collected, or names work that is not here."""
 

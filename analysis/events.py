@@ -311,7 +311,7 @@ class Events:
                 values[rows] = part.conditions.get(name, np.empty(0))
             sources += part.sources
             row, offset = rows.stop, offset + _entries(part)
-        return Events(x, mass, columns, weights, ids, truth, entry, _joined(sources), conditions)
+        return Events(x, mass, columns, weights, ids, truth, entry, joined_sources(sources), conditions)
 
 
 def _described(events: Events) -> str:
@@ -351,7 +351,7 @@ def _entries(events: Events) -> int:
     return int(events.entry.max()) + 1 if len(events) else 0
 
 
-def _joined(sources: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
+def joined_sources(sources: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
     """The same chain with ranges that continue each other merged."""
     joined: list[SourceFile] = []
     for source in sources:

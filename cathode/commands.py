@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
-from analysis.errors import OutputError
-from analysis.outputs import check_output_file
+from analysis.errors import OutputError, nearest
+from analysis.outputs import check_output_file, check_output_folder
 from cathode.config import AnalysisConfig, load_run_config
 from cathode.errors import CalibrationError, ConfigError, ResultError, RunFolderError
 from cathode.result import SearchResult
@@ -27,6 +27,7 @@ from cathode.runtime.watching import watched
 from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
+    from analysis.preparation.preparing import Prepared
     from analysis.tasks import Workers
     from cathode.calibration.audit import Audit
     from cathode.calibration.experiments import Source
@@ -76,6 +77,46 @@ def run_analysis(
 
             write_report(folder, progress=progress)
     return result
+
+
+@watched
+def prepare_analysis(
+    config: AnalysisConfig,
+    output: Path | str,
+    *,
+    sample: str | None = None,
+    workers: Workers = None,
+    retries: int = 2,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Put the selected events of the files of `data`, or of a `sample` of `data.auxiliary`, into a feature store.
+
+    The store is then read in the place of the files, with the same result; `output` gets store.json, parquet files and
+    a list of luminosity blocks. The same call continues what was interrupted, and tries again what was lost.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such sample.
+    OutputError, RunFolderError
+        If the folder can not be written, holds something else, or another process writes there.
+    AnalysisError
+        As `analysis.preparation.preparing.prepare`.
+    """
+    from analysis.preparation.preparing import prepare
+
+    if sample is not None and sample not in config.data.auxiliary:
+        raise ConfigError(f"data.auxiliary has no sample '{sample}'. {nearest(sample, config.data.auxiliary)}")
+    files = config.data.files if sample is None else config.data.auxiliary[sample]
+    folder = Path(output)
+    check_output_folder(folder, inputs=config.inputs())
+
+    def finished(done: int, total: int) -> None:
+        if progress is not None:
+            progress("prepare", done, total, f"{done} of {total} files")
+
+    with alone_in(folder):
+        return prepare(config.data.reading(files), folder, workers=workers, retries=retries, finished=finished)
 
 
 def study_file(

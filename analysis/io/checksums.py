@@ -42,7 +42,7 @@ def checksum_for(path: str, wanted: Checksums) -> str:
         return ""
     if wanted is True:
         return sha256_of(path)
-    expected = _expected(path, wanted)
+    expected = listed_for(path, wanted)
     if not re.fullmatch("[0-9a-fA-F]{64}", expected):
         raise InputFileError(f"'{path}' is listed with '{expected}', which is no SHA-256 of 64 hexadecimal digits.")
     if is_remote(path):
@@ -56,7 +56,7 @@ def checksum_for(path: str, wanted: Checksums) -> str:
     return found
 
 
-def _expected(path: str, wanted: Mapping[str, str]) -> str:
+def listed_for(path: str, wanted: Mapping[str, str]) -> str:
     """What is listed for a file by its path, as it is given or in full, or else by its name, if only one has it."""
     for spelling in (path, os.path.abspath(path), os.path.realpath(path), os.path.basename(path)):
         if spelling in wanted:

@@ -6,19 +6,17 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from analysis.errors import EmptySelectionError, ExpressionError
+from analysis.errors import EmptySelectionError, ExpressionError, FeatureStoreError
 from analysis.events import Events
 from analysis.feature_names import check_feature_names
-from analysis.io.checksums import checksum_for
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Content, Features
 from analysis.io.duplicates import refuse_copies, refuse_duplicates
 from analysis.io.failures import SKIPPED, Failures, left_out
-from analysis.io.opening import open_table
+from analysis.io.feature_store import FeatureStore
 from analysis.io.paths import expand, expand_listed, refuse_hard_links
 from analysis.io.reader import FileReader, Request
-from analysis.io.reading_options import ConstituentOptions, ReadingOptions, said, taking
-from analysis.io.tables import Table
+from analysis.io.reading_options import ReadingOptions, said, taking
 from analysis.selection import compile_expression
 
 
@@ -121,13 +119,36 @@ _BYTES_PER_BRANCH = 8_000
 
 def _chunks(reading: Reading) -> Iterator[Events]:
     conditions = {name: compile_expression(text) for name, text in (reading.conditions or {}).items()}
-    request = replace(Request.of(reading, _content(reading.features, reading.constituents)), conditions=conditions)
+    content = content_of(reading)
+    request = replace(Request.of(reading, content), conditions=conditions)
     failures = Failures(reading.on_error, reading.max_failed_fraction)
+    store = FeatureStore.among(reading.files)
+    if store is not None:
+        return _stored(store, reading, content, failures)
     paths = expand_listed(reading.files) if failures.skip else expand(reading.files)
     return _iterate(paths, request, failures, reading.progress)
 
 
-def _content(features: Mapping[str, str] | None, constituents: ConstituentOptions | None) -> Content:
+def _stored(store: FeatureStore, reading: Reading, content: Content, failures: Failures) -> Iterator[Events]:
+    if reading.conditions:
+        raise FeatureStoreError(f"'{store.path}' holds no conditions; read the original files instead.")
+    for number, events in enumerate(store.parts(reading, content, failures)):
+        yield events
+        if reading.progress is not None:
+            entries = sum(source.entries for source in events.sources)
+            path = events.sources[0].path
+            reading.progress(ReadProgress(path, number, len(store.files), entries, entries))
+
+
+def content_of(reading: ReadingOptions) -> Content:
+    """What the `x` of an event is made of.
+
+    Raises
+    ------
+    ExpressionError, FeatureNameError
+        If neither or both are asked for, or an expression is malformed.
+    """
+    features, constituents = reading.features, reading.constituents
     if (features is None) == (constituents is None):
         what = "Neither features nor constituents are" if features is None else "Both features and constituents are"
         raise ExpressionError(f"{what} asked for; events are made of one of them.")
@@ -140,30 +161,23 @@ def _content(features: Mapping[str, str] | None, constituents: ConstituentOption
 def _iterate(paths: Sequence[str], request: Request, failures: Failures, progress: Progress | None) -> Iterator[Events]:
     garbage = 0
     for number, path in enumerate(paths):
-        table: Table | None = None
         # Of a file that may be left out nothing is handed on before all of it could be read.
         parts: list[Events] = []
         try:
-            checksum = checksum_for(path, request.checksums)
-            table = open_table(path, request.tree, cache_bytes=request.cache, layout=request.layout)
-            reader = FileReader(table, request, checksum)
-            for start, stop in reader.ranges():
-                if failures.skip:
-                    parts.append(reader.events(start, stop))
-                else:
-                    yield reader.events(start, stop)
-                if progress is not None:
-                    progress(ReadProgress(path, number, len(paths), stop, table.entries))
-            garbage += _BYTES_PER_BRANCH * len(table.names)
+            with FileReader.of_file(path, request) as reader:
+                for start, stop in reader.ranges():
+                    if failures.skip:
+                        parts.append(reader.events(start, stop))
+                    else:
+                        yield reader.events(start, stop)
+                    if progress is not None:
+                        progress(ReadProgress(path, number, len(paths), stop, reader.entries))
+                garbage += _BYTES_PER_BRANCH * reader.columns
             del reader
         except SKIPPED as error:
             failures.add(path, error, len(paths))
             parts = [left_out(path, error, request.content, truth=request.truth is not None)]
-        finally:
-            if table is not None:
-                table.close()
         yield from parts
         if garbage > request.memory // 8:
-            del table
             gc.collect()
             garbage = 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +22,15 @@ from analysis.errors import (
 from analysis.events import PAGES, SHA256, Events, SourceFile
 from analysis.expressions.chunk import Chunk
 from analysis.expressions.column import Column
-from analysis.io.checksums import Checksums
+from analysis.io.accounts import Account
+from analysis.io.checksums import Checksums, checksum_for
 from analysis.io.chunks import entries_within, parse_memory, plan_chunks
 from analysis.io.contents import Content
 from analysis.io.layouts import layout_of
 from analysis.io.manifests import read_manifest
 from analysis.io.names import Names
 from analysis.io.numbers import EventNumbers
+from analysis.io.opening import open_table
 from analysis.io.reading_options import BEAM_ENERGY, ReadingOptions
 from analysis.io.sanity import EnergyCheck
 from analysis.io.tables import Table
@@ -101,8 +105,8 @@ def declared(identifiers: str | Sequence[str] | None) -> tuple[str, ...] | None:
 class FileReader:
     """Turns ranges of entries of one file into Events."""
 
-    def __init__(self, table: Table, request: Request, checksum: str) -> None:
-        self._table, self._request, self._checksum = table, request, checksum
+    def __init__(self, table: Table, request: Request, checksum: str, account: Account | None = None) -> None:
+        self._table, self._request, self._checksum, self._account = table, request, checksum, account
         self._needed: dict[str, str] = {}
         if table.entries == 0:
             # Writers leave files without events and then without branches; nothing of them is read.
@@ -125,6 +129,33 @@ class FileReader:
         self._conversion = Conversion(request.units, self._needed, request.mass, self._measured, table.path)
         self._check = EnergyCheck(request.beam_energy, request.units.default, request.mass.text, table.path)
         self._numbers = EventNumbers(table, request.identifiers, request.layout, checksum=checksum)
+
+    @classmethod
+    @contextmanager
+    def of_file(cls, path: str, request: Request, account: Account | None = None) -> Iterator[Self]:
+        """The reader of a file that is open inside of the block; `account` is told all entries that are read.
+
+        Raises
+        ------
+        InputFileError, NtupleReadError, TreeNotFoundError, BranchNotFoundError
+            As `checksum_for`, `open_table` and expressions whose branches are not there.
+        """
+        checksum = checksum_for(path, request.checksums)
+        table = open_table(path, request.tree, cache_bytes=request.cache, layout=request.layout)
+        try:
+            yield cls(table, request, checksum, account)
+        finally:
+            table.close()
+
+    @property
+    def entries(self) -> int:
+        """Of the file, selected or not."""
+        return self._table.entries
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of the file, read or not."""
+        return len(self._table.names)
 
     def ranges(self) -> list[tuple[int, int]]:
         """Ranges of entries under the memory ceiling; an empty file has one empty range."""
@@ -155,12 +186,15 @@ class FileReader:
             raise type(error)(f"'{path}', entries {start} to {stop}: {error}") from None
         entry = np.arange(stop - start) if passing is None else np.flatnonzero(passing)
         self._check_units(raw, passing, mass, stop)
+        ids = self._numbers.ids(read, start, stop)
+        if self._account is not None:
+            self._account.add(chunk, request.weight, ids, numbered=len(self._numbers.identifiers) == 3)
         return Events(
             x=x,
             mass=mass,
             columns=request.content.columns,
             weights=np.ones(len(mass)) if weights is None else weights.astype(np.float64),
-            ids=self._numbers.ids(read, start, stop)[entry],
+            ids=ids[entry],
             truth=truth,
             entry=entry,
             sources=(self._source(start, stop, len(mass)),),

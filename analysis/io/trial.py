@@ -11,6 +11,7 @@ from analysis.errors import AnalysisError, TrialError
 from analysis.expressions.nodes import Branch
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Features
+from analysis.io.feature_store import FeatureStore
 from analysis.io.names import Names
 from analysis.io.numbers import BY_ENTRY
 from analysis.io.opening import open_table
@@ -49,6 +50,12 @@ def try_expressions(options: ReadingOptions) -> Trial:
         read.
     """
     expressions = _compiled(options)
+    with _naming("files"):
+        store = FeatureStore.among(options.files)
+        if store is not None:
+            # They were tried on all of it when it was prepared.
+            store.require(options)
+            return Trial(str(store.path), len(store), len(store))
     paths = expand(options.files)
     requests = _requests(options, expressions)
     for path in paths:

@@ -19,6 +19,8 @@ from analysis.tasks.work import Task
 
 #: Seconds to find a scheduler, and to see on a shared file system what a worker has written.
 _CONNECTING, _VISIBLE = 15.0, 10.0
+#: Seconds for which a number of workers is believed.
+_COUNTED = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +38,10 @@ class DaskCluster:
         If Dask is not installed, or nobody answers at the address.
     """
 
-    def __init__(self, address: str, *, cluster: Any = None) -> None:
+    def __init__(self, address: str, *, cluster: Any = None, expected: int = 0) -> None:
         distributed = _require("distributed")
-        self._cluster = cluster
+        self._cluster, self._expected = cluster, expected
+        self._counted = (-_COUNTED, 0)
         try:
             self._client = distributed.Client(address, timeout=_CONNECTING, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
@@ -60,8 +63,12 @@ class DaskCluster:
 
     @property
     def capacity(self) -> int:
-        """Two tasks for each worker, so that none waits for this process; a cluster that still grows gets some more."""
-        return max(2 * self._threads(), 8)
+        """Two tasks for each worker, so that none waits for this process, also for those that are still to come."""
+        since, threads = self._counted
+        if time.monotonic() - since > _COUNTED:
+            threads = self._threads()
+            self._counted = time.monotonic(), threads
+        return max(2 * max(threads, self._expected), 8)
 
     def submit(self, folder: Path, task: Task) -> None:
         """Give a task to the scheduler."""
@@ -156,7 +163,7 @@ def dask_executor(scheduler: str, workers: int) -> DaskCluster:
             f"scheduler {scheduler}: name an address such as tcp://host:8786, 'dask' for this machine, or the YAML "
             "file of a batch system."
         )
-    return DaskCluster(cluster.scheduler_address, cluster=cluster)
+    return DaskCluster(cluster.scheduler_address, cluster=cluster, expected=workers)
 
 
 def _require(name: str) -> Any:

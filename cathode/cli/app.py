@@ -25,6 +25,7 @@ from cathode.cli import (
     doctor,
     evaluate,
     models,
+    prepare,
     renamed,
     searches,
     store,
@@ -138,6 +139,7 @@ ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"
 app.command("demo", rich_help_panel=SEARCH)(searches.demo)
 app.command("run", rich_help_panel=SEARCH)(searches.run)
+app.command("prepare", rich_help_panel=SEARCH)(prepare.prepare)
 app.command("validate", rich_help_panel=SEARCH)(searches.validate)
 app.command("compare", rich_help_panel=SEARCH)(searches.compare)
 app.command("score", rich_help_panel=SEARCH)(searches.score)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.metrics.sic_and_auc import Measured
+from analysis.preparation.preparing import Prepared
 from analysis.printing import number, p_value, sigma
 from cathode.benchmark.result import Benchmark
 from cathode.calibration.audit import Audit
@@ -332,6 +333,25 @@ def _shower_details(details: ShowerDetails) -> Iterator[RenderableType]:
         before, after = _measured(details.ratio.before), _measured(details.ratio.after)
         worth = f"{details.ratio.effective:,.0f} equal showers"
         yield Text(f"Weights p(reference)/p(generated): AUC {before} before, {after} after; {worth} are left.")
+
+
+def prepared(found: Prepared) -> Iterator[RenderableType]:
+    """What was read of all files, and the files that were lost with the reason."""
+    total = found.summary()
+    read = "not known" if total["sum_of_weights_read"] is None else number(total["sum_of_weights_read"])
+    yield (
+        f"{total['selected']:,} of {total['entries']:,} events in {total['files'] - total['lost']:,} of "
+        f"{total['files']:,} files; sum of weights {number(total['sum_of_weights'])} of {read}; "
+        f"{total['luminosity_blocks']:,} luminosity blocks."
+    )
+    if found.lost:
+        table = _table("Lost")
+        for title in ("file", "attempts", "why"):
+            table.add_column(title, overflow="fold")
+        for each in found.lost:
+            path = each.source.path
+            table.add_row(escape(path), str(found.attempts[path]), escape(each.source.error))
+        yield table
 
 
 def files(paths: Sequence[tuple[str, object]]) -> Table:

@@ -68,6 +68,41 @@ def test_a_second_run_does_only_what_is_left_and_resume_also_what_failed(folder:
     assert last.attempts == ["1"]
 
 
+BUSY = Failure(reason="error", kind="BusyError", message="busy")
+
+
+def test_errors_that_may_pass_are_tried_again_after_all_others(
+    folder: TaskFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("analysis.tasks.runner.time.sleep", pauses.append)
+    by = Scripted(n0=[BUSY], n1=[ERROR], n3=[BUSY] * 3)
+    status = resume(folder, by, retries=2, passing={"BusyError"})
+    assert (status.done, len(status.failures)) == (2, 2)
+    assert {f.message: f.attempts for _, f in status.failures} == {"wrong": 1, "busy": 3}
+    assert {*by.attempts[:4]} == {*"0123"}
+    assert {n: by.attempts.count(n) for n in "0123"} == {"0": 2, "1": 1, "2": 1, "3": 3}
+    # It waits only where nothing else is being done, and longer before the last attempt.
+    assert 0 < max(pauses) <= 4.0
+
+
+def test_a_cluster_that_grows_gets_more(folder: TaskFolder) -> None:
+    class Growing(Scripted):
+        most = 0
+
+        @property
+        def capacity(self) -> int:  # type: ignore[override]
+            return 1 + len(self.attempts)
+
+        def submit(self, folder: Path, task: Task) -> None:
+            super().submit(folder, task)
+            self.most = max(self.most, len(self._waiting))
+
+    by = Growing()
+    assert run(folder, by).done == 4
+    assert by.most == 2
+
+
 def test_an_error_of_the_user_ends_the_executor(folder: TaskFolder) -> None:
     by = Scripted()
 
