@@ -248,13 +248,21 @@ class MassFitTest:
 
 @dataclass(frozen=True)
 class Sculpting:
-    """Whether the cut changes the shape of the mass spectrum; `p_value` is small when it does."""
+    """Whether the cut changes the shape of the mass spectrum; p-values are small when it does.
+
+    `p_value` is that of χ² and decides; Kolmogorov–Smirnov distance and distance correlation see changes of any form.
+    None where they were not measured.
+    """
 
     background_efficiency: float
     chi2: float
     ndof: float
     p_value: float
     passed: bool
+    ks: float | None = None
+    ks_p_value: float | None = None
+    distance_correlation: float | None = None
+    distance_p_value: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analysis.errors import TasksError
 from analysis.statistics.p_values import p_to_z
 from analysis.tasks import Done, Task, TaskFolder, task
 from cathode.calibration.event_file import store_events, stored_events
@@ -29,6 +31,17 @@ TEMPLATE, POOL, SIDEBANDS, ANALYSIS = "template", "pool.npz", "sidebands.npz", "
 
 #: What features come from where no file of simulated background is given.
 Source = Literal["template", "sidebands"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the pseudo-experiments of a calibration are drawn from, as `pseudo_data` takes it, and their seed."""
+
+    folder: str
+    source: str
+    events: float
+    fingerprint: str
+    seed: int
 
 
 @task
@@ -82,6 +95,28 @@ def pseudo_data(folder: Path, source: str, events: float) -> PseudoData:
     if source == "sidebands":
         return FromSidebands(template.sampler, template.mass_model, sideband)
     return FromTemplate(template.sampler, template.mass_model, sideband.mass, template.columns)
+
+
+def drawn_from(folder: Path | str) -> Drawn:
+    """What a folder of `cathode calibrate` draws its experiments from, so that others can draw from it too.
+
+    Raises
+    ------
+    CalibrationError
+        If it is none.
+    """
+    place = Path(folder).resolve()
+    try:
+        known = TaskFolder(place / "experiments").tasks[0].arguments
+        return Drawn(
+            str(place),
+            str(known["source"]),
+            float(known["events"]),
+            str(known["fingerprint"]),
+            int(known["seed"]),
+        )
+    except (TasksError, IndexError, KeyError) as error:
+        raise CalibrationError(f"{folder}: no calibration ({error}). Make one by `cathode calibrate`.") from error
 
 
 def of_result(result: SearchResult) -> dict[str, Any]:

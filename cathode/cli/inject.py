@@ -18,6 +18,10 @@ def inject(
     signal: Annotated[list[str], typer.Option("--signal", help="Files of simulated signal, read as the data are.")],
     events: Annotated[list[int], typer.Option("--events", "-n", min=0, help="Signal events to inject. Repeatable.")],
     repeats: Annotated[int, typer.Option(min=1, help="Searches of each strength, with other seeds and events.")] = 1,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Inject into pseudo-experiments of this folder of `cathode calibrate`, not into the data."),
+    ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     output: Output = None,
@@ -41,6 +45,7 @@ def inject(
             folder,
             numbers=events,
             repeats=repeats,
+            calibration=calibration,
             workers=workforce(workers or config.threads, scheduler, terminal),
             progress=progress,
         )

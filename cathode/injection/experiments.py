@@ -47,6 +47,10 @@ class Injection:
     spectrum: tuple[float, float]
     cuts: dict[float, CutFound]
 
+    def beyond(self, background_efficiency: float) -> float:
+        """Injected events that pass a cut, less what those in the window add to the expectation of background."""
+        return max(self.cuts[background_efficiency].passing - background_efficiency * self.inside, 0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """In JSON types."""
         return {**dataclasses.asdict(self), "cuts": {repr(e): vars(cut) for e, cut in self.cuts.items()}}

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
 from analysis.tasks import RETRIES, TaskFolder, Workers, executor, resume
+from cathode.calibration.calibrate import CALIBRATION
+from cathode.calibration.result import Calibration
 from cathode.errors import InjectionError
 from cathode.injection.experiments import ANALYSIS, Injection, collected, plan
+from cathode.injection.pseudo_experiments import plan_in_pseudo_experiments
 from cathode.runtime.progress import Progress, each_of
 from generators.artifact import fingerprint
 
@@ -30,12 +33,15 @@ def inject(
     *,
     numbers: Sequence[int],
     repeats: int = 1,
+    calibration: Path | None = None,
     workers: Workers = None,
     progress: Progress | None = None,
 ) -> tuple[Injection, ...]:
     """Search with so many events of a signal among the data, everything retrained; continued by the same call.
 
-    `signal` are files that are read as the data are. A search without a signal is always among them.
+    `signal` are files that are read as the data are. A search without a signal is always among them. With a folder of
+    `cathode calibrate` as `calibration` the signal goes into its pseudo-experiments, a Poisson number of events each,
+    and the data of the window are not looked at: limits are then expected ones alone.
 
     Raises
     ------
@@ -43,6 +49,8 @@ def inject(
         If the folder can not be written, or holds something else.
     InjectionError
         If there are fewer signal events, or no search could be done.
+    CalibrationError
+        If `calibration` is no such folder, or of another search.
     """
     folder = Path(output)
     known = (folder / "searches").is_dir()
@@ -54,10 +62,14 @@ def inject(
             f"Numbers of events from {strengths[0]} to {strengths[-1]}, of a signal of which {len(pool)} pass the "
             "selection. Ask for fewer, or simulate more."
         )
-    events = config.read_events(progress)
-    write_text(folder / ANALYSIS, config.to_yaml())
-    both = fingerprint(events.x, events.mass, events.weights, pool.x, pool.mass)
-    tasks = plan(folder, strengths, signal=signal, repeats=repeats, fingerprint=both, seed=config.seed)
+    if calibration is not None:
+        Calibration.read(calibration / CALIBRATION).require(config.search().settings())
+        tasks = plan_in_pseudo_experiments(folder, calibration, pool, strengths, repeats=repeats)
+    else:
+        events = config.read_events(progress)
+        both = fingerprint(events.x, events.mass, events.weights, pool.x, pool.mass)
+        write_text(folder / ANALYSIS, config.to_yaml())
+        tasks = plan(folder, strengths, signal=signal, repeats=repeats, fingerprint=both, seed=config.seed)
     finished = each_of(progress, "inject", len(tasks.tasks))
     resume(tasks, executor(workers), retries=RETRIES, finished=finished)
     found = collected(list(tasks.finished()))

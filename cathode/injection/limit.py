@@ -20,7 +20,9 @@ FloatArray = NDArray[np.float64]
 class SignalYield:
     """Injected events that pass a cut, against how many were injected: mean and standard error over repeats, (G,).
 
-    `efficiency` is their ratio; it belongs to the strength at which it was found.
+    What passes is counted beyond what the signal adds to the expectation: this is the background efficiency times all
+    events of the window, and the injected ones are among them. `efficiency` is the ratio; it belongs to the strength at
+    which it was found.
     """
 
     injected: FloatArray
@@ -82,7 +84,7 @@ def signal_yield(injections: Sequence[Injection], background_efficiency: float) 
     if not strengths:
         raise InjectionError("No search has an injected signal; a limit needs some.")
     by_strength = [
-        np.array([each.cuts[background_efficiency].passing for each in injections if each.injected == strength])
+        np.array([each.beyond(background_efficiency) for each in injections if each.injected == strength])
         for strength in strengths
     ]
     # One repeat has no spread: the binomial one of its events is the least that there is.

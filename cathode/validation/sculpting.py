@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from analysis.errors import AnalysisError
 from analysis.events import Events
-from analysis.statistics.sculpting import sculpting_test
+from analysis.statistics.sculpting import mass_dependence, sculpting_test
 from cathode.cut_and_count import Cut
 from cathode.diagnostics import SculptingCurve
 from cathode.region import Region
@@ -41,7 +41,8 @@ def sculpting(events: Events, scores: Scores, cuts: Sequence[Cut], region: Regio
         except AnalysisError:
             continue
         passed = test.p_value > _SCULPTED
-        tests.append(Sculpting(cut.background_efficiency, test.chi2, test.ndof, test.p_value, passed))
+        other = mass_dependence(events.mass[side], passes[side], weights=events.weights[side])
+        tests.append(Sculpting(cut.background_efficiency, test.chi2, test.ndof, test.p_value, passed, **asdict(other)))
         curves.append(
             SculptingCurve(
                 background_efficiency=cut.background_efficiency, edges=test.edges, ratio=test.ratio, error=test.error

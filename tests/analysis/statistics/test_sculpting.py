@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import AnalysisError, TooFewEventsError
-from analysis.statistics.sculpting import sculpting_test
+from analysis.statistics.sculpting import mass_dependence, sculpting_test
 
 
 def spectrum(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -99,3 +99,48 @@ def test_too_few_events_and_unequal_lengths_are_refused() -> None:
         sculpting_test(mass, np.arange(100) < 95)
     with pytest.raises(AnalysisError):
         sculpting_test(mass, np.arange(99) < 50)
+
+
+def brute_force_distance_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    def centred(values: np.ndarray) -> np.ndarray:
+        apart = np.abs(values[:, None] - values[None, :])
+        return np.asarray(apart - apart.mean(0) - apart.mean(1)[:, None] + apart.mean())
+
+    a, b = centred(x), centred(y)
+    return float(np.sqrt((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean())))
+
+
+def test_the_distance_correlation_is_that_of_all_pairs() -> None:
+    rng = np.random.default_rng(5)
+    # Few values, so that no two of them are one in the bins.
+    mass = 2500 + 37.0 * rng.integers(0, 40, 800)
+    selected = rng.random(800) < 0.1 + 0.3 * (mass > 3200)
+    found = mass_dependence(mass, selected)
+    assert found.distance_correlation == pytest.approx(
+        brute_force_distance_correlation(mass, selected.astype(float)), rel=1e-9
+    )
+    assert found.ks == pytest.approx(stats.ks_2samp(mass[selected], mass[~selected]).statistic)
+    assert (found.ks_p_value, found.distance_p_value) == (1 / 400, 1 / 400)
+
+
+def test_without_dependence_its_p_values_are_uniform_also_with_weights() -> None:
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(100):
+        mass, weights = spectrum(rng, 800), rng.uniform(0.2, 2.0, 800)
+        one = mass_dependence(mass, rng.random(800) < 0.2, weights=weights, seed=int(rng.integers(1000)))
+        found.append((one.ks_p_value, one.distance_p_value))
+    for p in zip(*found, strict=True):
+        assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_a_selection_that_follows_the_mass_without_a_tilt_is_found() -> None:
+    """More in the middle, and as many above as below: a correlation coefficient would be none."""
+    rng = np.random.default_rng(7)
+    mass = rng.uniform(2500, 4500, 20_000)
+    selected = rng.random(20_000) < 0.1 + 0.1 * np.exp(-0.5 * ((mass - 3500) / 200) ** 2)
+    assert abs(np.corrcoef(mass, selected)[0, 1]) < 0.02
+    found = mass_dependence(mass, selected)
+    assert max(found.ks_p_value, found.distance_p_value) <= 0.005
+    with pytest.raises(TooFewEventsError, match="10 of 20000 events pass"):
+        mass_dependence(mass, np.arange(20_000) < 10)
