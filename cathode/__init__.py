@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cathode.result import SearchResult as SearchResult
     from cathode.runs.run import Run as Run
     from cathode.runs.run import open_run as open_run
+    from cathode.scans.plan import ScanPlan as ScanPlan
+    from cathode.scans.result import Scan as Scan
+    from cathode.scans.scanning import scan as scan
     from cathode.search import Search as Search
     from cathode.template.mass_models import DijetFitMass as DijetFitMass
     from cathode.template.mass_models import KdeMass as KdeMass
@@ -59,6 +62,8 @@ _WHERE = {
     "Region": "cathode.region",
     "Reweighting": "cathode.template.reweighting",
     "Run": "cathode.runs.run",
+    "Scan": "cathode.scans.result",
+    "ScanPlan": "cathode.scans.plan",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
     "Transformer": "cathode.classifiers.transformer",
@@ -66,6 +71,7 @@ _WHERE = {
     "load_config": "cathode.config",
     "open_run": "cathode.runs.run",
     "read_events": "analysis.io.ntuples",
+    "scan": "cathode.scans.scanning",
     "write_report": "cathode.report",
 }
 

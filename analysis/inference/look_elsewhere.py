@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,13 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class GlobalPValue:
-    """The probability of as small a local p-value anywhere, by two ways, each with its error.
+    """The probability of as small a local p-value anywhere, by several ways, each with its error.
 
     `by_crossings` is the bound of Gross & Vitells (1005.1891), right for large significances of a smooth scan;
     `by_toys` is the share of background-only scans, all retrained, whose largest significance is as large, with
     `resolution` 1/(toys + 1). None where that was not done. `spectra` is the number of spectra that were looked at: the
-    global p-values are those of the most significant one of so many.
+    global p-values are those of the most significant one of so many. `by_windows` is `windows` times the local p-value
+    (Bonferroni): a bound whatever the correlation of the windows, None where their number was not given.
     """
 
     local: float
@@ -30,12 +31,19 @@ class GlobalPValue:
     toys_error: float
     resolution: float
     spectra: int = 1
+    windows: int = 1
+    by_windows: float | None = None
+
+    @property
+    def quoted(self) -> float:
+        """By the toys if there are any, else the bound by the number of windows, which assumes least."""
+        ways = (self.by_toys, self.by_windows, self.by_crossings)
+        return next((p for p in ways if p is not None), self.local)
 
     @property
     def significance(self) -> float:
-        """Of the toys if there are any, else of the crossings."""
-        best = self.by_crossings if self.by_toys is None else self.by_toys
-        return float(p_to_z(self.local if best is None else best))
+        """Of the `quoted` one."""
+        return float(p_to_z(self.quoted))
 
 
 def up_crossings(significance: FloatArray, level: float) -> FloatArray:
@@ -80,6 +88,48 @@ def global_p_value(
         1 / (1 + len(scans)),
         spectra,
     )
+
+
+def of_one_scan(
+    significance: FloatArray,
+    scans: FloatArray | None = None,
+    *,
+    windows: int | None = None,
+    level: float = 0.7,
+    spectra: int = 1,
+) -> GlobalPValue:
+    """Global p-value of a scan (M,) of local significances; NaN in windows that have none.
+
+    With background-only `scans` (T, M), everything retrained, as `global_p_value`. Without, crossings are those of the
+    scan itself, with their Poisson error: what is excessive in it is then counted as background. `windows` is how many
+    places were looked at, M unless more were.
+
+    Raises
+    ------
+    CountingError
+        If no significance is finite, fewer windows than these were looked at, or the scans are of others.
+    """
+    values = np.asarray(significance, dtype=np.float64)
+    looked = len(values) if windows is None else windows
+    if not np.isfinite(values).any() or looked < len(values):
+        raise CountingError(f"A scan of {np.isfinite(values).sum()} finite of {len(values)} windows, of {looked}.")
+    values = np.where(np.isfinite(values), values, -np.inf)
+    largest = float(values.max())
+    if scans is None:
+        local = float(z_to_p(largest))
+        crossings = float(up_crossings(values, level)[0])
+        ratio = float(np.exp(-0.5 * (largest**2 - level**2)))
+        bound = min(1.0, local + crossings * ratio) if largest > level else 1.0
+        found = GlobalPValue(
+            local, _of_many(bound, spectra), float(np.sqrt(crossings)) * ratio * spectra, None, 0.0, 1.0, spectra
+        )
+    else:
+        toys = np.atleast_2d(np.asarray(scans, dtype=np.float64))
+        if toys.shape[1] != len(values):
+            raise CountingError(f"Scans of {toys.shape[1]} windows for one of {len(values)}.")
+        # A window without a significance has no excess; the lowest number that stays finite.
+        found = global_p_value(largest, np.nan_to_num(toys, nan=-38.0), level=level, spectra=spectra)
+    return replace(found, windows=looked, by_windows=min(1.0, looked * spectra * found.local))
 
 
 def _of_many(p: float, spectra: int) -> float:

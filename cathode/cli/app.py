@@ -27,6 +27,7 @@ from cathode.cli import (
     models,
     prepare,
     renamed,
+    scan,
     searches,
     store,
     study,
@@ -149,6 +150,7 @@ app.command("inject", rich_help_panel=SEARCH)(injections.inject)
 app.command("limit", rich_help_panel=SEARCH)(injections.limit)
 app.command("study", rich_help_panel=SEARCH)(study.study)
 app.command("benchmark", rich_help_panel=SEARCH)(benchmark.benchmark)
+app.add_typer(scan.app, name="scan", rich_help_panel=SEARCH)
 app.command("report", rich_help_panel=SEARCH)(searches.report)
 app.command("cite", rich_help_panel=SEARCH)(cite.cite)
 app.command("train", rich_help_panel=PARTS)(models.train)

@@ -75,7 +75,7 @@ def example(
         str,
         typer.Argument(
             help="example, with every setting; demo; cheap, a whole search in seconds; nanoaod, physlite, flat, lhco, "
-            "full-phase-space, showers; or benchmark, of several methods."
+            "full-phase-space, showers; benchmark, of several methods; or scan, of many windows."
         ),
     ] = "example",
 ) -> None:

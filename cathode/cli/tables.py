@@ -24,6 +24,9 @@ from cathode.comparison.showers import ShowerEvaluation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
 from cathode.result import Closure, CutResult, FeatureTest, RegionShift, Sculpting, SearchResult
+from cathode.scans.cost import Share
+from cathode.scans.limits import signal_limits
+from cathode.scans.result import Scan
 from cathode.validation.claims import headline, validation
 
 
@@ -131,6 +134,56 @@ def benchmarked(benchmark: Benchmark) -> Iterator[RenderableType]:
     yield table
     for text, count in benchmark.failures.items():
         yield Text.assemble((f"{count} searches failed: ", "bold yellow"), (text, "yellow"))
+
+
+def scanned(scan: Scan) -> Iterator[RenderableType]:
+    """What the most significant window of every series is worth, and limits on injected signals."""
+    from cathode.report.scan import headline as conclusion_of
+    from cathode.report.scan import named, worth
+
+    yield Text(conclusion_of(scan), style="bold")
+    table = _table(f"{len(scan.windows)} windows, the cut that was listed first")
+    for title in ("search", "largest in, GeV", "local", "validation", "by windows", "by crossings", "by experiments"):
+        table.add_column(title)
+    for series in scan.series:
+        table.add_row(escape(named(series)), *worth(series))
+    yield table
+    limits = signal_limits(scan)
+    if limits:
+        table = _table("upper limits at 95 % CL, in events of the signal before the cut")
+        for title in ("method", "signal", "window, GeV", "observed", "expected"):
+            table.add_column(title)
+        for each in limits:
+            if each.limit is None:
+                table.add_row(escape(each.method), escape(each.signal), "–", "–", escape(each.reason))
+            else:
+                where = f"{each.low:g}–{each.high:g}"
+                observed, expected = (number(value) for value in (each.limit.observed, each.limit.expected[2]))
+                table.add_row(escape(each.method), escape(each.signal), where, observed, expected)
+        yield table
+    for text, count in scan.failures.items():
+        yield Text.assemble((f"{count} searches failed: ", "bold yellow"), (text, "yellow"))
+
+
+def shares_of_scan(shares: Sequence[Share], workers: int, failures: Sequence[str]) -> Iterator[RenderableType]:
+    """Searches of a scan by method and data, and what those cost that are left."""
+    table = _table("searches of the scan")
+    for title in ("method", "data"):
+        table.add_column(title)
+    for title in ("windows", "searches", "done", "failed", "left", "CPU s each", "CPU s left"):
+        table.add_column(title, justify="right")
+    for each in shares:
+        counts = (each.windows, each.searches, each.done, each.failed, each.left)
+        known = ("–" if math.isnan(value) else f"{value:,.1f}" for value in (each.seconds, each.seconds_left))
+        table.add_row(escape(each.method), escape(each.data), *map(str, counts), *known)
+    yield table
+    left = sum(each.seconds_left for each in shares)
+    if math.isnan(left):
+        yield "What a search costs is known when the first one is done; `cathode scan plan` does one of every method."
+    else:
+        yield f"At most {left:,.0f} CPU s are left, {left / 3600:.2g} h; on {workers} workers {left / workers:,.0f} s."
+    for text in dict.fromkeys(failures):
+        yield Text.assemble((f"{failures.count(text)} searches failed: ", "bold yellow"), (text, "yellow"))
 
 
 def injections(found: Sequence[Injection]) -> RenderableType:

@@ -116,7 +116,7 @@ def collect(
 
     tasks = TaskFolder(folder)
     found = tasks.finished() if partial else tasks.collect()
-    rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": _plain(done.result)} for done in found]
+    rows = [{"key": done.task.key, "arguments": done.task.arguments, "result": plain(done.result)} for done in found]
     Terminal(json=True).result(rows)
 
 
@@ -162,12 +162,12 @@ def _show(status: Status, terminal: Terminal, *, strict: bool = True) -> None:
         raise typer.Exit(TASKS_FAILED)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What any parser of JSON reads: numbers that are none become text."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

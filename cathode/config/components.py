@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -155,6 +156,7 @@ def component_model(role: str, kind: str) -> type[Hyperparameters]:
     return hyperparameter_model(component_class(role, kind), without=without)
 
 
+@cache
 def hyperparameter_model(cls: type, *, without: frozenset[str] = frozenset()) -> type[Hyperparameters]:
     """A pydantic model with the constructor fields of a dataclass: their types, their defaults, and no others.
 

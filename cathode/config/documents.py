@@ -33,7 +33,7 @@ EMBEDDED_FILES = (
     "showers",
 )
 #: Files of other verbs that come with it, and their places.
-OTHER_FILES = {"benchmark": "benchmarks/methods"}
+OTHER_FILES = {"benchmark": "benchmarks/methods", "scan": "scans/windows"}
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | Sequence[str] = ()) -> AnalysisConfig:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,12 @@ def _products(folder: Path) -> list[Path]:
 
 def versions() -> dict[str, str]:
     """Versions of this package and of those that decide numbers, and of Python."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: to parse the metadata of all packages takes as long as a small training."""
     import platform
 
     found = {"python": platform.python_version()}

@@ -44,6 +44,9 @@ def overridden(cls: type[Any], packages: tuple[str, ...]) -> list[str]:
                 continue
             if getattr(function, "__isabstractmethod__", False):
                 continue
+            # Pydantic writes one into every class of a line with private attributes.
+            if function.__module__.startswith("pydantic."):
+                continue
             if name in seen:
                 found.append(f"{seen[name].__qualname__}.{name} overrides {base.__qualname__}.{name}")
             seen.setdefault(name, base)

@@ -1,0 +1,107 @@
+"""What a scan says follows from its searches, by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+from scipy import stats
+
+from cathode.scans.limits import signal_limits, window_limits
+from cathode.scans.measured import Asked, WindowCut, WindowSearch
+from cathode.scans.result import Scan
+
+WINDOWS = tuple((1000.0 + 100 * number, 1100.0 + 100 * number) for number in range(4))
+
+
+def searched(
+    window: int,
+    z: float,
+    *,
+    seed: int = 1,
+    injected: int = 0,
+    experiment: int = 0,
+    obstacle: str = "",
+    passing: float = 0,
+) -> WindowSearch:
+    signal = "s" if injected else ""
+    asked = Asked("m", *WINDOWS[window], seed, signal, injected, experiment)
+    cut = WindowCut(110.0, 100.0, 5.0, float(stats.norm.sf(z)), z, passing, obstacle)
+    other = WindowCut(11.0, 10.0, 1.0, 0.5, 9.0, passing)
+    inside = injected if passing else 0
+    return WindowSearch(asked, 1000, inside, (990.0, 12.0), (0.5, 0.01), "passed", {0.01: cut, 0.001: other})
+
+
+def test_the_quoted_window_is_the_largest_mean_over_seeds_of_the_first_cut() -> None:
+    values = {0: (1.0, 3.0), 1: (2.5, 2.7), 2: (-1.0, 0.0)}
+    found = Scan(WINDOWS, tuple(searched(w, z, seed=s) for w, zs in values.items() for s, z in enumerate(zs)))
+    (series,) = found.series
+    assert [each.significance for each in series.windows[:3]] == [2.0, 2.6, -0.5]
+    assert series.windows[0].spread == pytest.approx(math.sqrt(2))
+    assert math.isnan(series.windows[3].significance)
+    peak, worth = series.peak, series.global_p
+    assert peak is not None
+    assert worth is not None
+    assert (peak.low, peak.high) == WINDOWS[1]
+    # Of four windows, also of the one in which no search was done.
+    assert worth.quoted == worth.by_windows == pytest.approx(4 * stats.norm.sf(2.6))
+    # The scan rises through 0.7 once, at its beginning.
+    assert worth.by_crossings == pytest.approx(stats.norm.sf(2.6) + math.exp(-0.5 * (2.6**2 - 0.7**2)))
+    assert found.summary[0]["global_p"] == worth.quoted
+    assert Scan.from_json(found.to_json()).searches == found.searches
+
+
+def test_what_can_not_be_computed_is_no_excess() -> None:
+    found = Scan(WINDOWS, (searched(0, 9.0, obstacle="the spectrum rises"), searched(1, 1.0)))
+    (series,) = found.series
+    assert series.peak is not None
+    assert series.peak.low == WINDOWS[1][0]
+    assert series.windows[0].obstacle == "the spectrum rises"
+    (none,) = Scan(WINDOWS, (searched(0, 9.0, obstacle="the spectrum rises"),)).series
+    assert none.peak is none.global_p is None
+
+
+def test_experiments_say_how_often_a_maximum_is_as_large() -> None:
+    data = [searched(w, z) for w, z in enumerate((0.0, 2.0, 0.1, 0.2))]
+    null = [
+        searched(w, 2.2 if (number == 3 and w == 2) else 0.3, experiment=number)
+        for number in range(1, 10)
+        for w in range(4)
+    ]
+    (series,) = Scan(WINDOWS, (*data, *null)).series
+    assert series.global_p is not None
+    assert series.global_p.by_toys == pytest.approx(2 / 10)
+    assert series.global_p.quoted == series.global_p.by_toys
+    assert series.global_p.resolution == pytest.approx(1 / 10)
+
+
+def test_the_table_has_every_cut_to_the_last_bit() -> None:
+    found = Scan(WINDOWS, (searched(0, 1 / 3), searched(1, math.nan, obstacle='of "none", at all')))
+    rows = list(csv.DictReader(io.StringIO(found.table())))
+    assert len(rows) == 4
+    assert float(rows[0]["significance"]) == 1 / 3
+    assert rows[2]["obstacle"] == 'of "none", at all'
+    assert [row["background_efficiency"] for row in rows[:2]] == ["0.01", "0.001"]
+    assert {row["low"] for row in rows} == {"1000.0", "1100.0"}
+
+
+def test_limits_are_those_of_the_counting_experiment_and_of_the_window_that_expects_the_strictest() -> None:
+    from analysis.inference.counting_model import CountingModel
+    from analysis.inference.limits import asymptotic_limit
+
+    none = [searched(w, 1.0) for w in (0, 1)]
+    with_signal = [searched(0, 3.0, injected=200, passing=50.0), searched(1, 5.0, injected=200, passing=100.0)]
+    found = Scan(WINDOWS, (*none, *with_signal))
+    truth = asymptotic_limit(CountingModel(110.0, 100.0, 5.0))
+    limits = list(window_limits(found, "m"))
+    assert [(each.low, each.observed) for each in limits] == [(1000.0, truth.observed), (1100.0, truth.observed)]
+    (strictest,) = signal_limits(found)
+    assert (strictest.low, strictest.high) == WINDOWS[1]
+    assert strictest.limit is not None
+    # Half of the signal passes.
+    assert strictest.limit.observed == pytest.approx(2 * truth.observed)
+    (beyond,) = signal_limits(Scan(WINDOWS, (*none, searched(0, 1.0, injected=20, passing=5.0))))
+    assert beyond.limit is None
+    assert "Inject more" in beyond.reason
