@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.plots.style import CYCLE, DATA, FIT, HEIGHT, REFERENCE, WINDOW, headroom, shade_window, stacked, styled
+from analysis.plots.style import DATA, FIT, HEIGHT, REFERENCE, cut_colour, headroom, shade_window, stacked, styled
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -32,13 +32,23 @@ class Curve:
 class Layer:
     """A spectrum in the bins of the figure: contents and errors (B,).
 
-    `expected` (B,) is the predicted background, NaN in bins without a prediction.
+    `expected` (B,) is the predicted background, NaN in bins without a prediction, and `relative` its relative error,
+    which all bins share.
     """
 
     label: str
     content: FloatArray
     error: FloatArray
     expected: FloatArray | None = None
+    relative: float = 0.0
+
+    def pulls(self) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """(Data − expected)/σ, counting and relative error in σ, (B,), and where at least five are expected."""
+        assert self.expected is not None
+        expected = np.nan_to_num(self.expected)
+        shown = expected >= 5
+        sigma = np.sqrt(expected + np.square(self.relative * expected))
+        return np.divide(self.content - expected, sigma, out=np.zeros(len(expected)), where=shown), shown
 
 
 @styled
@@ -52,9 +62,10 @@ def mass_spectrum(
     fit: Curve | None = None,
     pull_edges: FloatArray | None = None,
     pulls: FloatArray | None = None,
+    mass_label: str = "Mass",
     title: str = "",
 ) -> Figure:
-    """Spectrum before and after cuts on a logarithmic scale, signal window shaded, pulls of the fit below.
+    """Spectrum before and after cuts on a logarithmic scale, signal window shaded, pulls of the fit and of cuts below.
 
     Parameters
     ----------
@@ -63,43 +74,69 @@ def mass_spectrum(
     window : edges of the signal window, GeV.
     veto : ranges that were left out, GeV, drawn as gaps.
     fit : density beside and across the window.
-    pull_edges, pulls : (Q, 2) and (Q,), bins and (data − fit)/error; without them there is no lower panel.
+    pull_edges, pulls : (Q, 2) and (Q,), bins and (data − fit)/error; without them there is no panel of the fit.
+    mass_label : what the mass is, without its unit.
     """
     with_pulls = pulls is not None and pull_edges is not None
-    figure, panels = stacked(*((1.0, 0.3) if with_pulls else (1.0,)), height=5.0 if with_pulls else HEIGHT)
+    cuts = [(number, layer) for number, layer in enumerate(after) if layer.expected is not None and with_pulls]
+    below = (1 + len(cuts)) * with_pulls
+    figure, panels = stacked(1.0, *[0.3 if len(cuts) < 2 else 0.24] * below, height=HEIGHT + 0.55 * below)
     main = panels[0]
     shade_window(main, window, "Signal window")
-    for number, (low, high) in enumerate(veto):
-        for panel in panels:
-            label = "Vetoed" if number == 0 and panel is main else None
-            panel.axvspan(low, high, facecolor="none", edgecolor=REFERENCE, hatch="///", linewidth=0, label=label)
+    _hatch(panels, veto)
     width = np.diff(edges)
     if fit is not None:
-        main.fill_between(fit.mass, fit.low, fit.high, color=FIT, alpha=0.3, linewidth=0)
-        main.plot(fit.mass, fit.density, color=FIT, label=fit.label)
+        _curve(main, fit)
     _points(main, edges, width, before, DATA, "o")
-    # Not the colours of the fit and of the window.
-    colours = [c for c in CYCLE if c not in (FIT, WINDOW)]
-    for i, layer in enumerate(after):
-        colour = colours[i % len(colours)]
-        if layer.expected is not None:
-            main.plot(0.5 * (edges[1:] + edges[:-1]), layer.expected / width, color=colour, linestyle="--")
-        _points(main, edges, width, layer, colour, "sD^v"[i % 4])
-    if any(layer.expected is not None for layer in after):
-        main.plot([], [], color=REFERENCE, linestyle="--", label="Expected background")
+    _after_cuts(main, edges, width, after)
     main.set_yscale("log")
     lowest = min(_lowest(layer, width) for layer in (before, *after))
     main.set_ylim(0.5 * lowest, 2.0 * float((before.content / width).max()))
-    headroom(main, 0.27 if veto else 0.22)
+    headroom(main, 0.34 if veto else 0.3)
     main.set_ylabel("Events / GeV")
     main.set_title(title)
     main.set_xlim(edges[0], edges[-1])
-    main.legend(loc="upper right", ncols=1)
-    panels[-1].set_xlabel("Mass [GeV]")
+    main.legend(loc="upper right", ncols=2)
+    panels[-1].set_xlabel(f"{mass_label} [GeV]")
     if pulls is not None and pull_edges is not None:
-        _pulls(panels[1], pull_edges, pulls, window)
+        _pulls(panels[1], pull_edges, pulls, window, line=FIT, bars=DATA)
+        for (number, layer), panel in zip(cuts, panels[2:], strict=True):
+            pull, shown = layer.pulls()
+            pairs = np.stack([edges[:-1], edges[1:]], axis=1)[shown]
+            _pulls(panel, pairs, pull[shown], window, line=cut_colour(number), bars=cut_colour(number))
         figure.align_ylabels()
     return figure
+
+
+def _hatch(panels: Sequence[Axes], veto: Sequence[tuple[float, float]]) -> None:
+    for number, (low, high) in enumerate(veto):
+        for panel in panels:
+            label = "Vetoed" if number == 0 and panel is panels[0] else None
+            panel.axvspan(low, high, facecolor="none", edgecolor=REFERENCE, hatch="///", linewidth=0, label=label)
+
+
+def _curve(axes: Axes, fit: Curve) -> None:
+    if (fit.high > fit.low).any():
+        axes.fill_between(fit.mass, fit.low, fit.high, color=FIT, alpha=0.3, linewidth=0, label="Fit, 1 σ")
+    axes.plot(fit.mass, fit.density, color=FIT, label=fit.label)
+
+
+def _after_cuts(axes: Axes, edges: FloatArray, width: FloatArray, after: Sequence[Layer]) -> None:
+    for i, layer in enumerate(after):
+        if layer.expected is not None:
+            _prediction(axes, 0.5 * (edges[1:] + edges[:-1]), layer.expected / width, layer.relative, cut_colour(i))
+        _points(axes, edges, width, layer, cut_colour(i), "sD^v"[i % 4])
+    if any(layer.expected is not None for layer in after):
+        axes.plot([], [], color=REFERENCE, linestyle="--", label="Expected background")
+    if any(layer.expected is not None and layer.relative for layer in after):
+        axes.fill_between([], [], color=REFERENCE, alpha=0.25, linewidth=0, label="Expected, total error")
+
+
+def _prediction(axes: Axes, mass: FloatArray, density: FloatArray, relative: float, colour: str) -> None:
+    if relative:
+        low, high = np.maximum(1 - relative, 0.03) * density, (1 + relative) * density
+        axes.fill_between(mass, low, high, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(mass, density, color=colour, linestyle="--")
 
 
 def _points(axes: Axes, edges: FloatArray, width: FloatArray, layer: Layer, colour: str, marker: str) -> None:
@@ -124,12 +161,14 @@ def _lowest(layer: Layer, width: FloatArray) -> float:
     return float((layer.content / width)[shown].min()) if shown.any() else np.inf
 
 
-def _pulls(axes: Axes, edges: FloatArray, pulls: FloatArray, window: tuple[float, float]) -> None:
+def _pulls(
+    axes: Axes, edges: FloatArray, pulls: FloatArray, window: tuple[float, float], *, line: str, bars: str
+) -> None:
     shade_window(axes, window)
-    axes.axhspan(-1, 1, color=FIT, alpha=0.12, linewidth=0)
-    axes.axhline(0.0, color=FIT, linewidth=1.2)
-    axes.bar(edges[:, 0], pulls, edges[:, 1] - edges[:, 0], align="edge", color=DATA, alpha=0.65, linewidth=0)
-    reach = max(3.4, 1.1 * float(np.abs(pulls).max()))
+    axes.axhspan(-1, 1, color=line, alpha=0.12, linewidth=0)
+    axes.axhline(0.0, color=line, linewidth=1.2)
+    axes.bar(edges[:, 0], pulls, edges[:, 1] - edges[:, 0], align="edge", color=bars, alpha=0.65, linewidth=0)
+    reach = max(3.4, 1.1 * float(np.abs(pulls).max(initial=0.0)))
     axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_ylabel(r"(Data − fit) / $\sigma$", loc="center")
+    axes.set_ylabel("Pull", loc="center")

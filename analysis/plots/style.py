@@ -1,7 +1,4 @@
-"""One look for every figure: sizes, colours that colour-blind readers can tell apart, embedded fonts.
-
-No experiment's label is drawn: these are nobody's results yet.
-"""
+"""One look for every figure: sizes, colours that colour-blind readers can tell apart, embedded fonts."""
 
 from __future__ import annotations
 
@@ -28,6 +25,8 @@ REFERENCE = "#717581"
 WINDOW = "#f89c20"
 CYCLE = ("#5790fc", "#e42536", "#964a8b", "#f89c20", "#7a21dd", "#9c9ca1")
 """Petroff's palette (2107.02270), in an order in which the first ones also differ in lightness."""
+
+_OF_CUTS = tuple(colour for colour in CYCLE if colour not in (FIT, WINDOW))
 
 WIDTH, HEIGHT = 7.0, 4.5
 """Inches; at this size the text is that of a printed page."""
@@ -170,6 +169,11 @@ def stacked(*ratios: float, width: float = WIDTH, height: float = HEIGHT) -> tup
     for axes in panels[:-1]:
         axes.tick_params(labelbottom=False)
     return figure, panels
+
+
+def cut_colour(number: int) -> str:
+    """The colour of a cut, the same in every figure; none of them is that of a fit or of the window."""
+    return _OF_CUTS[number % len(_OF_CUTS)]
 
 
 def headroom(axes: Axes, fraction: float) -> None:

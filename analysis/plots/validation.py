@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from analysis.plots.style import CYCLE, DATA, REFERENCE, TEMPLATE, headroom, shade_window, single, stacked, styled
+from analysis.plots.style import (
+    DATA,
+    REFERENCE,
+    TEMPLATE,
+    cut_colour,
+    headroom,
+    shade_window,
+    single,
+    stacked,
+    styled,
+)
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -53,6 +64,49 @@ def closure(
     return figure
 
 
+@dataclass(frozen=True, eq=False)
+class Shifts:
+    """Counted over predicted less one, of one cut in R regions: edges (R, 2) in GeV, values and errors (R,).
+
+    `correction` is what the search makes of them, its mean and its error, both relative.
+    """
+
+    label: str
+    regions: FloatArray
+    values: FloatArray
+    errors: FloatArray
+    correction: tuple[float, float]
+
+
+@styled
+def region_shifts(cuts: Sequence[Shifts], *, window: tuple[float, float] | None = None, title: str = "") -> Figure:
+    """By how much the count above each cut is off in the validation regions, one panel per cut.
+
+    The line and its band are the correction of the window and its systematic error.
+    """
+    figure, panels = stacked(*[1.0] * len(cuts), height=1.1 + 1.6 * len(cuts))
+    for number, (axes, cut) in enumerate(zip(panels, cuts, strict=True)):
+        if window is not None:
+            shade_window(axes, window, "Signal window" if number == 0 else None)
+        colour = cut_colour(number)
+        mean, systematic = (100 * part for part in cut.correction)
+        label = "Correction and its error" if number == 0 else None
+        axes.axhspan(mean - systematic, mean + systematic, color=colour, alpha=0.18, linewidth=0)
+        axes.axhline(mean, color=colour, linestyle="--", linewidth=1.2, label=label)
+        axes.axhline(0.0, color=REFERENCE, linewidth=1.2)
+        middle, half = cut.regions.mean(axis=1), 0.5 * np.diff(cut.regions, axis=1)[:, 0]
+        values, errors = 100 * cut.values, 100 * cut.errors
+        axes.errorbar(middle, values, errors, half, fmt="o", color=colour, elinewidth=1.1, label=cut.label)
+        reach = 1.15 * max(float((np.abs(values) + errors).max()), abs(mean) + systematic)
+        axes.set_ylim(-reach, reach)
+        headroom(axes, 0.22)
+        axes.legend(loc="upper right", ncols=3)
+    panels[-1].set_xlabel("Mass [GeV]")
+    panels[0].set_ylabel("Counted / predicted − 1 [%]")
+    panels[0].set_title(title)
+    return figure
+
+
 @styled
 def sculpting(
     edges: Sequence[FloatArray],
@@ -80,7 +134,7 @@ def sculpting(
         axes.axhline(1.0, color=REFERENCE, linewidth=1.2)
         low, high = edges[i][:-1], edges[i][1:]
         middle = np.sqrt(low * high)
-        colour = CYCLE[i % len(CYCLE)]
+        colour = cut_colour(i)
         axes.errorbar(
             middle,
             ratios[i],

@@ -19,6 +19,7 @@ from cathode.config.components import (
     component_class,
 )
 from cathode.config.data import DataConfig
+from cathode.config.label import LabelConfig
 from cathode.config.region import RegionConfig
 from cathode.config.section import File, Fraction, Section
 from cathode.config.template import TemplateConfig
@@ -54,6 +55,7 @@ class AnalysisConfig(Section):
     calibration: File | None = Field(
         default=None, description="calibration.json of this search, as `cathode calibrate` writes it; corrects p-values"
     )
+    label: LabelConfig = Field(default_factory=lambda: LabelConfig())
     quick: bool = Field(
         default=False,
         description="a cheap trial: trainings, folds and ensembles are kept small, and the result says so",

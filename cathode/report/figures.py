@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from analysis.plots.calibration import null_distribution
 from analysis.plots.distributions import template_against_data
+from analysis.plots.label import FigureLabel, stamp
 from analysis.plots.performance import Line, roc_curves, significance_improvement
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
 from analysis.plots.training import losses
-from analysis.plots.validation import closure, sculpting
+from analysis.plots.validation import Shifts, closure, region_shifts, sculpting
 from cathode.diagnostics import Array, Diagnostics, RankingCurve
 from cathode.report.histograms import (
     FEATURE_BINS,
+    Histogram,
+    agreement,
     feature_edges,
     histogram,
     integral,
@@ -66,15 +69,31 @@ class Plate:
     wide: bool = False
 
 
+#: What the mass is called on an axis, by the beginning of its expression.
+MASSES = {"mjj(": r"$m_{jj}$", "e_rec(": r"$E_\mathrm{rec}$", "mll(": r"$m_{\ell\ell}$"}
+
+
 def plates(result: SearchResult, diagnostics: Diagnostics) -> Iterator[Plate]:
-    """Every figure that the stored arrays allow, in the order of the page."""
-    yield from _spectra(result, diagnostics)
-    yield from _features(result, diagnostics)
-    yield from _selected(result, diagnostics)
-    yield from _validation(result, diagnostics)
-    yield from _calibration(result)
-    yield from _truth(result, diagnostics)
-    yield from _trainings(result)
+    """Every figure that the stored arrays allow, in the order of the page, with the label of the analysis."""
+    label = FigureLabel(**(result.config or {}).get("label", {}))
+    for made in (
+        _spectra(result, diagnostics),
+        _features(result, diagnostics),
+        _selected(result, diagnostics),
+        _validation(result, diagnostics),
+        _calibration(result),
+        _truth(result, diagnostics),
+        _trainings(result),
+    ):
+        for plate in made:
+            stamp(plate.figure, label)
+            yield plate
+
+
+def mass_label(result: SearchResult) -> str:
+    """What the mass of the analysis is called on an axis, without its unit."""
+    expression = str((result.config or {}).get("data", {}).get("mass", ""))
+    return next((said for start, said in MASSES.items() if expression.startswith(start)), "Mass")
 
 
 def _spectra(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
@@ -102,9 +121,11 @@ def _spectra(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
             fit=fit,
             pull_edges=pull_edges,
             pulls=pull,
+            mass_label=mass_label(result),
         ),
         "The spectrum before and after the cuts. The fit has seen only the sidebands; dashed lines are the fit times "
-        "the background efficiency of each cut. A signal stands above its line inside the shaded window.",
+        "the background efficiency of each cut, with the relative error of the window. A signal stands above its line "
+        "inside the shaded window. Below, what is beyond the fit and beyond each line, where five events are expected.",
         f"Mass spectrum before and after {len(after)} cuts, with the signal window {window[0]:g} to {window[1]:g} GeV.",
         wide=True,
     )
@@ -117,7 +138,8 @@ def _after(d: Diagnostics, index: int, edges: Array, cut: CutResult, expected: A
     passing = histogram(d.mass[chosen], edges, None if d.weights is None else d.weights[chosen])
     dashed = None if expected is None else expected * cut.effective_efficiency
     label = rf"After the cut at $\varepsilon_B$ = {cut.background_efficiency:g}"
-    return Layer(label, passing.content, passing.error, dashed)
+    relative = cut.uncertainty / cut.expected if cut.expected > 0 else 0.0
+    return Layer(label, passing.content, passing.error, dashed, min(relative, 1.0) if np.isfinite(relative) else 0.0)
 
 
 def _fit(d: Diagnostics) -> Curve | None:
@@ -172,6 +194,7 @@ def _selected(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
             name,
             scale=scale,
             template_label="Expected background",
+            systematic=cut.systematic / cut.expected if cut.expected > 0 else 0.0,
         )
         caption = (
             f"{name} after the cut at background efficiency {cut.background_efficiency:g}, in the signal region, with "
@@ -188,6 +211,7 @@ def _comparison(
     *,
     scale: float | None = None,
     template_label: str = "Template",
+    systematic: float | None = None,
     log: bool = False,
 ) -> Figure:
     # Few events deserve few bins.
@@ -196,6 +220,8 @@ def _comparison(
     observed = histogram(data, edges, weights)
     total = float(len(data) if weights is None else weights.sum())
     predicted = histogram(template, edges).scaled(total / len(template) if scale is None else scale)
+    if systematic is not None:
+        predicted = Histogram(predicted.content, np.hypot(predicted.error, systematic * predicted.content))
     figure: Figure = template_against_data(
         edges,
         observed.content,
@@ -206,6 +232,8 @@ def _comparison(
         unit=LABELS.get(label, (label, ""))[1],
         ratio_range=ratio_range(observed, predicted),
         template_label=template_label,
+        error_label="Statistical error" if systematic is None else "Total error",
+        agreement=agreement(observed, predicted, scaled=scale is None),
         log=log,
     )
     return figure
@@ -225,6 +253,15 @@ def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
         said = ", ".join(f"{c.low:g} to {c.high:g} GeV: AUC {c.auc:.3f}" for c in regions)
         caption = "How well a classifier tells template from data in the validation regions. It should not."
         yield Plate("closure", "validation", figure, caption, f"Closure by validation region. {said}.")
+    found = [(cut, shifts) for cut in result.cuts if (shifts := _shifts(result, cut)) is not None]
+    if found:
+        figure = region_shifts([shifts for _, shifts in found], window=window)
+        caption = (
+            "Counted over predicted above each cut in the validation regions; the band is what the search corrects its "
+            "expectation by, and the systematic error of that."
+        )
+        said = ", ".join(f"{cut.background_efficiency:g}: {100 * cut.shift:+.1f} %" for cut, _ in found)
+        yield Plate("region_shifts", "validation", figure, caption, f"{caption} Corrections by cut: {said}.")
     if d.sculpting:
         figure = sculpting(
             [curve.edges for curve in d.sculpting],
@@ -235,6 +272,24 @@ def _validation(result: SearchResult, d: Diagnostics) -> Iterator[Plate]:
         )
         caption = "The spectrum after each cut over the spectrum before it, times the efficiency. Flat is not sculpted."
         yield Plate("sculpting", "validation", figure, caption, caption)
+
+
+def _shifts(result: SearchResult, cut: CutResult) -> Shifts | None:
+    """The validation regions of one cut, of their own classifiers."""
+    mine = [
+        each
+        for each in result.region_shifts
+        if each.background_efficiency == cut.background_efficiency and each.classifiers == "region"
+    ]
+    if not mine or not cut.expected > 0:
+        return None
+    return Shifts(
+        rf"$\varepsilon_B$ = {cut.background_efficiency:g}",
+        np.array([(each.low, each.high) for each in mine]),
+        np.array([each.shift for each in mine]),
+        np.array([each.error for each in mine]),
+        (cut.shift, cut.systematic * (1 + cut.shift) / cut.expected),
+    )
 
 
 def _calibration(result: SearchResult) -> Iterator[Plate]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
+from analysis.printing import p_value
 from analysis.weights import unit
 
 Array = NDArray[np.floating[Any]]
@@ -88,6 +90,20 @@ def feature_edges(*samples: Array, bins: int = FEATURE_BINS) -> Array:
     if not high > low:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1)
+
+
+def agreement(data: Histogram, template: Histogram, *, scaled: bool) -> str:
+    """χ², degrees of freedom and p-value of two histograms, where both have enough events to be normal.
+
+    One degree is lost where the template was `scaled` to the data.
+    """
+    variance = np.square(data.error) + np.square(template.error)
+    shown = (template.content >= 5) & (variance > 0)
+    ndof = int(shown.sum()) - int(scaled)
+    if ndof < 1:
+        return ""
+    chi2 = float((np.square(data.content - template.content)[shown] / variance[shown]).sum())
+    return f"χ²/ndf = {chi2:.1f}/{ndof}, p = {p_value(float(stats.chi2.sf(chi2, ndof)))}"
 
 
 def ratio_range(data: Histogram, template: Histogram) -> tuple[float, float]:

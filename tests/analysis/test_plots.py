@@ -19,9 +19,9 @@ from matplotlib.text import Text
 from analysis.plots.distributions import template_against_data
 from analysis.plots.performance import Line, roc_curves, significance_improvement
 from analysis.plots.spectrum import Curve, Layer, mass_spectrum
-from analysis.plots.style import CYCLE, FONT, STYLE, single
+from analysis.plots.style import CYCLE, FONT, STYLE, cut_colour, single
 from analysis.plots.training import losses
-from analysis.plots.validation import closure, sculpting
+from analysis.plots.validation import Shifts, closure, region_shifts, sculpting
 
 EDGES = np.linspace(0, 500, 26)
 MASSES = np.geomspace(2600, 8000, 40)
@@ -58,7 +58,7 @@ def a_spectrum() -> Figure:
     return mass_spectrum(
         MASSES,
         Layer("Data", before, np.sqrt(before)),
-        [Layer("Cut", after, np.sqrt(after), np.where(inside, 0.008 * before, np.nan))],
+        [Layer("Cut", after, np.sqrt(after), np.where(inside, 0.008 * before, np.nan), 0.1)],
         window=WINDOW,
         fit=fit,
         pull_edges=bins,
@@ -93,6 +93,13 @@ def a_sculpting() -> Figure:
     return sculpting([MASSES] * 2, list(ratio), [np.full(39, 0.05)] * 2, ["1 % (p = 0.4)", "0.1 %"], window=WINDOW)
 
 
+def some_shifts() -> Figure:
+    regions = np.array([(2700.0, 3000.0), (3000.0, 3300.0), (3700.0, 4100.0)])
+    values, errors = np.array([0.02, -0.03, 0.05]), np.array([0.02, 0.03, 0.04])
+    cuts = [Shifts(label, regions, values, errors, (0.01, 0.03)) for label in ("1 %", "0.1 %")]
+    return region_shifts(cuts, window=WINDOW)
+
+
 ALL: tuple[Callable[[], Figure], ...] = (
     a_distribution,
     lambda: a_distribution(log=True),
@@ -102,8 +109,9 @@ ALL: tuple[Callable[[], Figure], ...] = (
     a_loss,
     a_closure,
     a_sculpting,
+    some_shifts,
 )
-NAMES = ("distribution", "distribution-log", "spectrum", "improvement", "roc", "loss", "closure", "sculpting")
+NAMES = ("distribution", "distribution-log", "spectrum", "improvement", "roc", "loss", "closure", "sculpting", "shifts")
 
 
 @pytest.fixture(params=ALL, ids=NAMES, scope="module")
@@ -261,3 +269,26 @@ def test_colours_are_told_apart_without_red_or_green_cones(blindness: list[list[
     seen = np.clip((rgb**2.2) @ np.transpose(blindness), 0, 1) ** (1 / 2.2)
     distance = np.linalg.norm(seen[:, None] - seen, axis=-1)
     assert distance[np.triu_indices(4, 1)].min() > 0.2
+
+
+def test_a_cut_has_one_colour_in_every_figure() -> None:
+    below = a_spectrum().axes[-1]
+    colours = {mpl.colors.to_hex(patch.get_facecolor()) for patch in below.patches if patch.get_height() != 0}
+    assert cut_colour(0) in colours
+    shifts = [axes.containers[0].lines[0].get_color() for axes in some_shifts().axes]
+    sculpted = [axes.containers[0].lines[0].get_color() for axes in a_sculpting().axes]
+    assert shifts == sculpted == [cut_colour(0), cut_colour(1)]
+
+
+def test_pulls_after_a_cut_know_of_its_relative_error() -> None:
+    layer = Layer("Cut", np.array([120.0, 1.0]), np.array([11.0, 1.0]), np.array([100.0, 2.0]), 0.1)
+    pull, shown = layer.pulls()
+    assert shown.tolist() == [True, False]
+    assert pull[0] == pytest.approx(20 / np.sqrt(100 + 100))
+
+
+def test_the_axis_says_how_wide_a_bin_is() -> None:
+    assert a_distribution().axes[0].get_ylabel() == "Events / 20 GeV"
+    data = np.full(3, 4.0)
+    uneven = template_against_data(np.array([0.0, 1.0, 3.0, 4.0]), data, data, data, data, label="x")
+    assert uneven.axes[0].get_ylabel() == "Events / bin"

@@ -14,7 +14,17 @@ from analysis.printing import number, p_value
 from cathode.diagnostics import Diagnostics, RankingCurve, SculptingCurve
 from cathode.errors import ConfigError, ResultError, RunFolderError
 from cathode.report import words
-from cathode.report.histograms import feature_edges, histogram, integral, mass_edges, pulls, ratio_range
+from cathode.report.figures import plates
+from cathode.report.histograms import (
+    Histogram,
+    agreement,
+    feature_edges,
+    histogram,
+    integral,
+    mass_edges,
+    pulls,
+    ratio_range,
+)
 from cathode.report.page import render, write_report
 from cathode.result import CutResult, SearchResult
 from cathode.validation.claims import headline
@@ -304,6 +314,24 @@ def test_pulls_are_blind_to_the_window_and_standard_normal_outside() -> None:
     assert not ((pairs[:, 0] >= 100) & (pairs[:, 1] <= 200)).any()
     assert abs(values.mean()) < 4 / np.sqrt(300)
     assert abs(values.std() - 1) < 4 / np.sqrt(600)
+
+
+def test_agreement_is_the_chi2_of_bins_with_enough_events() -> None:
+    data = Histogram(np.array([110.0, 90.0, 1.0]), np.array([10.0, 10.0, 1.0]))
+    template = Histogram(np.array([100.0, 100.0, 2.0]), np.array([0.0, 0.0, 0.0]))
+    # χ² = 2 with two degrees of freedom has p = 1/e, with one 0.157.
+    assert agreement(data, template, scaled=False) == "χ²/ndf = 2.0/2, p = 0.37"
+    assert agreement(data, template, scaled=True) == "χ²/ndf = 2.0/1, p = 0.16"
+    assert agreement(Histogram(data.content[2:], data.error[2:]), Histogram(*[np.array([2.0])] * 2), scaled=False) == ""
+
+
+def test_figures_carry_the_label_of_the_analysis(result: SearchResult, diagnostics: Diagnostics) -> None:
+    labelled = replace(result, config={"data": {"mass": "mjj(FatJet)"}, "label": {"experiment": "Toy", "sqrt_s": 1e4}})
+    first = next(iter(plates(labelled, diagnostics))).figure
+    assert "Toy" in first.axes[0].get_title(loc="left")
+    assert first.axes[0].get_title(loc="right") == "10 TeV"
+    assert first.axes[-1].get_xlabel() == "$m_{jj}$ [GeV]"
+    assert next(iter(plates(result, diagnostics))).figure.axes[0].get_title(loc="right") == ""
 
 
 def test_ratio_range_is_symmetric_for_closure_and_reaches_an_excess() -> None:
