@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from analysis.showers import geometry
+from generators.showers.cloud_presets import SYSTEMS as CLOUDS
 from generators.showers.cloud_presets import point_shapes
 from generators.showers.grid_presets import GRID_SYSTEMS, GRIDS, inductive_caloflow
 from generators.showers.presets import LAYERS, caloflow, hierarchical_sticks, layer_energies
@@ -132,11 +133,12 @@ def _at(dataset: str, shapes: Shapes, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _points(name: str, dataset: str, shapes: Shapes) -> dict[str, Any]:
+    made = point_shapes(name, "small")
     across = "grid" if geometry(dataset).name.startswith("ild") else "plane"
-    return chain(dataset, shapes, point_shapes(name, "small", across=across))
+    return chain(dataset, shapes, {"across": across, **made})
 
 
-#: Clouds of points: of CaloClouds in 25 evaluations and in one, adversarial with a mean field and as a tree, a
+#: Clouds of points: of CaloClouds I and II in 25 evaluations and in one, adversarial with a mean field and as a tree, a
 #: transformer in 32 evaluations, and flows with a latent vector in one pass.
-for _name in ("calo_clouds_2", "calo_clouds_consistency", "mdma", "deep_tree", "all_showers", "calo_point_flow"):
+for _name in CLOUDS:
     SYSTEMS[_name] = partial(_points, _name)

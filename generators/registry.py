@@ -134,6 +134,8 @@ GENERATORS = Registry(
         "hierarchical_sticks": "generators.showers.hierarchical_sticks:HierarchicalSticks",
         "caloflow_teacher": "generators.showers.caloflow:CaloFlowTeacher",
         "caloflow_student": "generators.showers.caloflow:CaloFlowStudent",
+        "calo_clouds_1": "generators.showers.calo_clouds_1:CaloClouds1",
+        "point_count_fm": "generators.showers.point_count_fm:PointCountFM",
         "calo_clouds_2": "generators.showers.calo_clouds_2:CaloClouds2",
         "all_showers": "generators.showers.all_showers:AllShowers",
         "calo_point_flow": "generators.showers.calo_point_flow:CaloPointFlow",

@@ -74,7 +74,7 @@ class SetCoupling(nn.Module):
         kept = x[..., self.kept]
         h = torch.relu(self.enter(kept, torch.cat([self.set(kept, mask), known], dim=1)))
         out: Tensor = self.body(h)
-        return out.reshape(*out.shape[:2], len(self.moved), -1).movedim(-1, 0).contiguous()
+        return out.reshape(*out.shape[:2], len(self.moved), self.univariate.parameters).movedim(-1, 0).contiguous()
 
 
 def _layers(sizes: Sequence[int]) -> nn.Sequential:

@@ -41,6 +41,22 @@ class PointWise(nn.Module):
         return x
 
 
+class PlainlyTimedPointWise(nn.Module):
+    """Velocity of points one by one, which sees t, sin t and cos t: as of CaloClouds I."""
+
+    def __init__(self, features: int, context: int, *, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.points = PointWise(features, context + 3, widths=widths)
+
+    def forward(self, x: Tensor, t: Tensor, c: Tensor, mask: Tensor) -> Tensor:
+        """Velocity (N, P, F) of points x (N, P, F) at times t (N,) or () given c (N, C); 0 where the mask (N, P) is."""
+        # A whole turn over all times: in a third of a radian sine and time are the same.
+        turn = 2 * math.pi * t[..., None]
+        of_time = torch.cat([t[..., None], turn.sin(), turn.cos()], dim=-1)
+        out: Tensor = self.points(x, torch.cat([c, of_time.expand(x.shape[0], -1)], dim=1)) * mask[..., None]
+        return out
+
+
 class TimedPointWise(nn.Module):
     """Velocity of points one by one, with `frequencies` of the time; 504,920 parameters with 64 and two columns."""
 

@@ -43,9 +43,9 @@ class VelocityMLP(nn.Module):
         moved = functional.linear(directions, self.entry.weight[:, : x.shape[1]])
         for layer in self.body:
             assert isinstance(layer, nn.Linear)
-            active, slope = _silu(h)
+            active, slope = silu_and_slope(h)
             h, moved = h + layer(active), moved + functional.linear(moved * slope, layer.weight)
-        active, slope = _silu(h)
+        active, slope = silu_and_slope(h)
         return self.head(active), functional.linear(moved * slope, self.head.weight)
 
     def _enter(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class VelocityMLP(nn.Module):
         return entered
 
 
-def _silu(h: Tensor) -> tuple[Tensor, Tensor]:
+def silu_and_slope(h: Tensor) -> tuple[Tensor, Tensor]:
     """The activation and its derivative."""
     gate = torch.sigmoid(h)
     active = h * gate

@@ -134,42 +134,53 @@ class LayersBlock(Block):
 
 
 class WholeShower(Block):
-    """Energy of the shower, energies of its layers and voxels as one vector of 1 + L + V numbers."""
+    """Energy of the shower, energies of its layers and voxels as one vector of 1 + L + V numbers.
 
-    def __init__(self, known: Known) -> None:
-        self.known = known
+    With `visible` the energy of the shower is what the context holds, and no number.
+    """
+
+    def __init__(self, known: Known, *, visible: bool = False) -> None:
+        self.known, self.visible = known, visible
         self.numbers, self.place = 2 + 2 * len(known.sizes) + sum(known.sizes), 0
 
     @override
     def forward(self, x: Tensor, raw: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        cells, incident, layers = self.known.cells, self._incident(raw), len(self.known.sizes)
+        cells, layers = self.known.cells, len(self.known.sizes)
         cut = cells.cut(x)
         energies = torch.stack([part.sum(dim=1) for part in torch.split(cut, list(self.known.sizes), dim=1)], dim=1)
-        total = energies.sum(dim=1)
-        # The shower is a cell by itself: without energy it has noise, and nothing to share it with.
-        empty = (cells.threshold / incident).log() - noise[:, 0].abs()
-        ratio = torch.where(total > 0, total.clamp_min(cells.threshold).div(incident).log(), empty)
-        # The absolute value of a normal number has twice its density.
-        half = 0.5 * (noise[:, 0].square().expand(len(x)) + _LOG_TWO_PI) - _LOG_TWO
-        log_weight = torch.where(total > 0, -total.clamp_min(cells.threshold).log(), half)
         shares, of_layers = cells.forward(energies, noise[:, 1 : layers + 2])
         inner = LayersBlock(self.known, range(layers))
         voxels, of_voxels = inner.forward(x, raw, noise[:, layers + 2 :])
-        return torch.cat([ratio[:, None], shares, voxels], dim=1), log_weight + of_layers + of_voxels
+        if self.visible:
+            return torch.cat([shares, voxels], dim=1), of_layers + of_voxels
+        ratio, of_ratio = self._ratio(energies.sum(dim=1), self._energy(raw), noise[:, 0])
+        return torch.cat([ratio[:, None], shares, voxels], dim=1), of_ratio + of_layers + of_voxels
+
+    def _ratio(self, total: Tensor, incident: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithm of the energy of the shower over that of the particle, and its weight in the density."""
+        threshold = self.known.cells.threshold
+        # The shower is a cell by itself: without energy it has noise, and nothing to share it with.
+        empty = (threshold / incident).log() - noise.abs()
+        ratio = torch.where(total > 0, total.clamp_min(threshold).div(incident).log(), empty)
+        # The absolute value of a normal number has twice its density.
+        half = 0.5 * (noise.square().expand(len(total)) + _LOG_TWO_PI) - _LOG_TWO
+        return ratio, torch.where(total > 0, -total.clamp_min(threshold).log(), half)
 
     @override
     def inverse(self, z: Tensor, raw: Tensor, x: Tensor) -> None:
         cells, layers = self.known.cells, len(self.known.sizes)
-        total = z[:, 0].clamp_max(_LARGEST_RATIO).exp() * self._incident(raw)
-        energies = cells.inverse(z[:, 1 : layers + 1], total)
-        parts = torch.split(z[:, layers + 1 :], list(self.known.sizes), dim=1)
+        total = self._energy(raw)
+        if not self.visible:
+            total, z = z[:, 0].clamp_max(_LARGEST_RATIO).exp() * total, z[:, 1:]
+        energies = cells.inverse(z[:, :layers], total)
+        parts = torch.split(z[:, layers:], list(self.known.sizes), dim=1)
         x[:] = torch.cat([cells.inverse(part, energies[:, number]) for number, part in enumerate(parts)], dim=1)
 
     @override
     def told(self, x: Tensor, raw: Tensor) -> Tensor:
         return self.known.told(raw)
 
-    def _incident(self, raw: Tensor) -> Tensor:
+    def _energy(self, raw: Tensor) -> Tensor:
         assert self.known.incident is not None
         return raw[:, self.known.incident]
 

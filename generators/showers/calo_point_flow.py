@@ -13,16 +13,15 @@ from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork
 from generators.errors import HyperparameterError
-from generators.flows.coupling import Coupling, transformed_features
 from generators.flows.rational_quadratic import RationalQuadratic
 from generators.flows.stacks import require_sizes
 from generators.jets.base import CloudGenerator, CloudObjective, CloudSampler
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
-from generators.networks.mlp import ParameterMLP
 from generators.networks.point_set import PointSet, SetCoupling
 from generators.one_phase import OnePhase
 from generators.registry import register
+from generators.showers.latent_prior import latent_prior
 from generators.tabular.composed import ComposedFlow
 from generators.training.settings import TrainingSettings
 
@@ -98,20 +97,7 @@ class CaloPointFlow(CloudGenerator["LatentCloud"], OnePhase["LatentCloud"]):
     def build(self, shape: tuple[int, ...], context: int) -> LatentCloud:
         points, features = shape
         spline = RationalQuadratic(self.bins, self.tail_bound)
-        prior = []
-        for number in range(self.prior_blocks):
-            mask = transformed_features(number, self.latent)
-            moved = sum(mask)
-            net = ParameterMLP(
-                self.latent - moved,
-                context,
-                hidden=self.prior_hidden,
-                layers=3,
-                numbers=moved,
-                parameters=spline.parameters,
-                activation=torch.relu,
-            )
-            prior.append(Coupling(mask, net, spline))
+        prior = latent_prior(self.latent, context, spline, blocks=self.prior_blocks, hidden=self.prior_hidden, layers=3)
         steps = [
             SetCoupling(
                 [(place + number) % 2 == 0 for place in range(features)],
@@ -124,7 +110,7 @@ class CaloPointFlow(CloudGenerator["LatentCloud"], OnePhase["LatentCloud"]):
             for number in range(self.blocks)
         ]
         encoder = PointSet(features, each=self.each, whole=[*self.whole, 2 * self.latent])
-        return LatentCloud(features, encoder, ComposedFlow(self.latent, prior), steps, self.counting(points, context))
+        return LatentCloud(features, encoder, prior, steps, self.counting(points, context))
 
     @override
     def objective(self, network: LatentCloud) -> LatentBound:

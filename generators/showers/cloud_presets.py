@@ -13,6 +13,12 @@ from generators.registry import create
 Specification = dict[str, Any]
 
 
+def calo_clouds_1(size: str) -> Specification:
+    """CaloClouds I (2305.04847): points that share a latent vector; the published one knows the energy and N alone."""
+    points = {"kind": "calo_clouds_1", "preset": size}
+    return {"points": points, **({"tells": []} if size == "published" else {})}
+
+
 def calo_clouds_2(size: str) -> Specification:
     """CaloClouds II (2309.05704): points by themselves; the published one knows the energy and N alone."""
     points = {"kind": "calo_clouds_2", "preset": size}
@@ -61,10 +67,29 @@ def deep_tree(size: str) -> Specification:
 
 
 def all_showers(size: str) -> Specification:
-    """A flow matching transformer like AllShowers (2601.11716), told the energies and numbers of points of layers."""
+    """A flow matching transformer like AllShowers (2601.11716), told the energies and numbers of points of layers.
+
+    The numbers are those of PointCountFM.
+    """
     steps = {"small": 1_200, "published": 100_000}[size]
     points: dict[str, Any] = {"kind": "all_showers", "training": {"steps": steps}}
-    return {"points": points, "tells": ["energies", "counts"]}
+    return {"counts": point_count_fm(size), "points": points, "tells": ["energies", "counts"]}
+
+
+def point_count_fm(size: str) -> Specification:
+    """The generator of numbers of points by layer of AllShowers."""
+    numbers = {"kind": "chain", "bijections": [{"kind": "dequantise"}, {"kind": "quantile_normal"}]}
+    counts: dict[str, Any] = {"kind": "point_count_fm", "bijection": numbers}
+    if size == "small":
+        counts |= {"widths": [64, 128, 64]}
+        counts["training"] = {
+            "epochs": None,
+            "steps": 1_500,
+            "batch_size": 512,
+            "learning_rate": 4e-3,
+            "ema_decay": 0.99,
+        }
+    return counts
 
 
 def calo_point_flow(size: str) -> Specification:
@@ -80,6 +105,7 @@ def calo_point_flow_2(size: str) -> Specification:
 SYSTEMS: dict[str, Callable[[str], Specification]] = {
     made.__name__: made
     for made in (
+        calo_clouds_1,
         calo_clouds_2,
         calo_clouds_consistency,
         calo_point_flow,

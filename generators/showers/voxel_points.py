@@ -13,6 +13,9 @@ from typing_extensions import override
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
+#: Energies of points over the threshold beyond this are all the same.
+_LARGEST = 1e12
+
 
 class Across(ABC):
     """Numbers of a point across the axis, in units of cells; `angles` and `rings` are those of its layer, (M,)."""
@@ -139,7 +142,8 @@ class VoxelPoints:
         rows = points[np.lexsort((points[:, -1], shower))]
         layer = np.repeat(np.tile(np.arange(layers), showers), counts.ravel())
         group = shower * layers + layer
-        excess = np.maximum(np.nan_to_num(rows[:, self.size_column]), 1e-6)
+        # Bounded above as well: the sum over a layer of what overflowed would be infinite, and its shares nothing.
+        excess = np.clip(np.nan_to_num(rows[:, self.size_column]), 1e-6, _LARGEST)
         free = np.maximum(energies - counts * self.threshold, 0).ravel()
         share = excess / np.bincount(group, weights=excess, minlength=counts.size)[group]
         angles, rings = self.angles[layer], self.rings[layer]

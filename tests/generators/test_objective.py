@@ -29,7 +29,9 @@ NEEDS = {
 
 #: Kinds of which every network has a size of its own.
 SHAPES = {kind: (5, 3) for kind in kinds() if "jets" in generator_class(kind).__module__}
-SHAPES |= dict.fromkeys(("calo_clouds_2", "calo_point_flow", "deep_tree_gan", "deep_tree_gan2"), (5, 3))
+SHAPES |= dict.fromkeys(
+    ("calo_clouds_1", "calo_clouds_2", "calo_point_flow", "deep_tree_gan", "deep_tree_gan2"), (5, 3)
+)
 SHAPES |= {"all_showers": (5, 3), "fpcd_attributes": (4,)}
 
 

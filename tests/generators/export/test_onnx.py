@@ -82,6 +82,8 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
     {"kind": "caloflow_student", "teacher": CALOFLOW, "hidden": 8, "dropout": 0.0, "training": CALOFLOW["training"]},
     {"kind": "ensemble", "members": 3, "generator": MEMBER},
     {"kind": "fpcd_attributes", "width": 8, "blocks": 1, "sampling_steps": 2, "training": TRAINING},
+    {"kind": "point_count_fm", "widths": [8], "sampling_steps": 2, "density_steps": 1}
+    | {"training": {**TRAINING, "epochs": None}},
     {"kind": "gan", "hidden": 8, "latent": 4, "training": TWO},
     {"kind": "vae", "hidden": 8, "latent": 2, "training": TRAINING},
     {

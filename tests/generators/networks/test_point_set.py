@@ -32,3 +32,9 @@ def test_a_coupling_is_undone_and_knows_its_determinant() -> None:
     torch.testing.assert_close(log_det[0], due)
     order = torch.tensor([2, 0, 1, 3])
     torch.testing.assert_close(step(x[:, order], mask[:, order], known)[0], z[:, order])
+
+
+def test_no_clouds_are_fine() -> None:
+    step = SetCoupling([True, False], 1, RationalQuadratic(4, 3.0), each=[6], whole=[5], hidden=[7])
+    x, log_det = step.inverse(torch.empty(0, 3, 2), torch.empty(0, 3, dtype=torch.bool), torch.empty(0, 1))
+    assert (x.shape, log_det.shape) == ((0, 3, 2), (0,))

@@ -9,6 +9,7 @@ import torch
 from generators.errors import HyperparameterError
 from generators.registry import create
 from generators.showers.calo_point_flow import CaloPointFlow
+from generators.tabular.composed import ComposedFlow
 
 #: Of the public configuration, without the 510,792 of its flow of the number of points and the energy.
 PUBLISHED = {4: 39_977_776 - 510_792, 3: 39_958_758 - 510_792}
@@ -37,6 +38,19 @@ def test_points_follow_a_permutation_of_their_noise() -> None:
     due = normal[0] - torch.linalg.slogdet(jacobian.reshape(15, 15))[1]
     mask = torch.ones(2, 5, dtype=torch.bool)
     torch.testing.assert_close(network.log_density_of_points(x, mask, known)[0], due, rtol=1e-3, atol=1e-3)
+
+
+def test_what_the_latent_numbers_cost_is_their_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing where encoder and prior agree; with another constant of the entropy it is not."""
+    torch.manual_seed(2)
+    made = CaloPointFlow(latent=4, each=[8], whole=[8], blocks=1, multiplicity=-1)
+    network = made.build((5, 3), 1)
+    network.prior = ComposedFlow(4, [])
+    torch.nn.init.zeros_(network.encoder.whole[-1].weight)
+    torch.nn.init.zeros_(network.encoder.whole[-1].bias)
+    monkeypatch.setattr(network, "log_density_of_points", lambda z, mask, known: torch.zeros(len(z)))
+    loss = made.objective(network)(torch.randn(20_000, 5, 3), torch.full((20_000, 2), 5.0))
+    assert float(loss.detach().mean()) == pytest.approx(0, abs=0.02)
 
 
 def test_what_is_no_size_is_named() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from generators.errors import HyperparameterError
 from generators.registry import create
-from generators.showers.cloud_presets import SYSTEMS, point_shapes, unfitted
+from generators.showers.cloud_presets import SYSTEMS, point_count_fm, point_shapes, unfitted
 
 
 @pytest.mark.parametrize("size", ["small", "published"])
@@ -27,6 +28,12 @@ def test_published_sizes(system: str) -> None:
     made.multiplicity = -1
     network = made.build((points, 4), context)
     assert sum(parameter.numel() for parameter in network.parameters()) == due
+
+
+def test_all_showers_counts_by_point_count_fm() -> None:
+    with torch.device("meta"):
+        networks = [create(point_count_fm("published")).build((layers,), 1) for layers in (78, 47)]
+    assert [sum(p.numel() for p in network.parameters()) for network in networks] == [349_902, 341_935]
 
 
 def test_what_is_not_known_is_named() -> None:

@@ -37,6 +37,8 @@ def test_any_points_give_the_energies_and_numbers_that_are_asked_for(across: str
     counts, energies = voxels.counts(x), voxels.energies(x)
     points = 3 * rng.standard_normal((counts.sum(), voxels.size_column + 2))
     points[0, 0], points[1, -1] = np.nan, 1e30
+    # What an untrained network makes of a logarithm.
+    points[2:40, voxels.size_column] = np.repeat([np.inf, 1e308, np.nan], 13)[:38]
     made = voxels.calibrated(points, counts, energies, rng)
     assert np.array_equal(voxels.counts(made), counts)
     assert voxels.energies(made) == pytest.approx(energies)
@@ -73,3 +75,52 @@ def test_numbers_of_points_are_possible_ones() -> None:
     voxels = VoxelPoints(LAYERS, ACROSS["plane"], 0.01)
     found = voxels.possible(np.array([[7.2, -3.0, np.nan]]), np.array([[0.021, 0.0, 1.0]]))
     assert found.tolist() == [[2, 0, 1]]
+
+
+def test_a_turn_of_the_points_is_a_turn_of_the_voxels() -> None:
+    x, turned = some(8), some(8)
+    for start, angles, rings in ((3, 8, 4), (35, 5, 1)):
+        layer = x[:, start : start + angles * rings].reshape(-1, angles, rings)
+        turned[:, start : start + angles * rings] = np.roll(layer, angles // 5 * 3, axis=1).reshape(len(x), -1)
+    voxels = VoxelPoints(LAYERS, ACROSS["plane"], 0.01)
+    points, _ = voxels.points(x, np.random.default_rng(9))
+    turns = 2 * np.pi * 3 / np.select([points[:, 3] < 1, points[:, 3] < 2], [1, 8], 5)
+    moved = (points[:, 0] + 1j * points[:, 1]) * np.exp(1j * turns)
+    points[:, :2] = np.stack([moved.real, moved.imag], axis=1)
+    back = voxels.calibrated(points, voxels.counts(x), voxels.energies(x), np.random.default_rng(10))
+    assert back == pytest.approx(turned, rel=1e-9, abs=1e-9)
+
+
+class TestDefectsOfPublishedCodes:
+    """What published programs do, and this does not."""
+
+    voxels = VoxelPoints(LAYERS, ACROSS["plane"], 0.01)
+
+    def test_negative_angles_are_not_all_in_the_first_cell(self) -> None:
+        turn = np.linspace(-np.pi, np.pi, 8_000, endpoint=False) + 1e-6
+        angle, _ = ACROSS["plane"].cells(
+            np.stack([np.cos(turn), np.sin(turn)], axis=1),
+            np.full(8_000, 8),
+            np.full(8_000, 4),
+            np.random.default_rng(1),
+        )
+        assert np.bincount(angle).tolist() == [1_000] * 8
+
+    def test_points_in_one_voxel_do_not_overwrite_each_other(self) -> None:
+        made = self._made(np.tile([[0.5, 0.1, 2.0, 1.5]], (3, 1)), [0, 3, 0], [0.0, 0.9, 0.0])
+        assert (made > 0).sum() == 3
+        assert made.sum() == pytest.approx(0.9)
+
+    def test_an_empty_layer_is_no_division_by_zero(self) -> None:
+        made = self._made(np.array([[0.5, 0.1, 2.0, 1.5]]), [0, 1, 0], [0.0, 0.9, 0.0])
+        assert np.isfinite(made).all()
+        assert made.sum() == pytest.approx(0.9)
+        assert not self._made(np.empty((0, 4)), [0, 0, 0], [0.0, 0.0, 0.0]).any()
+
+    def test_points_without_energy_are_not_lost(self) -> None:
+        made = self._made(np.array([[0.5, 0.1, -3.0, 1.5], [1.5, 0.1, 0.0, 1.5]]), [0, 2, 0], [0.0, 0.9, 0.0])
+        assert (made > 0).sum() == 2
+        assert made.sum() == pytest.approx(0.9)
+
+    def _made(self, points: np.ndarray, counts: list[int], energies: list[float]) -> np.ndarray:
+        return self.voxels.calibrated(points, np.array([counts]), np.array([energies]), np.random.default_rng(1))

@@ -16,6 +16,7 @@ from generators.jets.jet_flow import JetFlow
 from generators.jets.progressive import CloudProgressive, HalvingLoss
 from generators.one_phase import OneLoss
 from generators.registry import create, generator_class, kinds
+from generators.showers.calo_clouds_1 import CaloClouds1
 from generators.showers.calo_point_flow import CaloPointFlow
 from generators.tabular.base import ConditionalDensity, NoiseSampler, TabularGenerator
 from generators.tabular.flow_matching import FlowMatching
@@ -31,7 +32,7 @@ NOT_OURS = {"ensemble", "zuko"}
 
 FEATURES = sorted(kind for kind in set(kinds()) - NOT_OURS if issubclass(generator_class(kind), TabularGenerator))
 #: Kinds whose networks have a loss elsewhere, or more to draw than points.
-OWN_LOSSES = (AdversarialCloud, JetFlow, CaloPointFlow)
+OWN_LOSSES = (AdversarialCloud, JetFlow, CaloPointFlow, CaloClouds1)
 CLOUDS = sorted(
     kind
     for kind in kinds()
