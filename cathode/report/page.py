@@ -149,6 +149,7 @@ def render(result: SearchResult, pictures: Sequence[Picture] = (), candidates: S
         truth_rows=list(_truth_rows(result.truth)),
         sections=list(_sections(result, {picture.section for picture in pictures})),
         config=_config_text(result),
+        made=result.configured[:10],
         number=number,
         p_value=p_value,
         sigma=sigma,

@@ -233,7 +233,7 @@ def _products(folder: Path) -> list[Path]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package and of those that decide numbers, and of Python."""
+    """Versions of this package and of those that decide numbers, of Python and its system."""
     return dict(_versions())
 
 
@@ -242,7 +242,7 @@ def _versions() -> dict[str, str]:
     """Read once: to parse the metadata of all packages takes as long as a small training."""
     import platform
 
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)

@@ -334,6 +334,13 @@ def test_figures_carry_the_label_of_the_analysis(result: SearchResult, diagnosti
     assert next(iter(plates(result, diagnostics))).figure.axes[0].get_title(loc="right") == ""
 
 
+def test_the_page_says_when_and_with_what_it_was_made(result: SearchResult) -> None:
+    said = {"cathode-hep": "1.2", "python": "3.11.7", "system": "Linux x86_64"}
+    text = render(replace(result, versions=said, configured="2026-11-30T08:00:00+00:00"))
+    assert "First configured on 2026-11-30, with cathode-hep 1.2 and Python 3.11.7 on Linux x86_64." in text
+    assert "configured on" not in render(replace(result, versions={}, configured="")).split('id="provenance"')[1]
+
+
 def test_ratio_range_is_symmetric_for_closure_and_reaches_an_excess() -> None:
     edges = feature_edges(np.linspace(0, 1, 1000))
     flat = histogram(np.linspace(0, 1, 100_000), edges)
