@@ -106,3 +106,41 @@ class PixelEvents:
         sensors = self.detector.sensors
         counts = np.bincount(self.event() * sensors + self.sensor(), minlength=len(self) * sensors)
         return counts.reshape(len(self), sensors) / (self.detector.rows * self.detector.columns)
+
+
+class SparseImages:
+    """Events (N, S, R, C) that are written as images of whole ADU, some rows at a time, and kept as hits.
+
+    It takes the place of an array where events are many or large: 40 sensors at full size are 7.7 MB of bytes, and
+    some 0.2 MB of hits.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, events: int, detector: PixelDetector) -> None:
+        self.detector, self.shape = detector, (events, *detector.shape)
+        self._index = [np.zeros(0, np.int32)] * events
+        self._adu = [np.zeros(0, np.uint8)] * events
+
+    def __setitem__(self, rows: NDArray[np.integer[Any]], images: Array) -> None:
+        """Images (B, S, R, C) of the events at rows (B,), in place of what was there.
+
+        Raises
+        ------
+        InputFileError
+            If they are no charges of 0 to 255, or of another shape.
+        """
+        values = np.asarray(images)
+        if values.shape != (len(rows), *self.detector.shape):
+            raise InputFileError(f"Images are {values.shape}, not {(len(rows), *self.detector.shape)}.")
+        if values.size and not (values.min() >= 0 and values.max() <= 255):
+            raise InputFileError(f"Charges are from {values.min()} to {values.max()}, not of 8 bit.")
+        for row, image in zip(rows, values.reshape(len(rows), -1), strict=True):
+            hit = np.flatnonzero(image)
+            self._index[row], self._adu[row] = hit.astype(np.int32), image[hit].astype(np.uint8)
+
+    def events(self) -> PixelEvents:
+        """All events."""
+        offsets = np.concatenate([[0], np.cumsum([len(index) for index in self._index])]).astype(np.int64)
+        index = np.concatenate([np.zeros(0, np.int32), *self._index])
+        return PixelEvents(self.detector, offsets, index, np.concatenate([np.zeros(0, np.uint8), *self._adu]))

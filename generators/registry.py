@@ -151,6 +151,8 @@ GENERATORS = Registry(
         "patch_flow": "generators.showers.calodream:PatchFlow",
         "calodream": "generators.showers.calodream:CaloDream",
         "full_phase_space": "generators.jets.full_phase_space:FullPhaseSpace",
+        "iea_gan": "generators.pixels.iea_gan:IEAGAN",
+        "pe_gan": "generators.pixels.pe_gan:PEGAN",
     },
 )
 BIJECTIONS = Registry(

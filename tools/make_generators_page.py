@@ -26,6 +26,7 @@ _ROOMS = {
     "tabular": "Feature vectors",
     "jets": "Jets and whole events",
     "showers": "Showers",
+    "pixels": "Pixel detectors",
     "factorised": "Products of generators",
 }
 _ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrize import is_parametrized
 
 #: Layers that have a matrix to be normalised.
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -56,3 +57,18 @@ def weight_normed(network: nn.Module) -> nn.Module:
         if isinstance(layer, _LAYERS):
             parametrizations.weight_norm(layer)
     return network
+
+
+def orthogonal_penalty(network: nn.Module) -> Tensor:
+    """Sum over layers of the squares of W Wᵀ beside its diagonal (Brock et al., 1809.11096); embeddings have no say."""
+    total = next(network.parameters()).new_zeros(())
+    for layer in network.modules():
+        if isinstance(layer, _LAYERS):
+            # What is learned, not what a norm makes of it, which would take a step of its own.
+            owner: Any = layer
+            normed = is_parametrized(layer, "weight")
+            rows: Tensor = (owner.parametrizations.weight.original if normed else owner.weight).flatten(1)
+            # The smaller product has the same sum of squares of all its elements.
+            product = rows @ rows.t() if rows.shape[0] <= rows.shape[1] else rows.t() @ rows
+            total = total + product.square().sum() - rows.square().sum(dim=1).square().sum()
+    return total

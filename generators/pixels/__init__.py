@@ -1,0 +1,1 @@
+"""Generators of events of pixel detectors: images of all sensors at once."""

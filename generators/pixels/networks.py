@@ -1,0 +1,191 @@
+"""Maker and critic of pixel events: the deep networks of BigGAN for each sensor, and what these know of each other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generators.adversarial.regularisation import spectrally_normed
+from generators.errors import HyperparameterError
+from generators.networks.deep_biggan import ImageEye, ImageMaker
+from generators.networks.relations import Relations
+
+#: Pixels of images that go through a network at once where no gradient is kept; of such an image there are up to some
+#: hundred copies.
+_PIXELS_AT_ONCE = 1 << 20
+#: What no hit is, as networks see it.
+NOTHING = -1.0
+
+
+class Conditions(nn.Module, ABC):
+    """What the trunk of a maker is told of every sensor, from its place among them, the context and normal noise."""
+
+    #: Columns of the result, and normal numbers for each sensor that it takes.
+    columns: int
+    numbers: int
+
+    @abstractmethod
+    def forward(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Vectors (N, S, columns) of noise (N, S, numbers) at c (N, C)."""
+
+
+class PixelMaker(nn.Module):
+    """Events (N, S, R, C) in [−1, 1] of normal noise for each sensor: `latent` numbers, and those of the conditions."""
+
+    def __init__(
+        self,
+        conditions: Conditions,
+        shape: tuple[int, ...],
+        *,
+        latent: int,
+        channels: Sequence[int],
+        attention: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.conditions, self.latent, self.shape = conditions, latent, shape
+        base = tuple(-(-size // 2 ** (len(channels) - 1)) for size in shape[1:])
+        self.padded = tuple(size * 2 ** (len(channels) - 1) for size in base)
+        self.trunk = ImageMaker(
+            conditions.columns + latent, channels, (base[0], base[1]), attention=within(attention, channels)
+        )
+
+    def draw(self, c: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Events at c (N, C), with the random numbers of the generator, which is one of the CPU, or those of torch."""
+        numbers = self.conditions.numbers + self.latent
+        return self.made(torch.randn(len(c), self.shape[0], numbers, generator=generator).to(c), c)
+
+    def made(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Events of noise (N, S, latent + numbers of the conditions) at c (N, C)."""
+        of_trunk, of_sensors = noise[..., : self.latent], noise[..., self.latent :]
+        vectors = torch.cat([self.conditions(of_sensors, c), of_trunk], dim=-1).flatten(0, 1)
+        images = in_parts(self.trunk, vectors, self.padded) if not self.training else self.trunk(vectors)
+        top, left = ((wide - size) // 2 for wide, size in zip(self.padded, self.shape[1:], strict=True))
+        cropped = images[:, 0, top : top + self.shape[1], left : left + self.shape[2]]
+        return cropped.reshape(len(c), *self.shape)
+
+    def made_like(self, x: Tensor, c: Tensor) -> Tensor:
+        """Events at c (N, C), as many as x (N, S, R, C); the noise is that of torch."""
+        return self.draw(c)
+
+
+class PixelCritic(nn.Module):
+    """Scores of all sensors of events, and embeddings of these beside those that sensors should have.
+
+    The score of a sensor is linear in what its image is, times one and times the context; its embedding is made behind
+    `relations` of all sensors. `proxies` are (S, E).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        context: int,
+        *,
+        channels: Sequence[int],
+        attention: int | None,
+        relations: nn.Module,
+        proxies: nn.Module,
+        embedded: int,
+    ) -> None:
+        super().__init__()
+        self.halvings = len(channels) - 1
+        wide = channels[-1]
+        self.eye = ImageEye(channels, attention=within(attention, channels))
+        self.score = nn.Linear(wide, 1)
+        self.of_context = nn.Linear(context, wide, bias=False) if context else None
+        self.relations, self.proxies = relations, proxies
+        self.leave, self.norm = nn.Linear(wide, embedded), nn.LayerNorm(embedded)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Mean score (N,) of the sensors of events."""
+        return self.seen(x, c)[0].mean(dim=1)
+
+    def seen(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (N, S) and embeddings (N, S, E) of length one, of events (N, S, R, C) at c (N, C)."""
+        images = self._padded(x.flatten(0, 1)[:, None])
+        wide = self.leave.in_features
+        found = self.eye(images) if torch.is_grad_enabled() else in_parts(self.eye, images, images.shape[2:])
+        found = found.reshape(*x.shape[:2], wide)
+        scores = self.score(found)[..., 0]
+        if self.of_context is not None:
+            scores = scores + (found * self.of_context(c)[:, None]).sum(dim=-1)
+        embeddings = self.norm(self.leave(self.relations(found)))
+        return scores, functional.normalize(embeddings, dim=-1)
+
+    def targets(self) -> Tensor:
+        """What the embedding of every sensor should be near to, (S, E), of length one."""
+        return functional.normalize(self.proxies(), dim=-1)
+
+    def _padded(self, images: Tensor) -> Tensor:
+        """Empty pixels around, so that sizes can be halved."""
+        pads: list[int] = []
+        for size in reversed(images.shape[2:]):
+            more = -size % 2**self.halvings
+            pads += [more // 2, more - more // 2]
+        return functional.pad(images, pads, value=NOTHING)
+
+
+class Proxies(nn.Module):
+    """Vectors (S, E) that are learned, one for each sensor."""
+
+    def __init__(self, sensors: int, columns: int) -> None:
+        super().__init__()
+        # As a layer, for its spectral norm.
+        self.table = nn.Linear(sensors, columns, bias=False)
+
+    def forward(self) -> Tensor:
+        """The vectors."""
+        return self.table.weight.t()
+
+
+class PriorEmbedding(nn.Module):
+    """Vectors (S, E) of sensors, one half learned for each, the other linear in a number that is known of it."""
+
+    known: Tensor
+
+    def __init__(self, prior: Sequence[float], columns: int) -> None:
+        super().__init__()
+        self.register_buffer("known", functional.normalize(torch.tensor(prior, dtype=torch.float32), dim=0)[:, None])
+        self.table = nn.Embedding(len(prior), columns // 2)
+        self.of_prior = nn.Linear(1, columns - columns // 2)
+
+    def forward(self) -> Tensor:
+        """The vectors."""
+        return torch.cat([self.table.weight, self.of_prior(self.known)], dim=1)
+
+
+def begun(network: nn.Module, *, normed: bool) -> nn.Module:
+    """The same with orthogonal matrices under a spectral norm; those of `Relations` stay, with the norm if `normed`."""
+    related = {id(layer) for block in network.modules() if isinstance(block, Relations) for layer in block.modules()}
+    for layer in list(network.modules()):
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
+            continue
+        if id(layer) not in related:
+            nn.init.orthogonal_(layer.weight)
+        if normed or id(layer) not in related:
+            spectrally_normed(layer)
+    return network
+
+
+def in_parts(function: Callable[[Tensor], Tensor], rows: Tensor, image: Sequence[int]) -> Tensor:
+    """What a function of rows makes of them, so many at once that their images bound the memory."""
+    at_once = max(1, _PIXELS_AT_ONCE // (image[0] * image[1]))
+    if len(rows) <= at_once:
+        return function(rows)
+    return torch.cat([function(part) for part in torch.split(rows, at_once)])
+
+
+def within(attention: int | None, channels: Sequence[int]) -> int | None:
+    """A stage behind which there is attention, if there is such a stage.
+
+    Raises
+    ------
+    HyperparameterError
+        If there is none.
+    """
+    if attention is not None and not 1 <= attention < len(channels):
+        raise HyperparameterError(f"attention behind stage {attention} of {len(channels) - 1}: there is no such stage.")
+    return attention

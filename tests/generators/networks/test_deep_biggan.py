@@ -1,0 +1,64 @@
+"""Deep residual networks of images: sizes, ways around, and what is of no effect at first."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from generators.networks.deep_biggan import CriticBlock, ImageEye, ImageMaker, MakerBlock, PixelAttention
+
+
+def silenced(block: torch.nn.Module) -> torch.nn.Module:
+    """The same without its last convolution."""
+    torch.nn.init.zeros_(block.layers[-1].weight)  # type: ignore[union-attr, index]
+    torch.nn.init.zeros_(block.layers[-1].bias)  # type: ignore[union-attr, index]
+    return block
+
+
+def test_ways_around_leave_out_and_add_channels_and_change_sizes() -> None:
+    torch.manual_seed(1)
+    x, y = torch.randn(5, 8, 4, 6), torch.randn(5, 3)
+    rising = silenced(MakerBlock(8, 4, 3, up=True))(x, y)
+    assert torch.equal(rising, functional.interpolate(x[:, :4], scale_factor=2))
+    assert torch.equal(silenced(MakerBlock(8, 8, 3, up=False))(x, y), x)
+    falling = silenced(CriticBlock(8, 12, down=True))(x)
+    assert torch.equal(falling[:, :8], functional.avg_pool2d(x, 2))
+    assert falling.shape == (5, 12, 2, 3)
+    assert torch.equal(silenced(CriticBlock(8, 8, down=False))(x), x)
+
+
+def test_images_follow_their_vectors_and_not_each_other_outside_of_training() -> None:
+    torch.manual_seed(2)
+    maker = ImageMaker(6, [16, 8, 4], (2, 3), attention=1)
+    y = torch.randn(7, 6)
+    maker.requires_grad_(False)
+    assert float(maker(y).abs().max()) <= 1
+    maker.eval()
+    whole = maker(y)
+    assert whole.shape == (7, 1, 8, 12)
+    torch.testing.assert_close(maker(y[2:4]), whole[2:4], atol=1e-5, rtol=1e-4)
+    assert float((whole[0] - whole[1]).abs().max()) > 1e-3
+
+
+def test_the_sum_over_an_image_counts_what_is_there_twice() -> None:
+    """Two images beside each other, far enough from the seam, are seen as the sum of both."""
+    torch.manual_seed(3)
+    eye = ImageEye([4, 8, 8]).double()
+    x = torch.full((1, 1, 32, 128), -1.0, dtype=torch.float64)
+    empty = eye(x)
+    one, two = x.clone(), x.clone()
+    one[..., 16, 40] = 1.0
+    two[..., 16, [40, 88]] = 1.0
+    torch.testing.assert_close(eye(two) - empty, 2 * (eye(one) - empty), atol=1e-10, rtol=1e-8)
+
+
+def test_attention_begins_without_effect_and_is_a_mean_of_values() -> None:
+    torch.manual_seed(4)
+    layer, x = PixelAttention(8), torch.randn(2, 8, 4, 6)
+    assert torch.equal(layer(x), x)
+    with torch.no_grad():
+        layer.strength.fill_(1.0)
+        torch.nn.init.zeros_(layer.query.weight)
+        pooled = functional.max_pool2d(layer.value(x), 2).mean(dim=(2, 3), keepdim=True)
+        due = x + layer.leave(pooled.expand(-1, -1, 4, 6))
+    torch.testing.assert_close(layer(x), due, atol=1e-5, rtol=1e-4)
