@@ -6,6 +6,8 @@ import dataclasses
 import json
 import resource
 import time
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,18 +95,34 @@ def _data(config: AnalysisConfig, path: Path, asked: Asked, expected: str) -> Ev
     """
     from cathode.config import load_config
 
-    data = config.read_events()
+    data = _read(_Reading(config.data.model_dump_json(), expected, config))
     sample = asked.signal or (BACKGROUND if asked.experiment else "")
     if not sample:
         _refuse_others(print_of(data), expected)
         return data
     reading = json.loads((path.parents[1] / SAMPLES / f"{sample}.json").read_text(encoding="utf-8"))
-    pool = load_config(path, reading).read_events()
+    of_sample = load_config(path, reading)
+    pool = _read(_Reading(of_sample.data.model_dump_json(), expected, of_sample))
     _refuse_others(print_of(data, pool), expected)
     seeds = Seeds(asked.seed)
     if asked.signal:
         return injected(data, pool, asked.injected, seed=seeds(f"{asked.signal}/{asked.injected}"))
     return FromSimulation(pool, float(data.weights.sum())).draw(seeds(f"background/{asked.experiment}"))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is read, by its settings and by what is expected of it."""
+
+    data: str
+    expected: str
+    config: AnalysisConfig = field(compare=False, repr=False)
+
+
+@lru_cache(maxsize=2)
+def _read(reading: _Reading) -> Events:
+    """The events, which the next search of this process is likely to ask for as well: the data and one sample."""
+    return reading.config.read_events()
 
 
 def _refuse_others(found: str, expected: str) -> None:
