@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/scan.py [--windows 9] [--folds 5] [--seeds 3] [--small 1000] [--json]
 
-The dijets that come with the package: windows × folds × seeds by a template of mixed sideband events and small
-trees, without validation. `identical` says whether the three tables are equal byte by byte. The killed scan is a process
-with two workers that gets SIGKILL after some searches, and then two Dask workers of which a random one is killed after a
-fifth of the searches.
+The dijets that come with the package: windows × folds × seeds by a template of mixed sideband events and small trees,
+without validation. `identical` says whether the three tables are equal byte by byte. The killed scan is a process with
+two workers that gets SIGKILL after some searches, and then two Dask workers, of which a random one is killed after each
+fifth search on average.
 
 `overhead` is what CPU time the runner takes over that of the searches: the larger of the serial one (everything in
 run_scan that is no search) and of what the scheduler of Dask costs. What workers need to start is `start_cpu_s`.

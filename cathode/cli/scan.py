@@ -50,7 +50,8 @@ def run(
     scan: FileOrFolder,
     output: Output = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what there is to do, and what it costs as far as is known.")
+        bool,
+        typer.Option("--dry-run", help="Plan, and only say what there is to do and what it costs, as far as is known."),
     ] = False,
     workers: Workers = None,
     scheduler: Scheduler = None,

@@ -151,6 +151,10 @@ def page(scan: Scan, pictures: list[Picture], links: dict[Key, str]) -> str:
 
 def headline(scan: Scan) -> str:
     """The conclusion of the data in one sentence, of the method that was listed first."""
+    return f"Quick trial, no result: {_headline(scan)}" if scan.quick else _headline(scan)
+
+
+def _headline(scan: Scan) -> str:
     first = next((each for each in scan.series if not each.injected), None)
     if first is None or first.peak is None or first.global_p is None:
         return "No window has a significance."

@@ -53,7 +53,8 @@ class WindowSearch:
     """One search: what it was asked, and what it found; cuts by background efficiency.
 
     `events` are all in the window, `inside` the injected ones of them, `spectrum` what the mass model expects there,
-    with its error, `closure` the mean AUC in the validation regions, with its error.
+    with its error, `closure` the mean AUC in the validation regions, with its error. `quick` says that it was a cheap
+    trial, which is no result.
     """
 
     asked: Asked
@@ -63,6 +64,7 @@ class WindowSearch:
     closure: tuple[float, float]
     validation: str
     cuts: dict[float, WindowCut]
+    quick: bool = False
 
     @classmethod
     def of(cls, asked: Asked, result: SearchResult, inside: int) -> Self:
@@ -75,6 +77,7 @@ class WindowSearch:
             closure=result.closure_mean,
             validation=result.validation,
             cuts={cut.background_efficiency: WindowCut.of(cut, inside) for cut in result.cuts},
+            quick=result.quick,
         )
 
     def to_dict(self) -> dict[str, Any]:

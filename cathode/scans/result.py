@@ -91,6 +91,11 @@ class Scan(Document):
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
+    def quick(self) -> bool:
+        """Whether any search was a cheap trial."""
+        return any(each.quick for each in self.searches)
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """Names in the order of the plan."""
         return tuple(dict.fromkeys(each.asked.method for each in self.searches))

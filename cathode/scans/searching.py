@@ -69,6 +69,7 @@ def window_search(place: Path, *, folder: str, events: str, settings: str, page:
             auxiliary=config.read_auxiliary(),
             store=Path(folder) / STORE,
         )
+    result = dataclasses.replace(result, config=config.resolved(), quick=config.quick)
     inside = 0
     if this.injected and data.truth is not None:
         inside = int((search.region.signal(data.mass) & data.truth).sum())
@@ -137,5 +138,4 @@ def _finish_run(run: Path, config: AnalysisConfig, result: SearchResult, asked: 
         said = f"{asked.injected:,} events of the signal {asked.signal} were put among the data: this is a study."
         warnings = (said, *warnings)
     write_text(run / "config.yaml", config.to_yaml())
-    known = dataclasses.replace(result, config=config.resolved(), quick=config.quick, warnings=warnings)
-    concluded(known).write(run / RESULT)
+    concluded(dataclasses.replace(result, warnings=warnings)).write(run / RESULT)

@@ -27,6 +27,8 @@ def searched(low: float, z: float, validation: str = "passed") -> WindowSearch:
 def test_the_headline_claims_nothing_that_validation_does_not_support() -> None:
     found = Scan(((1.0, 101.0), (2.0, 102.0)), (searched(1, 1.0), searched(2, 3.0)))
     assert headline(found) == "Largest local significance in 2–102 GeV, 3.0 σ: global p at most 0.0027 of 2 windows."
+    trial = tuple(dataclasses.replace(each, quick=True) for each in found.searches)
+    assert headline(dataclasses.replace(found, searches=trial)).startswith("Quick trial, no result: Largest")
     failed = dataclasses.replace(found, searches=(searched(1, 1.0), searched(2, 3.0, "failed")))
     assert "nothing is claimed" in headline(failed)
     assert (

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import cathode
 from analysis.errors import TasksError
 from analysis.tasks import executor
 from cathode.errors import ConfigError, EmptyRegionError, InjectionError, RunFolderError
@@ -37,8 +38,8 @@ def parsed(plan: Path, text: str) -> ScanPlan:
 
 def test_a_bump_is_found_where_nobody_looked_and_workers_find_the_same(plan: Path) -> None:
     serial, two = plan.parent / "serial", plan.parent / "two"
-    found = scan(plan, serial, workers=1)
-    scan(plan, two, workers=2)
+    found = cathode.scan(plan, serial, workers=1)
+    cathode.scan(plan, two, workers=2)
     assert table_of(serial) == table_of(two)
     assert found.failures == {}
     assert len(found.windows) == 3
