@@ -100,8 +100,8 @@ def test_limits_are_those_of_the_counting_experiment_and_of_the_window_that_expe
     (strictest,) = signal_limits(found)
     assert (strictest.low, strictest.high) == WINDOWS[1]
     assert strictest.limit is not None
-    # Half of the signal passes.
-    assert strictest.limit.observed == pytest.approx(2 * truth.observed)
+    # Of 200 events 100 pass, and the 200 in the window add a hundredth of theirs to what is expected.
+    assert strictest.limit.observed == pytest.approx(truth.observed * 200 / (100 - 2))
     (beyond,) = signal_limits(Scan(WINDOWS, (*none, searched(0, 1.0, injected=20, passing=5.0))))
     assert beyond.limit is None
     assert "Inject more" in beyond.reason
