@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from analysis.showers import geometry
+from generators.showers import diffusion_presets
 from generators.showers.cloud_presets import SYSTEMS as CLOUDS
 from generators.showers.cloud_presets import point_shapes
 from generators.showers.grid_presets import GRID_SYSTEMS, GRIDS, inductive_caloflow
@@ -122,6 +123,18 @@ def caloinn(dataset: str, shapes: Shapes) -> dict[str, Any]:
 def calodream(dataset: str, shapes: Shapes) -> dict[str, Any]:
     """Flow matching by transformers."""
     return _at(dataset, shapes, GRID_SYSTEMS["calodream"](_grid(dataset), "small", layers=shapes))
+
+
+@system
+def calo_diffusion(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Diffusion by convolutions of a cylinder, in 32 evaluations."""
+    return _at(dataset, shapes, diffusion_presets.calo_diffusion(_grid(dataset), "small", layers=shapes))
+
+
+@system
+def calo_score(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """The same distilled to one evaluation."""
+    return _at(dataset, shapes, diffusion_presets.calo_score(_grid(dataset), "small", layers=shapes))
 
 
 def _grid(dataset: str) -> str:

@@ -21,6 +21,8 @@ nothing.
   geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training;
 * parameters: numbers that were fitted, of one state.
 
+`--compared` takes fewer showers of the compared half, for what is slow to draw from; errors grow with it.
+
 `--output` keeps what was measured by system and seed, and a later call goes on from there.
 """
 
@@ -275,6 +277,7 @@ def main() -> None:
     parser.add_argument("--leave-out", nargs="*", default=[], choices=SYSTEMS, help="also trained without one energy")
     parser.add_argument("--members", type=int, default=4, help="trees whose mean is a classifier")
     parser.add_argument("--steps", type=int, default=0, help="steps of every training instead of those of the presets")
+    parser.add_argument("--compared", type=int, help="showers that are drawn and compared, at most; else all")
     parser.add_argument("--output", type=Path, help="folder that keeps what was measured")
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="showers at once that are timed")
     parser.add_argument("--no-voxels", dest="voxels", action="store_false", help="no trees on voxels: many are slow")
@@ -287,6 +290,10 @@ def main() -> None:
     if options.quick:
         options.steps, options.voxels = options.steps or 20, False
         learned, reference = (Showers(s.incident[::6], s.energies[::6]) for s in (learned, reference))
+    if options.compared is not None:
+        # Files are in the order of the energies or in none: every one of these stays.
+        step = max(1, -(-len(reference) // options.compared))
+        reference = Showers(reference.incident[::step], reference.energies[::step])
     comparer = Comparer(learned, reference, known, options.members)
     out: dict[str, Any] = {"conditions": conditions(), "learned": len(learned), "reference": len(reference)}
 

@@ -1,7 +1,9 @@
-"""Base of consistency distillation: a teacher is trained, and a student that needs fewer steps learns from it."""
+"""Bases of distillation: a teacher is trained, and a student that needs fewer steps learns from it."""
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,15 +94,98 @@ class Distillation(TeacherStudent[S]):
         for name in ("stages", "teacher_steps", "sampling_steps"):
             if getattr(self, name) < 1:
                 raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be at least 1.")
-        inner = create(self.teacher) if isinstance(self.teacher, Mapping) else self.teacher
-        if not isinstance(inner, self.teachers):
+        self.inner, self.teacher = flow_in_time(self.teacher, self.teachers, self.teachers_named, self.kind)
+        self.bijection = self.inner.bijection
+
+
+@dataclass(kw_only=True, eq=False)
+class Halving(NetworkGenerator[S]):
+    """Progressive distillation (Salimans & Ho, 2202.00512): a trained flow in time in half as many steps, repeatedly.
+
+    `teacher` is trained first. A student of `first_steps` equal angles learns to go as far in one step as the teacher
+    in two; then it is the teacher of one with half as many, until `sampling_steps` are left. Every round is a training
+    of its own. No noise is put back on the way: an event is a function of its first noise, as for the teacher.
+    """
+
+    #: What a teacher may be, and how that is said.
+    teachers: ClassVar[tuple[type[Any], ...]]
+    teachers_named: ClassVar[str]
+
+    teacher: dict[str, Any]
+    first_steps: int = 16
+    sampling_steps: int = 1
+    bijection: str | dict[str, Any] = field(init=False)
+    training: TrainingSettings
+
+    def __post_init__(self) -> None:
+        rounds = self.first_steps / max(self.sampling_steps, 1)
+        if self.sampling_steps < 1 or rounds < 1 or not math.log2(rounds).is_integer():
             raise HyperparameterError(
-                f"teacher of {self.kind}: '{getattr(inner, 'kind', inner)}' is no flow in time; use "
-                f"{self.teachers_named}."
+                f"first_steps = {self.first_steps} of {self.kind} must be a power of two times sampling_steps = "
+                f"{self.sampling_steps}, which is at least 1."
             )
-        self.inner: Any = inner
-        self.teacher = {"kind": inner.kind, **inner.hyperparameters()}
-        self.bijection = inner.bijection
+        self.inner, self.teacher = flow_in_time(self.teacher, self.teachers, self.teachers_named, self.kind)
+        self.bijection = self.inner.bijection
+
+    @abstractmethod
+    def prepared_teacher(self) -> Any:
+        """The unfitted teacher, which knows what of the events it has to know."""
+
+    @abstractmethod
+    def student(self, flow: Any, steps: int) -> S:
+        """The network of a flow, to be sampled in so many steps; what shall not be learned any more is fixed."""
+
+    @abstractmethod
+    def halving_loss(self, student: S, teacher: nn.Module, steps: int) -> nn.Module:
+        """The objective of a student of so many steps, from the field of its teacher: losses (N,) of x and context."""
+
+    def learn(
+        self, data: TrainingData, *, seed: int, monitor: Monitor | None = None, checkpoint: Path | None = None
+    ) -> Trained:
+        """First the teacher, then a student of every number of steps."""
+        inner = self.prepared_teacher()
+        rounds = [self.sampling_steps << k for k in range((self.first_steps // self.sampling_steps).bit_length())][::-1]
+        names = ("teacher", *(f"{steps} steps" for steps in rounds))
+        words, tensors = identity_of_container(data.x)
+        identity = identity_of([self.hyperparameters(), seed, *words], *tensors, data.context, data.weights)
+        sequence = TrainingSequence(names, identity=identity, monitor=monitor, checkpoint=checkpoint)
+
+        def taught(monitor: Monitor | None, checkpoint: Path | None) -> Trained:
+            trained: Trained = inner.learn(data, seed=seed, monitor=monitor, checkpoint=checkpoint)
+            return trained
+
+        flow = inner.untrained(data, seed=seed)
+        found = sequence.run(_stage("teacher", taught))
+        flow.load_state_dict(found.states[0])
+        student: Any = self.student(flow, self.first_steps)
+        for number, steps in enumerate(rounds):
+            loss = self.halving_loss(student, copy.deepcopy(student.network), steps)
+
+            def halved(
+                monitor: Monitor | None, checkpoint: Path | None, loss: nn.Module = loss, own: int = number
+            ) -> Trained:
+                phase = Phase(self.kind, loss, trainable(student))
+                return self.trained(student, [phase], data, seed=seed + 1 + own, monitor=monitor, checkpoint=checkpoint)
+
+            found = sequence.run(_stage(f"{steps} steps", halved))
+            student.load_state_dict(found.states[0])
+        return found
+
+
+def flow_in_time(teacher: Any, known: tuple[type[Any], ...], named: str, kind: str) -> tuple[Any, dict[str, Any]]:
+    """The unfitted teacher of a `kind`, and its full specification.
+
+    Raises
+    ------
+    HyperparameterError
+        If it is none of those that are known, which are `named`.
+    """
+    inner = create(teacher) if isinstance(teacher, Mapping) else teacher
+    if not isinstance(inner, known):
+        raise HyperparameterError(
+            f"teacher of {kind}: '{getattr(inner, 'kind', inner)}' is no flow in time; use {named}."
+        )
+    return inner, {"kind": inner.kind, **inner.hyperparameters()}
 
 
 def _stage(name: str, train: Callable[[Monitor | None, Path | None], Trained]) -> Stage[Trained]:

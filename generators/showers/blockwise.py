@@ -46,17 +46,14 @@ class Part:
 
 
 @dataclass(kw_only=True, eq=False)
-class BlockwiseDensity(Parameters, ABC):
-    """Showers x (N, V) in GeV as blocks, each of which knows those before it: a product of densities.
+class Blockwise(Parameters, ABC):
+    """Showers x (N, V) in GeV as blocks, each of which knows those before it.
 
-    A subclass says by `parts` which blocks there are, in the order in which they are made, and which density learns
-    which. `log_prob` is the logarithm of a mean over `draws` of the noise that blocks put where a shower says nothing;
-    see `SpreadCells`. The same draws are taken for all showers and all calls.
+    A subclass says by `parts` which blocks there are, in the order in which they are made, and which generator learns
+    which.
     """
 
     kind: ClassVar[str]
-
-    draws: int = 8
 
     @abstractmethod
     def parts(self) -> list[Part]:
@@ -66,10 +63,6 @@ class BlockwiseDensity(Parameters, ABC):
     @abstractmethod
     def voxels(self) -> int:
         """Number of voxels of a shower."""
-
-    @abstractmethod
-    def possible(self, x: Tensor, raw: Tensor) -> Tensor:
-        """Which showers x (N, V), with no negative voxel, there can be at the context (N, C), (N,)."""
 
     @abstractmethod
     def refuse(self, x: Tensor, raw: Tensor) -> None:
@@ -94,7 +87,7 @@ class BlockwiseDensity(Parameters, ABC):
         Raises
         ------
         NonFiniteInputError, ShapeError, TooFewRowsError
-            Before anything changes; and what the densities raise.
+            Before anything changes; and what the generators raise.
         """
         w = event_weights(x, weights)
         self._check(x, context, w)
@@ -128,34 +121,6 @@ class BlockwiseDensity(Parameters, ABC):
                 block.inverse(torch.as_tensor(np.asarray(z, np.float64)), raw[chunk], x)
             out[chunk.numpy()] = x.numpy()
         return out
-
-    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
-        """Log p(x | c), (N,), for showers x (N, V) in GeV and context (N, C).
-
-        It is the probability that just these voxels have energy, times their density in 1/GeV: of all of them, or,
-        where energies are given, of all but one for each of these that is not zero. It is −∞ for a shower that can not
-        be, because it has a negative voxel or not the energies that are given.
-        """
-        raw = self._context(context)
-        self._check(np.asarray(x, np.float64), raw.numpy(), np.ones(len(raw)), minimum=0)
-        rows, found = torch.as_tensor(np.asarray(x, np.float64)), np.empty(len(raw))
-        chunks = torch.split(torch.arange(len(raw)), max(1, self._rows_at_once() // self.draws)) if len(raw) else ()
-        for chunk in chunks:
-            found[chunk.numpy()] = self._log_density(rows[chunk], raw[chunk])
-        return found
-
-    def _log_density(self, x: Tensor, raw: Tensor) -> NDArray[np.float64]:
-        valid = (x >= 0).all(dim=1)
-        valid &= self.possible(x.clamp_min(0), raw)
-        total, at = torch.zeros(len(x), dtype=torch.float64), x.clamp_min(0)
-        for block, part in self._in_order:
-            noise = _spread_out(self.draws, block.numbers)
-            drawn = (block.forward(at, raw, one[None]) for one in noise)
-            z, log_weight = (torch.cat(each) for each in zip(*drawn, strict=True))
-            told = block.told(at, raw).repeat(self.draws, 1)
-            log_q = torch.as_tensor(self.fitted_[part].log_prob(z.numpy(), told.numpy()))
-            total += torch.logsumexp((log_q + log_weight).reshape(self.draws, len(x)), dim=0) - math.log(self.draws)
-        return torch.where(valid, total, -torch.inf).numpy()
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -195,19 +160,6 @@ class BlockwiseDensity(Parameters, ABC):
         ]
         return self
 
-    def density(self, specification: Any, place: str) -> Any:
-        """The unfitted density of a specification.
-
-        Raises
-        ------
-        HyperparameterError
-            If it is none; `place` is named.
-        """
-        made = generator_of(specification, f"{place} of {self.kind}")
-        if not are_densities(made):
-            raise HyperparameterError(f"{place} of {self.kind}: '{made.kind}' knows no density, which is needed.")
-        return made
-
     @cached_property
     def _in_order(self) -> list[tuple[Block, int]]:
         """All blocks in the order in which they are made, each with the number of its part."""
@@ -232,6 +184,62 @@ class BlockwiseDensity(Parameters, ABC):
     def _require_fit(self) -> None:
         if not hasattr(self, "fitted_"):
             raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit or load a saved one.")
+
+
+@dataclass(kw_only=True, eq=False)
+class BlockwiseDensity(Blockwise):
+    """Showers as blocks of densities, of which it is the product.
+
+    `log_prob` is the logarithm of a mean over `draws` of the noise that blocks put where a shower says nothing; see
+    `SpreadCells`. The same draws are taken for all showers and all calls.
+    """
+
+    draws: int = 8
+
+    @abstractmethod
+    def possible(self, x: Tensor, raw: Tensor) -> Tensor:
+        """Which showers x (N, V), with no negative voxel, there can be at the context (N, C), (N,)."""
+
+    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
+        """Log p(x | c), (N,), for showers x (N, V) in GeV and context (N, C).
+
+        It is the probability that just these voxels have energy, times their density in 1/GeV: of all of them, or,
+        where energies are given, of all but one for each of these that is not zero. It is −∞ for a shower that can not
+        be, because it has a negative voxel or not the energies that are given.
+        """
+        raw = self._context(context)
+        self._check(np.asarray(x, np.float64), raw.numpy(), np.ones(len(raw)), minimum=0)
+        rows, found = torch.as_tensor(np.asarray(x, np.float64)), np.empty(len(raw))
+        chunks = torch.split(torch.arange(len(raw)), max(1, self._rows_at_once() // self.draws)) if len(raw) else ()
+        for chunk in chunks:
+            found[chunk.numpy()] = self._log_density(rows[chunk], raw[chunk])
+        return found
+
+    def _log_density(self, x: Tensor, raw: Tensor) -> NDArray[np.float64]:
+        valid = (x >= 0).all(dim=1)
+        valid &= self.possible(x.clamp_min(0), raw)
+        total, at = torch.zeros(len(x), dtype=torch.float64), x.clamp_min(0)
+        for block, part in self._in_order:
+            noise = _spread_out(self.draws, block.numbers)
+            drawn = (block.forward(at, raw, one[None]) for one in noise)
+            z, log_weight = (torch.cat(each) for each in zip(*drawn, strict=True))
+            told = block.told(at, raw).repeat(self.draws, 1)
+            log_q = torch.as_tensor(self.fitted_[part].log_prob(z.numpy(), told.numpy()))
+            total += torch.logsumexp((log_q + log_weight).reshape(self.draws, len(x)), dim=0) - math.log(self.draws)
+        return torch.where(valid, total, -torch.inf).numpy()
+
+    def density(self, specification: Any, place: str) -> Any:
+        """The unfitted density of a specification.
+
+        Raises
+        ------
+        HyperparameterError
+            If it is none; `place` is named.
+        """
+        made = generator_of(specification, f"{place} of {self.kind}")
+        if not are_densities(made):
+            raise HyperparameterError(f"{place} of {self.kind}: '{made.kind}' knows no density, which is needed.")
+        return made
 
 
 def _spread_out(draws: int, numbers: int) -> Tensor:

@@ -19,10 +19,11 @@ from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
 from generators.showers.energy_tree import EnergyTree
-from generators.showers.given_layers import GivenLayers
+from generators.showers.given_layers import GivenLayersDensity
 from generators.tabular.base import ConditionalDensity, OneLossDensity
 from generators.tabular.continuous import (
     ContinuousDensity,
+    FlowInTime,
     MatchingObjective,
     density_solver,
     density_trace,
@@ -34,7 +35,7 @@ from generators.training.settings import TrainingSettings
 
 @register
 @dataclass(kw_only=True, eq=False)
-class PatchFlow(OneLossDensity):
+class PatchFlow(FlowInTime, OneLossDensity):
     """Flow matching of the cells of `layers` = [angles, rings], with the velocity of a `VisionTransformer`.
 
     With the defaults and 45 layers of 16 × 9 voxels it has the 26,042,688 parameters of CaloDREAM for CaloChallenge 2.
@@ -81,7 +82,7 @@ class PatchFlow(OneLossDensity):
         density_trace(self.log_density, self.probes)
 
     @override
-    def build(self, shape: tuple[int, ...], context: int) -> ConditionalDensity:
+    def build(self, shape: tuple[int, ...], context: int) -> PatchDensity:
         (features,) = shape
         sizes = {"width": self.width, "depth": self.depth, "heads": self.heads, "ratio": self.ratio}
         network = VisionTransformer(self.layers, context, patch=self.patch, **sizes)
@@ -116,7 +117,7 @@ class PatchDensity(ContinuousDensity):
 
 @register
 @dataclass(kw_only=True, eq=False)
-class CaloDream(GivenLayers):
+class CaloDream(GivenLayersDensity):
     """Voxels of all layers at once, given their energies, by a "patch_flow": the second network of CaloDREAM.
 
     The first one is "calodream_energies", in the place of the energies of the chain "showers". None of the public

@@ -19,7 +19,7 @@ from generators.networks.image_unet import Embedding, ImageUNet
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
-from generators.showers.given_layers import GivenLayers
+from generators.showers.given_layers import GivenLayersDensity
 from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseSampler, TabularDensity
 from generators.tabular.composed import ComposedFlow
 from generators.tabular.precision import in_double_precision
@@ -184,7 +184,7 @@ class _Step(nn.Module):
 
 @register
 @dataclass(kw_only=True, eq=False)
-class ConvL2LFlows(GivenLayers):
+class ConvL2LFlows(GivenLayersDensity):
     """Voxels of layers, each by an "image_flow" given its energy and the `before` last layers as images.
 
     With the defaults of `flow` and the 45 layers of 50 × 18 voxels of CaloChallenge 3 the flows have the 194,517,440

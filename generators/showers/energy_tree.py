@@ -52,7 +52,7 @@ class EnergyTree:
     """
 
     def __init__(self, layers: Sequence[Sequence[int]], order: Sequence[int] | None) -> None:
-        self.layers = _checked(layers)
+        self.layers = checked_layers(layers)
         if order is not None and sorted(order) != list(range(len(self.layers))):
             raise HyperparameterError(f"order = {list(order)} must name each of {len(self.layers)} layers once.")
         self.order = order
@@ -194,7 +194,14 @@ def _by_level(groups: Sequence[tuple[Key, list[Key]]]) -> list[list[tuple[Key, l
     return [found for what in ("layer", "ring", "voxel") if (found := [g for g in groups if g[1][0][0] == what])]
 
 
-def _checked(layers: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def checked_layers(layers: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """[angles, rings] as pairs.
+
+    Raises
+    ------
+    HyperparameterError
+        If they are none.
+    """
     pairs = [tuple(layer) for layer in layers]
     wrong = [pair for pair in pairs if len(pair) != 2 or any(not isinstance(size, int) or size < 1 for size in pair)]
     if wrong or not pairs:

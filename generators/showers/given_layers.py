@@ -1,4 +1,4 @@
-"""The base of block-wise generators of the voxels of layers whose energies are known."""
+"""The bases of block-wise generators of the voxels of layers whose energies are known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from generators.errors import HyperparameterError, ShapeError
 from generators.showers.blocks import Known
-from generators.showers.blockwise import BlockwiseDensity, Part
+from generators.showers.blockwise import Blockwise, BlockwiseDensity, Part
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.presets import photons
 from generators.showers.spread_cells import SpreadCells
@@ -23,7 +23,7 @@ _CLOSE = 1e-3
 
 
 @dataclass(kw_only=True, eq=False)
-class GivenLayers(BlockwiseDensity):
+class GivenLayers(Blockwise):
     """Showers x (N, V) in GeV given the energies of their layers, as the chain "showers" wants its shapes.
 
     `layers` are [angles, rings]; `given` are the columns of the context with the energies of layers in GeV, above the
@@ -45,14 +45,12 @@ class GivenLayers(BlockwiseDensity):
                 f"given = {self.given} of {self.kind} must name one column of the context for each of "
                 f"{len(self.layers)} layers."
             )
-        if self.draws < 1:
-            raise HyperparameterError(f"draws = {self.draws} of {self.kind} must be at least 1.")
         self.known = Known(tuple(tree.layer_sizes), tuple(self.given), self.incident, SpreadCells(self.threshold))
         self.complete()
 
     @abstractmethod
     def complete(self) -> None:
-        """Check the specifications of densities, and put what they are by default into them."""
+        """Check the specifications of generators, and put what they are by default into them."""
 
     @abstractmethod
     def parts(self) -> list[Part]:
@@ -68,10 +66,6 @@ class GivenLayers(BlockwiseDensity):
         return [*self.given, self.incident or 0]
 
     @override
-    def possible(self, x: Tensor, raw: Tensor) -> Tensor:
-        return self._as_given(x, raw)
-
-    @override
     def refuse(self, x: Tensor, raw: Tensor) -> None:
         wrong = ~self._as_given(x, raw)
         if bool(wrong.any()):
@@ -79,11 +73,6 @@ class GivenLayers(BlockwiseDensity):
                 f"context: columns {self.given} should hold the energies of layers above the threshold of "
                 f"{self.threshold:g} GeV; in {int(wrong.sum())} of {len(x)} rows they do not."
             )
-
-    def completed(self, specification: Any, place: str) -> dict[str, Any]:
-        """The specification of a density with all that it says by default."""
-        made = self.density(specification, place)
-        return {"kind": made.kind, **made.hyperparameters()}
 
     def _as_given(self, x: Tensor, raw: Tensor) -> Tensor:
         """Whether the layers of showers (N, V) have the energies of the context, (N,)."""
@@ -93,3 +82,22 @@ class GivenLayers(BlockwiseDensity):
         )
         due = cells.cut(self.known.energies(raw))
         return ((found - due).abs() <= _CLOSE * (self.threshold + due)).all(dim=1)
+
+
+@dataclass(kw_only=True, eq=False)
+class GivenLayersDensity(GivenLayers, BlockwiseDensity):
+    """The same of densities: one of showers on the surface of given energies."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.draws < 1:
+            raise HyperparameterError(f"draws = {self.draws} of {self.kind} must be at least 1.")
+
+    @override
+    def possible(self, x: Tensor, raw: Tensor) -> Tensor:
+        return self._as_given(x, raw)
+
+    def completed(self, specification: Any, place: str) -> dict[str, Any]:
+        """The specification of a density with all that it says by default."""
+        made = self.density(specification, place)
+        return {"kind": made.kind, **made.hyperparameters()}

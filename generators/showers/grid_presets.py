@@ -20,7 +20,7 @@ GRIDS: dict[str, list[list[int]]] = {
 }
 
 #: GeV; what a voxel must have, where it is not a thousandth.
-_THRESHOLDS = {"ds2": 0.5e-6 / 0.033, "ds3": 0.5e-6 / 0.033, "ild-core": 1e-4}
+THRESHOLDS = {"ds2": 0.5e-6 / 0.033, "ds3": 0.5e-6 / 0.033, "ild-core": 1e-4}
 
 #: Layers, angles and rings of a patch, the width of the transformer and the ratio of its hidden layers to that.
 _PATCHES: dict[str, tuple[list[int], int, int]] = {
@@ -116,7 +116,7 @@ def _known(system: str, dataset: str, size: str) -> bool:
 
 def _where(dataset: str, layers: Layers | None) -> dict[str, Any]:
     own = GRIDS[dataset] if layers is None else layers
-    return {"layers": copy.deepcopy([list(layer) for layer in own]), "threshold": _THRESHOLDS.get(dataset, 1e-3)}
+    return {"layers": copy.deepcopy([list(layer) for layer in own]), "threshold": THRESHOLDS.get(dataset, 1e-3)}
 
 
 def _chain(dataset: str, layers: Layers | None, energies: dict[str, Any], shapes: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
-from generators.showers.given_layers import GivenLayers
+from generators.showers.given_layers import GivenLayersDensity
 
 
 def _flow() -> dict[str, Any]:
@@ -19,7 +19,7 @@ def _flow() -> dict[str, Any]:
 
 @register
 @dataclass(kw_only=True, eq=False)
-class InductiveCaloFlow(GivenLayers):
+class InductiveCaloFlow(GivenLayersDensity):
     """Voxels of layers: p(first | its energy) · Π p(next | the one before, the energies of both, which it is).
 
     `first` is the density of the first layer and `following` that of all others of one shape, which learns them

@@ -11,12 +11,12 @@ from generators.flows.stacks import require_sizes
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part
-from generators.showers.given_layers import GivenLayers
+from generators.showers.given_layers import GivenLayersDensity
 
 
 @register
 @dataclass(kw_only=True, eq=False)
-class L2LFlows(GivenLayers):
+class L2LFlows(GivenLayersDensity):
     """Voxels of layers, each by a density of its own given its energy and the voxels of the `before` last layers.
 
     `generator` is the specification of such a density, masked autoregressive in the paper.

@@ -17,20 +17,18 @@ from generators.distillation import Distillation
 from generators.objective import Objective
 from generators.registry import register
 from generators.tabular.base import NoiseSampler, TabularGenerator
-from generators.tabular.continuous import ContinuousDensity, by_rows
-from generators.tabular.diffusion import Diffusion
-from generators.tabular.flow_matching import FlowMatching
+from generators.tabular.continuous import TEACHERS, ContinuousDensity, FlowInTime, by_rows
 from generators.training.settings import TrainingSettings
 
 
 @register
 @dataclass(kw_only=True, eq=False)
 class Consistency(Distillation["ConsistencySampler"], TabularGenerator["ConsistencySampler"]):
-    """Feature vectors in one step: a "flow_matching" or a "diffusion", distilled (see `Distillation`). No density."""
+    """Feature vectors in one step: a flow matching or a diffusion, distilled (see `Distillation`). No density."""
 
     kind: ClassVar[str] = "consistency"
-    teachers: ClassVar[tuple[type[Any], ...]] = (FlowMatching, Diffusion)
-    teachers_named: ClassVar[str] = "'flow_matching' or 'diffusion'"
+    teachers: ClassVar[tuple[type[Any], ...]] = (FlowInTime,)
+    teachers_named: ClassVar[str] = TEACHERS
 
     teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "flow_matching"})
     training: TrainingSettings = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from generators.tabular.base import ConditionalDensity, NoiseSampler
 
 #: Rows that pass a network together on a CPU: the activations of more do not stay in its cache.
 _ROWS = 1024
+
+#: What a student may learn from, as it is told.
+TEACHERS = "'flow_matching', 'diffusion', 'patch_flow' or 'cylindrical_diffusion'"
 
 
 class ContinuousDensity(NoiseSampler, ConditionalDensity):
@@ -90,6 +94,14 @@ def matching_objective(network: ConditionalDensity) -> MatchingObjective:
     """That of a network with a velocity."""
     assert isinstance(network, ContinuousDensity)
     return MatchingObjective(network)
+
+
+class FlowInTime(ABC):
+    """A generator whose network is a `ContinuousDensity`, and can teach one of fewer steps."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], context: int) -> ContinuousDensity:
+        """An untrained network for feature vectors (D,) and `context` columns."""
 
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor, rows: int = _ROWS) -> Tensor:

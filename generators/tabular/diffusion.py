@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.continuous.objectives import LogNormalNoise, UniformNoise
@@ -21,6 +22,7 @@ from generators.registry import register
 from generators.tabular.base import ConditionalDensity, OneLossDensity
 from generators.tabular.continuous import (
     ContinuousDensity,
+    FlowInTime,
     MatchingObjective,
     by_rows,
     density_trace,
@@ -44,10 +46,9 @@ ODE_SAMPLERS = ("midpoint", "rk4")
 EDM_NOISE = (-0.5, 1.2)
 
 
-@register
 @dataclass(kw_only=True, eq=False)
-class Diffusion(OneLossDensity):
-    """Score-based diffusion with the preconditioned denoiser of EDM (Karras et al., 2206.00364).
+class ScoreDiffusion(FlowInTime, OneLossDensity):
+    """Diffusion of feature vectors by any network of an angular velocity; a model says by `network` which.
 
     `schedule` is "edm", "vp", "ve" (these two of Song et al., 2011.13456) or "cosine" (2102.09672). It says which noise
     levels are learned, how often, and where the steps of the sampler are. Sampling takes `sampling_steps` of `sampler`.
@@ -59,22 +60,12 @@ class Diffusion(OneLossDensity):
     says: "exact", or "hutchinson" with so many `probes`.
     """
 
-    kind: ClassVar[str] = "diffusion"
-
-    hidden: int = 64
-    layers: int = 4
-    frequencies: int = 8
     schedule: str = "edm"
     sampler: str = "midpoint"
     sampling_steps: int = 8
     log_density: str = "exact"
     probes: int = 8
     density_steps: int = 8
-    training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(
-            steps=2400, batch_size=2048, learning_rate=8e-3, weight_decay=1e-2, ema_decay=0.99
-        )
-    )
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -83,30 +74,65 @@ class Diffusion(OneLossDensity):
         ):
             if value not in known:
                 raise HyperparameterError(f"{name} '{value}' is not one of {', '.join(known)}.")
-        for name in ("hidden", "layers", "frequencies", "sampling_steps", "density_steps", "probes"):
+        for name in ("sampling_steps", "density_steps", "probes"):
             if not getattr(self, name) > 0:
                 raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
         density_trace(self.log_density, self.probes)
+        self.complete()
+
+    @abstractmethod
+    def complete(self) -> None:
+        """Check what the network needs."""
+
+    @abstractmethod
+    def network(self, features: int, context: int) -> nn.Module:
+        """An untrained network of the angular velocity of so many features, with `context` columns."""
 
     @override
     def build(self, shape: tuple[int, ...], context: int) -> DiffusionDensity:
         (features,) = shape
-        return DiffusionDensity(self, features, context)
+        return DiffusionDensity(self, self.network(features, context), features)
 
     @override
     def objective(self, network: ConditionalDensity) -> MatchingObjective:
         return matching_objective(network)
 
 
-class DiffusionDensity(ContinuousDensity):
-    """The network of `Diffusion` with its sampler and density."""
+@register
+@dataclass(kw_only=True, eq=False)
+class Diffusion(ScoreDiffusion):
+    """Score-based diffusion with the preconditioned denoiser of EDM (Karras et al., 2206.00364)."""
 
-    def __init__(self, settings: Diffusion, features: int, context: int) -> None:
+    kind: ClassVar[str] = "diffusion"
+
+    hidden: int = 64
+    layers: int = 4
+    frequencies: int = 8
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            steps=2400, batch_size=2048, learning_rate=8e-3, weight_decay=1e-2, ema_decay=0.99
+        )
+    )
+
+    @override
+    def complete(self) -> None:
+        for name in ("hidden", "layers", "frequencies"):
+            if not getattr(self, name) > 0:
+                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
+
+    @override
+    def network(self, features: int, context: int) -> VelocityMLP:
+        sizes = {"hidden": self.hidden, "layers": self.layers, "frequencies": self.frequencies}
+        return VelocityMLP(features, context, **sizes)
+
+
+class DiffusionDensity(ContinuousDensity):
+    """The network of a `ScoreDiffusion` with its sampler and density."""
+
+    def __init__(self, settings: ScoreDiffusion, network: nn.Module, features: int) -> None:
         schedule = SCHEDULES[settings.schedule]
         super().__init__(
-            VelocityMLP(
-                features, context, hidden=settings.hidden, layers=settings.layers, frequencies=settings.frequencies
-            ),
+            network,
             features,
             # Between the same ends, the density needs the fewest steps in equal angles.
             schedule=Trigonometric(*schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()),

@@ -22,7 +22,7 @@ from generators.one_phase import OneLoss, one_phase
 from generators.protocols import Monitor
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, FeatureDensity
-from generators.tabular.continuous import ContinuousDensity, density_solver, density_trace
+from generators.tabular.continuous import ContinuousDensity, FlowInTime, density_solver, density_trace
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
@@ -37,7 +37,7 @@ PATHS: dict[str, type[Schedule]] = {
 
 @register
 @dataclass(kw_only=True, eq=False)
-class FlowMatching(FeatureDensity, OneLoss[ConditionalDensity]):
+class FlowMatching(FlowInTime, FeatureDensity, OneLoss[ConditionalDensity]):
     """Continuous normalizing flow trained by conditional flow matching (Lipman et al., 2210.02747).
 
     `path` is "trigonometric", "straight" or "variance_preserving"; `coupling` of noise and data is "independent" or

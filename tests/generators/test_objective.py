@@ -24,6 +24,7 @@ MAKES = ("draw", "transport", "log_density", "log_likelihood", "points")
 NEEDS = {
     "image_flow": {"grid": [2, 2], "strides": [[1, 1], [2, 1]]},
     "patch_flow": {"layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1},
+    "cylindrical_diffusion": {"layers": [[1, 2], [2, 1]], "channels": [8, 8]},
     "hierarchical_sticks": {"layers": [[2, 2]]},
 }
 

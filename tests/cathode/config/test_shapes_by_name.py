@@ -21,6 +21,9 @@ FLOW: dict[str, Any] = {"kind": "caloflow_teacher", "blocks": 1, "hidden": 8, "b
 FLOW |= {"tail_bound": 8.0, "dropout": 0.0, "training": TRAINING}
 STUDENT = {"kind": "caloflow_student", "teacher": FLOW, "hidden": 8, "dropout": 0.0, "training": TRAINING}
 PATCHES = {"kind": "patch_flow", "patch": [1, 10, 1], "width": 12, "depth": 1, "heads": 2, "ratio": 1}
+CYLINDER = {"kind": "cylindrical_diffusion", "channels": [8, 8, 8], "sampling_steps": 2, "training": TRAINING}
+CYLINDER |= {"radii": [list(range(rings + 1)) for _, rings in LAYERS]}
+HALVED = {"kind": "progressive", "teacher": CYLINDER, "first_steps": 1, "training": TRAINING}
 IMAGES = {"kind": "image_flow", "blocks": 2, "hidden": 4, "embedded": 2, "strides": [[5, 2], [1, 2]]}
 BOUNDS = {"kind": "chain", "bijections": ["atoms", "quantile_normal"]}
 NUMBERS = {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}
@@ -47,6 +50,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "inductive_caloflow": {"kind": "inductive_caloflow", "first": FLOW, "following": FLOW},
     "l2lflows": {"kind": "l2lflows", "generator": FLOW},
     "conv_l2lflows": {"kind": "conv_l2lflows", "flow": {**IMAGES, "training": TRAINING}},
+    "calo_diffusion": {"kind": "calo_diffusion", "flow": CYLINDER},
+    "calo_score": {"kind": "calo_score", "flow": HALVED},
     "calodream": {"kind": "calodream", "flow": {**PATCHES, "sampling_steps": 2, "training": TRAINING}},
     **{
         f"point_shapes, {kind}": {

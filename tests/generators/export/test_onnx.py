@@ -72,6 +72,7 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
     {"kind": "diffusion", **FIELD, "training": TRAINING},
     {"kind": "diffusion", "sampler": "ancestral", "schedule": "vp", **FIELD, "sampling_steps": 3, "training": TRAINING},
     {"kind": "consistency", "teacher": {"kind": "flow_matching", **FIELD, "training": TRAINING}, "training": TRAINING},
+    {"kind": "progressive", "teacher": {"kind": "diffusion", **FIELD, "training": TRAINING}, "training": TRAINING},
     {
         "kind": "consistency",
         "sampling_steps": 2,
@@ -98,6 +99,7 @@ SPECIFICATIONS: tuple[dict[str, Any], ...] = (
 UNWRITTEN: tuple[dict[str, Any], ...] = (
     {"kind": "calodream_energies", "width": 16, "layers": 1, "feed": 8, "hidden": 8, "steps": 1, "training": TRAINING},
     {"kind": "patch_flow", "layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1, "training": TRAINING},
+    {"kind": "cylindrical_diffusion", "layers": [[1, 2], [2, 1]], "channels": [8, 8], "training": TRAINING},
     {"kind": "image_flow", "grid": [2, 2], "hidden": 4, "strides": [[1, 1], [2, 1]], "training": TRAINING},
 )
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from generators.continuous.progressive import turned
 from generators.errors import HyperparameterError
 from generators.jets.base import PT
-from generators.jets.progressive import HalvingLoss, ProgressiveSampler, turned
+from generators.jets.progressive import HalvingLoss, ProgressiveSampler
 from generators.registry import create
 from tests.generators.contracts import EventContract
 from tests.generators.test_clouds import POINTS, clouds, counts
@@ -63,12 +64,6 @@ def sampler(steps: int) -> ProgressiveSampler:
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return network
-
-
-def test_a_turn_is_exact_where_the_velocity_is_that_of_one_pair() -> None:
-    noise, data = torch.randn(2, 7, 3).double()
-    x, rate = math.sin(0.3) * data + math.cos(0.3) * noise, math.cos(0.3) * data - math.sin(0.3) * noise
-    torch.testing.assert_close(turned(x, rate, math.pi / 2 - 0.3), data)
 
 
 def test_a_student_is_asked_for_the_velocity_that_ends_where_two_half_steps_do() -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from generators.distillation import TeacherStudent
+from generators.distillation import Halving, TeacherStudent
 from generators.jets.adversarial_cloud import AdversarialCloud
 from generators.jets.base import CloudDensity, CloudGenerator
 from generators.jets.jet_flow import JetFlow
-from generators.jets.progressive import CloudProgressive, HalvingLoss
 from generators.one_phase import OneLoss
 from generators.registry import create, generator_class, kinds
 from generators.showers.calo_clouds_1 import CaloClouds1
@@ -43,6 +42,7 @@ CLOUDS = sorted(
 OF_FOUR: dict[str, dict[str, Any]] = {
     "image_flow": {"grid": [2, 2], "strides": [[1, 1], [2, 1]]},
     "patch_flow": {"layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1},
+    "cylindrical_diffusion": {"layers": [[1, 2], [2, 1]], "channels": [8, 8]},
 }
 
 SETTINGS = TrainingSettings(steps=1)
@@ -56,8 +56,8 @@ def losses_of(generator: Any, network: Any, shape: tuple[int, ...]) -> list[torc
     if isinstance(generator, TeacherStudent):
         teacher = generator.prepared_teacher().build(shape, 1).to("meta")
         return [generator.distillation_loss(network, teacher)]
-    if isinstance(generator, CloudProgressive):
-        return [HalvingLoss(network, copy.deepcopy(network.network), 1)]
+    if isinstance(generator, Halving):
+        return [generator.halving_loss(network, copy.deepcopy(network.network), 1)]
     assert isinstance(generator, GenerativeAdversarialNetwork)
     adversaries = generator.adversaries(network, *shape, 1, seed=1).to("meta")
     return [phase.objective for phase in generator.phases(adversaries)]
