@@ -43,7 +43,8 @@ def test_one_step_has_given_energies_and_empty_voxels(fitted: Any) -> None:
     drawn = fitted.sample(c, seed=1).astype(np.float64)
     assert not isinstance(fitted, DensityGenerator)
     assert drawn[:, 2:].sum(axis=1) == pytest.approx(c[:, 2], rel=1e-5, abs=1e-8)
-    assert 0.5 * np.abs(patterns(drawn) - patterns(x)).sum() < 0.3
+    # Of showers without an empty voxel it were 0.76.
+    assert 0.5 * np.abs(patterns(drawn) - patterns(x)).sum() < 0.45
 
 
 def test_consistency_in_its_place() -> None:

@@ -42,7 +42,8 @@ CLOUDS = sorted(
 OF_FOUR: dict[str, dict[str, Any]] = {
     "image_flow": {"grid": [2, 2], "strides": [[1, 1], [2, 1]]},
     "patch_flow": {"layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1},
-    "cylindrical_diffusion": {"layers": [[1, 2], [2, 1]], "channels": [8, 8]},
+    "cylindrical_diffusion": {"layers": [[1, 2], [2, 1]], "channels": [8, 8]}
+    | {"sampling_steps": 2, "density_steps": 1, "probes": 1},
 }
 
 SETTINGS = TrainingSettings(steps=1)
