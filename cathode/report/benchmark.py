@@ -11,8 +11,8 @@ import numpy as np
 from analysis.atomic import write_text
 from cathode.benchmark.measured import Measured
 from cathode.benchmark.result import DISCOVERY, Benchmark, Mean, mean_of
-from cathode.report.page import FIGURES, Picture
-from cathode.report.template import pictured, rendered
+from cathode.report.page import FIGURES
+from cathode.report.template import Picture, pictured, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.atomic import atomic_path, write_text
 from analysis.outputs import check_output_folder, refuse_links_out
-from analysis.printing import number, p_value, sigma, visible
+from analysis.printing import number, p_value, sigma
 from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
 from cathode.report import words
 from cathode.report.candidates import Candidate, top_candidates
+from cathode.report.template import PIXELS_PER_INCH, Picture, rendered
 from cathode.result import SearchResult, TruthEvaluation
 from cathode.runs.citations import papers
 from cathode.runtime.lock import alone_in
@@ -27,36 +24,8 @@ if TYPE_CHECKING:
     from cathode.report.figures import Plate
     from cathode.runtime.progress import Progress
 
-PIXELS_PER_INCH = 144
 FIGURES = "figures"
 FORMATS = ("png", "pdf", "svg")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn plate: PNG bytes, and the words around them."""
-
-    name: str
-    section: str
-    caption: str
-    alt: str
-    wide: bool
-    png: bytes
-
-    @property
-    def base64(self) -> str:
-        """The bytes as text for a data URI."""
-        return base64.b64encode(self.png).decode("ascii")
-
-    @property
-    def width(self) -> int:
-        """Pixels, from the header of the file."""
-        return int(struct.unpack(">I", self.png[16:20])[0])
-
-    @property
-    def height(self) -> int:
-        """Pixels, from the header of the file."""
-        return int(struct.unpack(">I", self.png[20:24])[0])
 
 
 def write_report(folder: Path | str, *, formats: Sequence[str] = ("png",), progress: Progress | None = None) -> Path:
@@ -131,12 +100,8 @@ def _write_vectors(plate: Plate, folder: Path, name: str) -> None:
 
 def render(result: SearchResult, pictures: Sequence[Picture] = (), candidates: Sequence[Candidate] = ()) -> str:
     """The page as text."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, finalize=_shown)
-    return environment.from_string(stored("report.html")).render(
-        css=Markup(stored("report.css")),
+    return rendered(
+        "report.html",
         result=result,
         plates=pictures,
         candidates=candidates,
@@ -154,16 +119,6 @@ def render(result: SearchResult, pictures: Sequence[Picture] = (), candidates: S
         p_value=p_value,
         sigma=sigma,
     )
-
-
-def _shown(value: Any) -> Any:
-    """Names out of files, without characters that would command a terminal or turn the text around."""
-    return visible(value) if type(value) is str else value
-
-
-def stored(name: str) -> str:
-    """Text of a template or style sheet."""
-    return resources.files("cathode.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _sections(result: SearchResult, drawn: set[str]) -> Iterable[tuple[str, str]]:

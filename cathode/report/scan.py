@@ -14,8 +14,8 @@ import numpy as np
 from analysis.atomic import write_text
 from analysis.printing import number, p_value, sigma
 from analysis.tasks import Executor, Status, Task, TaskFolder, resume, task
-from cathode.report.page import FIGURES, Picture, write_report
-from cathode.report.template import pictured, rendered
+from cathode.report.page import FIGURES, write_report
+from cathode.report.template import Picture, pictured, rendered
 from cathode.runtime.progress import Progress, each_of
 from cathode.scans.limits import SignalLimit, signal_limits, window_limits
 from cathode.scans.result import Scan, Series, Window

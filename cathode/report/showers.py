@@ -12,8 +12,7 @@ import numpy as np
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder
 from cathode.comparison.showers import DEFECT, ShowerEvaluation
-from cathode.report.page import Picture
-from cathode.report.template import pictured, rendered
+from cathode.report.template import Picture, pictured, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

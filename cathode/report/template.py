@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import struct
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import atomic_path
 from analysis.printing import visible
-from cathode.report.page import PIXELS_PER_INCH, Picture, stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+PIXELS_PER_INCH = 144
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn plate: PNG bytes, and the words around them."""
+
+    name: str
+    section: str
+    caption: str
+    alt: str
+    wide: bool
+    png: bytes
+
+    @property
+    def base64(self) -> str:
+        """The bytes as text for a data URI."""
+        return base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def width(self) -> int:
+        """Pixels, from the header of the file."""
+        return int(struct.unpack(">I", self.png[16:20])[0])
+
+    @property
+    def height(self) -> int:
+        """Pixels, from the header of the file."""
+        return int(struct.unpack(">I", self.png[20:24])[0])
+
+
+def stored(name: str) -> str:
+    """Text of a template or style sheet."""
+    return resources.files("cathode.report").joinpath(name).read_text(encoding="utf-8")
+
+
 def rendered(template: str, **values: Any) -> str:
     """A page as text; what comes out of files can neither command a terminal nor be taken for HTML."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_shown)
-    return environment.from_string(stored(template)).render(css=Markup(stored("report.css")), **values)
+    environment = Environment(
+        loader=FunctionLoader(stored), autoescape=True, undefined=StrictUndefined, finalize=_shown
+    )
+    return environment.get_template(template).render(css=Markup(stored("report.css")), **values)
 
 
 def pictured(folder: Path, name: str, section: str, caption: str, figure: Figure, *, wide: bool = False) -> Picture:
