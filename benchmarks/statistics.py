@@ -303,7 +303,7 @@ def main() -> None:
     parser.add_argument("--null", type=Path, help="folder of `cathode calibrate` or of benchmarks/calibration.py")
     parser.add_argument("--folder", type=Path, help="of searches with a signal; what is done there stays done")
     parser.add_argument("--experiments", type=int, default=0, help="of each strength; 0 takes those in the folder")
-    parser.add_argument("--injected", type=int, nargs="+", default=[50, 100, 200], help="signal events on average")
+    parser.add_argument("--injected", type=int, nargs="+", default=[80, 160, 330], help="signal events on average")
     parser.add_argument("--scan", type=Path, help="folder of `cathode scan` with background-only experiments")
     parser.add_argument("--workers", type=int, default=1, help="searches at a time, each on one thread")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.atomic import write_text
 from analysis.errors import OutputError, nearest
-from analysis.outputs import check_output_file, check_output_folder
+from analysis.outputs import check_output_file, check_output_folder, is_log
 from cathode.config import AnalysisConfig, load_run_config
 from cathode.errors import CalibrationError, ConfigError, ResultError, RunFolderError
 from cathode.result import SearchResult
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
     from cathode.comparison.result import GeneratorComparison
+    from cathode.full_validation.result import FullValidation
     from cathode.study.result import StudyResult
     from cathode.template.drawing import Template
     from cathode.validation.sideband_closure import ClosureTest
@@ -180,6 +181,46 @@ def validate_analysis(
     with _threads(config.threads):
         events, auxiliary = config.read_events(progress), config.read_auxiliary(progress)
         return config.search().validate(events, output=output, auxiliary=auxiliary, store=store, progress=progress)
+
+
+@watched
+def validate_analysis_fully(
+    config: AnalysisConfig,
+    output: Path | str,
+    *,
+    experiments: int = 40,
+    signal: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    repeats: int = 5,
+    edges: int = 6,
+    workers: Workers = None,
+    progress: Progress | None = None,
+) -> FullValidation:
+    """Test a search in validation regions and pseudo-experiments: `validate_fully` says how.
+
+    `output` gets validation.json and validation.html; the same call continues what was interrupted.
+    """
+    from cathode.full_validation.validating import CLOSURE, NULL, validate_fully
+    from cathode.report.full_validation import write_validation_page
+
+    folder = Path(output)
+    ours = any((folder / name).is_dir() for name in (CLOSURE, NULL))
+    check_output_folder(folder, inputs=[*config.inputs(), *signal], ours=None if ours else is_log)
+    found = validate_fully(
+        config,
+        folder,
+        closure=validate_analysis(config, folder / CLOSURE, progress=progress),
+        train=lambda chosen, place: train_template(chosen, place, progress=progress),
+        experiments=experiments,
+        signal=signal,
+        numbers=numbers,
+        repeats=repeats,
+        morphed_experiments=edges,
+        workers=config.threads if workers is None else workers,
+        progress=progress,
+    )
+    write_validation_page(found, folder)
+    return found
 
 
 @watched

@@ -1,4 +1,4 @@
-"""Results for the programs of others: HistFactory workspaces, datacards of combine, tables of HEPData."""
+"""Results for the programs of others: HistFactory workspaces, datacards of combine, submissions to HEPData."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ def histfactory(channels: Mapping[str, CountingModel]) -> dict[str, Any]:
 
     Every channel has its own auxiliary measurement of the background, as `CountingModel` says.
     """
+    # Programs look for limits within bounds, which are 10 unless somebody says so.
+    top = max(10.0, *(model.at_most() for model in channels.values()))
+    strength = {"name": "mu", "bounds": [[0.0, top]], "inits": [1.0]}
     return {
         "channels": [_channel(name, model) for name, model in channels.items()],
         "observations": [{"name": name, "data": [model.observed]} for name, model in channels.items()],
-        "measurements": [{"name": "search", "config": {"poi": "mu", "parameters": []}}],
+        "measurements": [{"name": "search", "config": {"poi": "mu", "parameters": [strength]}}],
         "version": _SCHEMA,
     }
 
@@ -94,6 +97,26 @@ def hepdata_limits(limits: Mapping[float, UpperLimit], *, quantity: str, units: 
             },
         ],
     }
+
+
+def hepdata_submission(tables: Mapping[str, tuple[str, dict[str, Any]]], *, comment: str) -> dict[str, str]:
+    """Files of a submission to HEPData, YAML text by file name: `submission.yaml` and one for each table.
+
+    `tables` are by name, each with a description; `comment` is about all of them. Authors and records are added by
+    whoever submits.
+    """
+    import yaml
+
+    def text(content: Any) -> str:
+        return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+    files: dict[str, str] = {}
+    heads: list[dict[str, Any]] = [{"comment": comment}]
+    for number, (name, (description, table)) in enumerate(tables.items(), start=1):
+        file = f"table_{number}.yaml"
+        files[file] = text(table)
+        heads.append({"name": name, "description": description, "keywords": [], "data_file": file})
+    return {"submission.yaml": "---\n" + "---\n".join(map(text, heads)), **files}
 
 
 def _channel(name: str, model: CountingModel) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which background function: an F-test calibrated by toys, and discrete profiling over the family."""
+"""Which background function: goodness of fit and an F-test by toys, and discrete profiling over the family."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.errors import SpectrumError
-from analysis.inference.spectrum_model import SpectrumModel
+from analysis.inference.spectrum_model import SpectrumFit, SpectrumModel
 from analysis.statistics.dijet_fit import FUNCTIONS
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +31,41 @@ class CalibratedFTest:
     asymptotic: float
     p_value: float
     error: float
+
+
+@dataclass(frozen=True)
+class GoodnessOfFit:
+    """How often a spectrum of the fitted function is described worse than this one.
+
+    `statistic` is −2 ln L counted from the model that says every content exactly; `asymptotic` its χ² p-value with
+    `ndof` degrees of freedom, which is off where bins have few events; `p_value` that of toys, with its `error`.
+    """
+
+    statistic: float
+    ndof: int
+    asymptotic: float
+    p_value: float
+    error: float
+
+
+def goodness_of_fit(model: SpectrumModel, *, with_signal: bool = False, toys: int = 200, seed: int) -> GoodnessOfFit:
+    """Of the function alone or, `with_signal`, with the strength that fits best; every toy is fitted as the data."""
+
+    def fitted(one: SpectrumModel) -> SpectrumFit:
+        return one.best if with_signal else one.fit(0.0)
+
+    fit = fitted(model)
+    rng = np.random.default_rng(seed)
+    null = np.array([fitted(model.seeing(n)).deviance for n in rng.poisson(fit.expected, (toys, len(fit.expected)))])
+    p = (1 + int((null >= fit.deviance).sum())) / (1 + toys)
+    ndof = len(model.counts) - model.parameters - int(with_signal)
+    return GoodnessOfFit(
+        fit.deviance,
+        ndof,
+        float(stats.chi2.sf(fit.deviance, ndof)),
+        p,
+        float(np.sqrt(p * (1 - p) / (1 + toys))),
+    )
 
 
 def f_test(model: SpectrumModel, larger: str, *, toys: int = 200, seed: int) -> CalibratedFTest:

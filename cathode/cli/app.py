@@ -32,6 +32,7 @@ from cathode.cli import (
     store,
     study,
     tasks,
+    validate,
 )
 from cathode.cli import inject as injections
 from cathode.cli.terminal import echo
@@ -141,7 +142,7 @@ SEARCH, PARTS, HELP = "Search", "Its parts", "Around it"
 app.command("demo", rich_help_panel=SEARCH)(searches.demo)
 app.command("run", rich_help_panel=SEARCH)(searches.run)
 app.command("prepare", rich_help_panel=SEARCH)(prepare.prepare)
-app.command("validate", rich_help_panel=SEARCH)(searches.validate)
+app.command("validate", rich_help_panel=SEARCH)(validate.validate)
 app.command("compare", rich_help_panel=SEARCH)(searches.compare)
 app.command("score", rich_help_panel=SEARCH)(searches.score)
 app.command("calibrate", rich_help_panel=SEARCH)(calibrate.calibrate)

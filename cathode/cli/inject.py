@@ -58,6 +58,9 @@ def inject(
 
 def limit(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `cathode inject` wrote.")],
+    export: Annotated[
+        Path | None, typer.Option(help="Write HistFactory workspaces, datacards and tables of HEPData into a folder.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -67,6 +70,12 @@ def limit(
 
     found = read_injections(folder)
     limits = [injected_limit(found, efficiency) for efficiency in found[0].cuts]
+    if export is not None:
+        from cathode.config import load_config
+        from cathode.injection.experiments import ANALYSIS
+        from cathode.injection.export import write_limits
+
+        write_limits(limits, export, mass=load_config(folder / ANALYSIS).search().region.centre)
     terminal = Terminal(json, quiet)
     terminal.result({"limits": [asdict(each) for each in limits]})
     if not (json or quiet):

@@ -1,8 +1,7 @@
-"""`cathode demo`, `run`, `validate`, `compare`, `score` and `report`."""
+"""`cathode demo`, `run`, `compare`, `score` and `report`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,50 +94,6 @@ FILES = (
     ("template", "template"),
     ("settings", "config.yaml"),
 )
-
-
-def validate(
-    analysis: AnalysisFile,
-    output: Output = None,
-    overrides: Overrides = None,
-    store: SharedStore = None,
-    plugins: Plugins = None,
-    quick: Quick = False,
-    strict: Strict = False,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Test the template in validation regions of the sidebands, before anyone looks into the signal region."""
-    from cathode.commands import validate_analysis
-    from cathode.config import load_config
-
-    load_plugins(plugins)
-    config = load_config(analysis, with_store(with_quick(overrides, quick), store))
-    terminal = Terminal(json, quiet)
-    with terminal.progress() as progress:
-        test = validate_analysis(config, output, progress=progress)
-    systematics = {f"{efficiency:g}": value for efficiency, value in test.systematics.items()}
-    terminal.result(
-        {
-            "passed": test.passed,
-            "quick": config.quick,
-            "closures": [asdict(c) for c in test.closures],
-            "region_shifts": [asdict(s) for s in test.shifts],
-            "feature_tests": [asdict(t) for t in test.features],
-            "systematics": systematics,
-        }
-    )
-    if not (json or quiet):
-        from cathode.cli.tables import checks
-
-        relative = ", ".join(f"{100 * value:.2g} % at {name}" for name, value in systematics.items())
-        terminal.show(
-            checks(test.closures, shifts=test.shifts, features=test.features),
-            f"Systematic error of the background, by background efficiency: {relative}.",
-            *(["A quick trial: trained too little to say how well the template closes."] if config.quick else []),
-        )
-    if strict and not test.passed:
-        raise typer.Exit(VALIDATION_FAILED)
 
 
 def compare(

@@ -21,6 +21,7 @@ from cathode.calibration.result import Calibration
 from cathode.comparison.result import GeneratorComparison
 from cathode.comparison.shower_details import ShowerDetails
 from cathode.comparison.showers import ShowerEvaluation
+from cathode.full_validation.result import FullValidation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
 from cathode.result import Closure, CutResult, FeatureTest, RegionShift, Sculpting, SearchResult
@@ -232,6 +233,20 @@ def injected_limits(limits: Sequence[InjectedLimit]) -> RenderableType:
             f"{number(low)}–{number(high)}",
             number(each.inclusive),
         )
+    return table
+
+
+def full_checks(found: FullValidation) -> RenderableType:
+    """One row for every test of a full validation."""
+    table = _table("validation, without a look into the window")
+    for title in ("", "test", "found", "required", "passed"):
+        table.add_column(title, justify="left")
+    group = ""
+    for each in found.checks:
+        value = "–" if math.isnan(each.value) else f"{each.value:.3g}" + (f" ± {each.error:.2g}" if each.error else "")
+        said = each.note if each.passed is None else _passed(each.passed)
+        table.add_row(each.group if each.group != group else "", escape(each.name), value, each.requirement, said)
+        group = each.group
     return table
 
 

@@ -64,11 +64,12 @@ def inject(
         )
     if calibration is not None:
         Calibration.read(calibration / CALIBRATION).require(config.search().settings())
+    write_text(folder / ANALYSIS, config.to_yaml())
+    if calibration is not None:
         tasks = plan_in_pseudo_experiments(folder, calibration, pool, strengths, repeats=repeats)
     else:
         events = config.read_events(progress)
         both = fingerprint(events.x, events.mass, events.weights, pool.x, pool.mass)
-        write_text(folder / ANALYSIS, config.to_yaml())
         tasks = plan(folder, strengths, signal=signal, repeats=repeats, fingerprint=both, seed=config.seed)
     finished = each_of(progress, "inject", len(tasks.tasks))
     resume(tasks, executor(workers), retries=RETRIES, finished=finished)

@@ -59,12 +59,14 @@ class SignalYield:
 class InjectedLimit:
     """A limit on the strength of a signal, in events before the cut, with the expected one and its bands.
 
-    `passing` is the limit on events that pass. `low` and `high` are the observed limit with the yield one standard
-    error up and down. `inclusive` is the limit without the learned cut, from the count of the window alone.
+    `passing` is the limit on events that pass, and `model` the counting experiment that it is of. `low` and `high` are
+    the observed limit with the yield one standard error up and down. `inclusive` is the limit without the learned cut,
+    from the count of the window alone.
     """
 
     background_efficiency: float
     passing: UpperLimit
+    model: CountingModel
     observed: float
     expected: tuple[float, ...]
     low: float
@@ -114,7 +116,8 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
         raise InjectionError("No search without an injected signal: what the data themselves give is not known.")
     cuts = [each.cuts[background_efficiency] for each in none]
     mean = {name: float(np.mean([getattr(cut, name) for cut in cuts])) for name in ("observed", "expected", "error")}
-    limit = asymptotic_limit(CountingModel(mean["observed"], mean["expected"], mean["error"]))
+    model = CountingModel(mean["observed"], mean["expected"], mean["error"])
+    limit = asymptotic_limit(model)
     found = signal_yield(injections, background_efficiency)
     more, fewer = (
         SignalYield(found.injected, np.maximum(found.passing + sign * found.error, 1e-9), found.error)
@@ -123,6 +126,7 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
     return InjectedLimit(
         background_efficiency,
         limit,
+        model,
         found.excluded(limit.observed),
         tuple(found.excluded(events) for events in limit.expected),
         more.excluded(limit.observed),

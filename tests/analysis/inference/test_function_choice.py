@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.errors import SpectrumError
-from analysis.inference.function_choice import ProfiledFamily, f_test, smallest_sufficient
+from analysis.inference.function_choice import ProfiledFamily, f_test, goodness_of_fit, smallest_sufficient
 from analysis.inference.limits import asymptotic_limit
 
 from .spectra import background, model
@@ -49,3 +50,19 @@ def test_the_family_takes_the_best_function_at_every_strength() -> None:
 def test_a_function_is_compared_with_a_larger_one_only() -> None:
     with pytest.raises(SpectrumError, match="no larger function"):
         f_test(model(), "f3", toys=10, seed=1)
+
+
+def test_goodness_of_fit_sees_a_bump_that_the_signal_takes_away() -> None:
+    fine = goodness_of_fit(model(), toys=60, seed=1)
+    assert fine.p_value > 0.02
+    # Full bins: Wilks' theorem holds.
+    assert fine.p_value == pytest.approx(fine.asymptotic, abs=5 * max(fine.error, 0.03))
+    bump = model(8.0)
+    assert goodness_of_fit(bump, toys=60, seed=1).p_value == 1 / 61
+    assert goodness_of_fit(bump, with_signal=True, toys=60, seed=1).p_value > 0.02
+
+
+def test_goodness_of_fit_of_nearly_empty_bins_is_that_of_toys() -> None:
+    """χ² is off there: of spectra of the function itself the toys say 5 % as often as they should."""
+    p = [goodness_of_fit(model(seed=seed, events=60.0), toys=39, seed=seed).p_value for seed in range(40)]
+    assert stats.kstest(p, "uniform").pvalue > 0.01

@@ -1,0 +1,54 @@
+"""`FullValidation`: tests of a whole search with their numbers, as a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from cathode.runtime.documents import Document
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test: what was measured, with its error, what it has to be, and whether it is.
+
+    `group` is what it belongs to, such as "closure". Of a test that could not be made `value` is NaN, `passed` None and
+    `note` says why.
+    """
+
+    group: str
+    name: str
+    value: float
+    error: float
+    requirement: str
+    passed: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FullValidation(Document):
+    """All tests of a search; `settings` are those of the search without its seed.
+
+    `experiments` are numbers of retrained searches by what they were for, `failures` searches that ended with an error
+    by its text.
+    """
+
+    schema_version: ClassVar[int] = 1
+    derived: ClassVar[tuple[str, ...]] = ("passed",)
+
+    checks: tuple[Check, ...]
+    settings: dict[str, Any]
+    experiments: dict[str, int]
+    failures: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed, and at least one was made in every group."""
+        made = {each.group for each in self.checks if each.passed is not None}
+        return all(each.passed is not False for each in self.checks) and made == {each.group for each in self.checks}
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of groups in their order."""
+        return tuple(dict.fromkeys(each.group for each in self.checks))
