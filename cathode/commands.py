@@ -27,8 +27,9 @@ from cathode.runtime.watching import watched
 from cathode.validation.claims import concluded
 
 if TYPE_CHECKING:
+    from analysis.io.reading_options import ReadingOptions
     from analysis.preparation.preparing import Prepared
-    from analysis.tasks import Workers
+    from analysis.tasks import TaskFolder, Workers
     from cathode.calibration.audit import Audit
     from cathode.calibration.experiments import Source
     from cathode.calibration.result import Calibration
@@ -106,18 +107,30 @@ def prepare_analysis(
     """
     from analysis.preparation.preparing import prepare
 
-    if sample is not None and sample not in config.data.auxiliary:
-        raise ConfigError(f"data.auxiliary has no sample '{sample}'. {nearest(sample, config.data.auxiliary)}")
-    files = config.data.files if sample is None else config.data.auxiliary[sample]
-    folder = Path(output)
-    check_output_folder(folder, inputs=config.inputs())
+    folder, reading = Path(output), _prepared_reading(config, Path(output), sample)
 
     def finished(done: int, total: int) -> None:
         if progress is not None:
             progress("prepare", done, total, f"{done} of {total} files")
 
     with alone_in(folder):
-        return prepare(config.data.reading(files), folder, workers=workers, retries=retries, finished=finished)
+        return prepare(reading, folder, workers=workers, retries=retries, finished=finished)
+
+
+def plan_preparation(config: AnalysisConfig, output: Path | str, *, sample: str | None = None) -> TaskFolder:
+    """The tasks of `prepare_analysis`, for a job array; the same errors."""
+    from analysis.preparation.preparing import plan
+
+    reading = _prepared_reading(config, Path(output), sample)
+    with alone_in(Path(output)):
+        return plan(reading, Path(output))
+
+
+def _prepared_reading(config: AnalysisConfig, folder: Path, sample: str | None) -> ReadingOptions:
+    if sample is not None and sample not in config.data.auxiliary:
+        raise ConfigError(f"data.auxiliary has no sample '{sample}'. {nearest(sample, config.data.auxiliary)}")
+    check_output_folder(folder, inputs=config.inputs())
+    return config.data.reading(config.data.files if sample is None else config.data.auxiliary[sample])
 
 
 def study_file(

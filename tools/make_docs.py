@@ -36,7 +36,7 @@ CONTENTS = {
     "Start": ["getting-started", "faq", "glossary"],
     "Guides": [
         "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers", "studies",
-        "validating", "calibration", "statistics", "scanning", "extending", "gallery", "peers",
+        "validating", "calibration", "statistics", "scanning", "scaling-out", "extending", "gallery", "peers",
     ],
     "Reference": ["reference/configuration", "reference/kinds", "reference/python", "reference/commands", "changes"],
 }  # fmt: skip

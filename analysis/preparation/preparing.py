@@ -22,6 +22,7 @@ from analysis.io.feature_store import STORE, FeatureStore, StoredFile, definitio
 from analysis.io.manifests import read_manifest
 from analysis.io.ntuples import content_of
 from analysis.io.paths import expand_listed, is_remote
+from analysis.io.reader import Request
 from analysis.io.reading_options import ReadingOptions
 from analysis.outputs import check_output_folder, is_log
 from analysis.preparation.file_task import PART, prepare_file
@@ -125,13 +126,7 @@ def prepare(
     OutputError
         If `output` can not be written, holds something else, or an input.
     """
-    if (given := FeatureStore.among(reading.files)) is not None:
-        raise FeatureStoreError(f"'{given.path}' is a feature store already. Name the files that it was made from.")
-    paths = expand_listed(reading.files)
-    known = (output / FILES).is_dir() or (output / STORE).is_file()
-    check_output_folder(output, inputs=paths, ours=None if known else is_log)
-    tasks = _tasks(reading, paths)
-    folder = TaskFolder.planned(output / FILES, [*tasks.values()])
+    tasks, folder = _planned(reading, output)
     done = sum(folder.is_done(task) for task in tasks.values())
 
     def ended(task: Task, outcome: Outcome) -> None:
@@ -145,6 +140,30 @@ def prepare(
         finished(done, len(tasks))
     resume(folder, executor(workers), retries=retries, passing=_PASSING, finished=ended)
     return _collected(reading, output, folder, tasks)
+
+
+def plan(reading: ReadingOptions, output: Path) -> TaskFolder:
+    """The tasks of `prepare` in their folder, for a job array; `prepare` collects what it has done, and does the rest.
+
+    Raises
+    ------
+    AnalysisError, OutputError
+        As `prepare`.
+    """
+    return _planned(reading, output)[1]
+
+
+def _planned(reading: ReadingOptions, output: Path) -> tuple[dict[str, Task], TaskFolder]:
+    """A task for every file by its path, and the folder of all."""
+    if (given := FeatureStore.among(reading.files)) is not None:
+        raise FeatureStoreError(f"'{given.path}' is a feature store already. Name the files that it was made from.")
+    paths = expand_listed(reading.files)
+    known = (output / FILES).is_dir() or (output / STORE).is_file()
+    check_output_folder(output, inputs=paths, ours=None if known else is_log)
+    # What no file could answer is found out here.
+    Request.of(reading, content_of(reading))
+    tasks = _tasks(reading, paths)
+    return tasks, TaskFolder.planned(output / FILES, [*tasks.values()])
 
 
 def _tasks(reading: ReadingOptions, paths: tuple[str, ...]) -> dict[str, Task]:

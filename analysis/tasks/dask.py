@@ -54,7 +54,11 @@ class DaskCluster:
         self._asked: dict[str, tuple[str, Path, float]] = {}
         self._ending = distributed.as_completed(loop=self._client.loop)
         if not self._threads():
-            logger.warning("%s has no workers yet; tasks wait for the first one.", address)
+            logger.warning(
+                "%s has no workers yet; tasks wait for the first one. If its batch jobs run and none comes, their logs "
+                "say why.",
+                address,
+            )
 
     @property
     def dashboard(self) -> str:

@@ -30,6 +30,9 @@ def prepare(
         typer.Option(min=0, help="Further attempts at what can not be read, or after the death of a worker."),
     ] = 2,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a file may take; it is lost then.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only list the tasks, for `cathode tasks array`; call again to collect.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Leave with status 3 if any file is lost, even if the analysis allows it.")
     ] = False,
@@ -44,12 +47,15 @@ def prepare(
     same command continues what was interrupted, and tries again what was lost.
     """
     from analysis.errors import TooManyFailuresError
-    from cathode.commands import prepare_analysis
+    from cathode.commands import plan_preparation, prepare_analysis
     from cathode.config import load_config
 
     load_plugins(plugins)
     config = load_config(analysis, overrides or ())
     terminal = Terminal(json, quiet)
+    if plan:
+        echo(str(plan_preparation(config, store, sample=sample).path))
+        return
     with terminal.progress() as progress:
         by = workforce(workers or config.threads, scheduler, terminal, timeout=timeout)
         found = prepare_analysis(config, store, sample=sample, workers=by, retries=retries, progress=progress)

@@ -161,6 +161,18 @@ def whole_process(place):
     return os.getpid()
 
 
+@task
+def die(place):
+    os._exit(1)
+
+
+@task
+def memory(place, *, number):
+    import psutil
+
+    return psutil.Process().memory_info().rss / 1e6
+
+
 def unmarked(place):
     return 1
 '''
@@ -168,7 +180,7 @@ def unmarked(place):
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """A module with the work double, fail, whole_process and unmarked."""
+    """A module with the work double, fail, whole_process, die, memory and unmarked."""
     folder = tmp_path / "importable"
     folder.mkdir()
     (folder / "work_of_tests.py").write_text(WORK)

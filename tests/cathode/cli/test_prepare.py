@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,21 @@ def test_a_sample_beside_the_data(analysis: Path, tmp_path: Path) -> None:
     assert len(FeatureStore.open(tmp_path / "mc")) == 2_000
     wrong = cathode("prepare", analysis, tmp_path / "mb", "--sample", "mb", *sample)
     assert (wrong.exit_code, "Nearest: 'mc'" in wrong.stderr) == (1, True)
+
+
+def test_a_job_array_prepares_the_same_store(analysis: Path, tmp_path: Path) -> None:
+    planned = cathode("prepare", analysis, tmp_path / "array", "--plan")
+    assert (planned.exit_code, planned.stdout.strip()) == (0, str(tmp_path / "array" / "files"))
+    assert cathode("tasks", "array", tmp_path / "array" / "files", "--system", "slurm").exit_code == 0
+    script = tmp_path / "array" / "files" / "array.sbatch"
+    for number in (2, 0):
+        subprocess.run(
+            ["bash", script],
+            env={**os.environ, "SLURM_ARRAY_TASK_ID": str(number), "PYTHONPATH": str(Path(__file__).parents[3])},
+            check=True,
+        )
+    assert json.loads(cathode("tasks", "status", tmp_path / "array" / "files", "--json").stdout)["done"] == 2
+    assert cathode("prepare", analysis, tmp_path / "array", "-w", 1, "-q").exit_code == 0
+    assert cathode("prepare", analysis, tmp_path / "serial", "-w", 1, "-q").exit_code == 0
+    one, other = ((tmp_path / name / "store.json").read_bytes() for name in ("array", "serial"))
+    assert one == other

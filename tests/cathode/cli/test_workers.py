@@ -157,13 +157,15 @@ def test_every_verb_asks_the_scheduler_that_it_is_told(
 
 
 def test_no_verb_has_workers_alone() -> None:
-    def options(command: Any) -> list[tuple[str, set[str]]]:
+    def options(command: Any, name: str = "") -> list[tuple[str, set[str]]]:
         inner = getattr(command, "commands", None)
         if inner is None:
-            return [(command.name, {word for option in command.params for word in option.opts})]
-        return [found for each in inner.values() for found in options(each)]
+            return [(name.strip(), {word for option in command.params for word in option.opts})]
+        return [found for verb, each in inner.items() for found in options(each, f"{name} {verb}")]
 
     sharing = {name: words for name, words in options(typer.main.get_command(app)) if "--workers" in words}
-    # Samples are simulated on this machine alone.
-    assert {name for name, words in sharing.items() if "--scheduler" not in words} <= {"dijets", "showers"}
-    assert {"audit", "benchmark", "calibrate", "inject", "study", "run", "resume"} <= sharing.keys()
+    alone = {name for name, words in sharing.items() if "--scheduler" not in words}
+    # Samples are simulated, and pages drawn, on this machine alone.
+    assert {name for name in alone if not name.startswith("data simulate")} <= {"scan collect"}
+    shared = {"audit", "benchmark", "calibrate", "inject", "prepare", "study", "tasks run", "tasks resume", "scan run"}
+    assert shared <= sharing.keys() - alone
