@@ -80,8 +80,9 @@ class NetworkGenerator(Parameters, ABC, Generic[S]):
     """
 
     kind: ClassVar[str]
-    beside: ClassVar[int] = 0
     sizes: ClassVar[tuple[str, ...]] = ()
+    #: Columns of what the network gets beside the context. Without a type, or it would be a hyperparameter.
+    beside = 0
 
     #: Without a type, or it would be a hyperparameter.
     sizes_ = MappingProxyType[str, int]({})

@@ -142,6 +142,8 @@ GENERATORS = Registry(
         "calo_point_flow": "generators.showers.calo_point_flow:CaloPointFlow",
         "point_shapes": "generators.showers.point_shapes:PointShapes",
         "voxel_shapes": "generators.showers.voxel_shapes:VoxelShapes",
+        "calo_gan": "generators.showers.calo_gan:CaloGAN",
+        "bib_ae": "generators.showers.bib_ae:BibAutoencoder",
         "showers": "generators.showers.chain:ShowerChain",
         "inductive_caloflow": "generators.showers.inductive_caloflow:InductiveCaloFlow",
         "l2lflows": "generators.showers.l2lflows:L2LFlows",

@@ -120,7 +120,7 @@ class CloudGenerator(NetworkGenerator[S]):
     Clouds may be `Ragged`; then those of a batch have about the same number of constituents.
     """
 
-    beside: ClassVar[int] = 1
+    beside = 1
     sizes: ClassVar[tuple[str, ...]] = ("points",)
 
     multiplicity: int | None = None

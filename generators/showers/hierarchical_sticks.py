@@ -58,7 +58,7 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
     """
 
     kind: ClassVar[str] = "hierarchical_sticks"
-    beside: ClassVar[int] = 1
+    beside = 1
 
     layers: Sequence[Sequence[int]] = field(default_factory=photons)
     order: Sequence[int] = ()

@@ -54,13 +54,21 @@ class NormalisedVoxels:
         A layer whose voxels would all be below the threshold has its energy in the largest.
         """
         shares = ((z.sigmoid() - self.epsilon) / (1 - 2 * self.epsilon)).clamp_min(0)
-        parts = []
-        for number, part in enumerate(torch.split(shares, list(self.sizes), dim=1)):
-            energy = energies[:, number : number + 1]
-            largest = part == part.amax(dim=1, keepdim=True)
-            part = energy * part / part.sum(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
-            kept = torch.where((part >= self.threshold) | largest, part, torch.zeros_like(part))
-            # What is cut goes to the voxels that are left, of which none falls below the threshold.
-            kept = energy * kept / kept.sum(dim=1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
-            parts.append(torch.where(energy >= self.threshold, kept, torch.zeros_like(kept)))
-        return torch.cat(parts, dim=1)
+        return in_layers(shares, energies, self.sizes, self.threshold)
+
+
+def in_layers(shares: Tensor, energies: Tensor, sizes: Sequence[int], threshold: float) -> Tensor:
+    """Voxels (N, V) of layers with these energies (N, L), in proportion to shares (N, V), nothing below the threshold.
+
+    A layer whose voxels would all be below it has its energy in the largest.
+    """
+    parts = []
+    for number, part in enumerate(torch.split(shares, list(sizes), dim=1)):
+        energy = energies[:, number : number + 1]
+        largest = part == part.amax(dim=1, keepdim=True)
+        part = energy * part / part.sum(dim=1, keepdim=True).clamp_min(torch.finfo(shares.dtype).tiny)
+        kept = torch.where((part >= threshold) | largest, part, torch.zeros_like(part))
+        # What is cut goes to the voxels that are left, of which none falls below the threshold.
+        kept = energy * kept / kept.sum(dim=1, keepdim=True).clamp_min(torch.finfo(shares.dtype).tiny)
+        parts.append(torch.where(energy >= threshold, kept, torch.zeros_like(kept)))
+    return torch.cat(parts, dim=1)
