@@ -145,6 +145,30 @@ def _at(dataset: str, shapes: Shapes, made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "order": order(dataset, shapes), "threshold": threshold(dataset)}
 
 
+@system
+def calo_gan(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Adversarial, whole showers given the incident energy."""
+    return {"kind": "calo_gan", "layers": shapes, "threshold": threshold(dataset)}
+
+
+@system
+def calo_gan_shapes(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """The same as shapes in layers whose energies are those of `layers`."""
+    return chain(dataset, shapes, {"kind": "calo_gan"})
+
+
+@system
+def bib_ae(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """Autoencoder with critics and post-processor; latent variables are normal."""
+    return {"kind": "bib_ae", "layers": shapes, "threshold": threshold(dataset)}
+
+
+@system
+def bib_ae_flow(dataset: str, shapes: Shapes) -> dict[str, Any]:
+    """The same with a flow of latent variables and the energy of the shower."""
+    return {**bib_ae(dataset, shapes), "flow": {"kind": "coupling_spline", "blocks": 4, "hidden": 32}}
+
+
 def _points(name: str, dataset: str, shapes: Shapes) -> dict[str, Any]:
     made = point_shapes(name, "small")
     across = "grid" if geometry(dataset).name.startswith("ild") else "plane"

@@ -115,9 +115,9 @@ class BibAutoencoder(VoxelImages[BibAe]):
     latent: int = 32
     active: int = 16
     encoder_widths: Sequence[int] = (4, 8, 16, 16)
-    decoder_widths: Sequence[int] = (4, 6, 6, 8, 8)
+    decoder_widths: Sequence[int] = (4, 4, 4, 6)
     hidden: Sequence[int] = (256, 128)
-    critic_width: int = 16
+    critic_width: int = 8
     critic_steps: int = 2
     penalty: float = 10.0
     pairs: float = 1.0
@@ -125,7 +125,7 @@ class BibAutoencoder(VoxelImages[BibAe]):
     latent_kernels: float = 10.0
     divergence: float = 0.05
     distance: float = 1.0
-    post_width: int = 32
+    post_width: int = 12
     post_norms: bool = False
     imitation: float = 0.4
     sorted_kernels: float = 5.0
@@ -137,7 +137,7 @@ class BibAutoencoder(VoxelImages[BibAe]):
     flow: dict[str, Any] | None = None
     flow_start: float = 0.5
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(steps=800, batch_size=16, learning_rate=1e-3, clip=10.0)
+        default_factory=lambda: TrainingSettings(steps=600, batch_size=16, learning_rate=2e-3, clip=10.0)
     )
 
     @override

@@ -12,7 +12,7 @@ from generators.adversarial.losses import Wasserstein
 from generators.adversarial.regularisation import gradient_penalty
 from generators.networks.volumes import PairCritic
 from generators.showers.bib_ae_network import BibAe
-from generators.tabular.base import ConditionalDensity
+from generators.tabular.base import ConditionalDensity, log_likelihood
 
 #: Sharpness of the kernels of latent vectors.
 _LATENT_KERNELS = (1.0, 0.01)
@@ -187,8 +187,7 @@ class FlowLoss(nn.Module):
         """See the class."""
         with torch.no_grad():
             u = self.maker.latents(self.maker.volume(x), c)
-        loss: Tensor = self.flow(u, self.maker.known(c))
-        return loss
+        return -log_likelihood(self.flow, u, self.maker.known(c))
 
 
 def kernels_of(sharpness: Sequence[float], window: int, stride: int, cutoff: int) -> SortedKernels:
