@@ -202,7 +202,6 @@ def checked_layers(layers: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     HyperparameterError
         If they are none.
     """
-    """The same layers, which are pairs of numbers of angles and rings, or an error."""
     pairs = [tuple(layer) for layer in layers]
     wrong = [pair for pair in pairs if len(pair) != 2 or any(not isinstance(size, int) or size < 1 for size in pair)]
     if wrong or not pairs:

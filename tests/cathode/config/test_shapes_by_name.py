@@ -51,6 +51,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "l2lflows": {"kind": "l2lflows", "generator": FLOW},
     "conv_l2lflows": {"kind": "conv_l2lflows", "flow": {**IMAGES, "training": TRAINING}},
     "calo_diffusion": {"kind": "calo_diffusion", "flow": CYLINDER},
+    "calo_gan": {"kind": "calo_gan", "latent": 4, "widths": [2, 2, 2], "critic_widths": [2, 2, 2, 2]}
+    | {"batch_features": [2, 2], "training": TRAINING},
     "calo_score": {"kind": "calo_score", "flow": HALVED},
     "calodream": {"kind": "calodream", "flow": {**PATCHES, "sampling_steps": 2, "training": TRAINING}},
     **{
@@ -62,6 +64,8 @@ SHAPES: dict[str, dict[str, Any]] = {
         for kind, sizes in CLOUDS.items()
     },
 }
+VOLUMES = {"kind": "bib_ae", "latent": 2, "active": 2, "encoder_widths": [2, 2], "decoder_widths": [2, 2, 2]}
+VOLUMES |= {"hidden": [4], "critic_width": 2, "post_width": 2, "training": TRAINING}
 ENERGIES = {"kind": "caloflow_teacher", "blocks": 1, "hidden": 8, "bijection": BOUNDS}
 ENERGIES |= {"bins": 4, "dropout": 0.0, "tail_bound": 8.0, "training": TRAINING}
 #: What makes whole showers.
@@ -70,6 +74,8 @@ SHOWERS: dict[str, dict[str, Any]] = {
         name: {"kind": "showers", "layers": LAYERS, "visible": 0, "energies": ENERGIES, "shapes": shapes}
         for name, shapes in SHAPES.items()
     },
+    # It wants layers of one binning: as many voxels in other ones.
+    "bib_ae": {"kind": "showers", "layers": [[23, 8]] * 2, "visible": 0, "energies": ENERGIES, "shapes": VOLUMES},
     "caloinn": {
         "kind": "caloinn",
         "layers": LAYERS,
@@ -108,5 +114,5 @@ def test_it_is_trained_and_a_template_is_drawn(name: str, sideband: Any) -> None
 def test_none_is_left_out() -> None:
     fields = {kind: {field.name for field in dataclasses.fields(generator_class(kind))} for kind in kinds()}
     shapes = {kind for kind in kinds() if fields[kind] >= {"layers", "given"}}
-    assert shapes == {made["kind"] for made in SHAPES.values()}
+    assert shapes == {made["kind"] for made in [*SHAPES.values(), VOLUMES]}
     assert {made("small")["points"]["kind"] for made in SYSTEMS.values()} == set(CLOUDS)

@@ -35,24 +35,6 @@ STICKS = {
         "training": {"steps": 3, "batch_size": 32},
     },
 }
-GAN = {
-    "data.features": "voxels",
-    "observables": "shower_shapes",
-    "template.generator": {
-        "kind": "showers",
-        "layers": [[1, 8], [10, 16], [10, 19], [1, 5], [1, 5]],
-        "visible": 0,
-        "energies": {"kind": "coupling_spline", "blocks": 1, "hidden": 8, "training": {"steps": 3, "batch_size": 64}},
-        "shapes": {
-            "kind": "calo_gan",
-            "latent": 4,
-            "widths": [2, 2, 2],
-            "critic_widths": [2, 2, 2, 2],
-            "batch_features": [2, 2],
-            "training": {"steps": 3, "batch_size": 32},
-        },
-    },
-}
 
 
 def test_its_mass_is_the_energy_that_is_seen_and_voxels_are_a_word() -> None:
@@ -64,9 +46,7 @@ def test_its_mass_is_the_energy_that_is_seen_and_voxels_are_a_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
-    [TRANSPORT, CELLS, STICKS, GAN],
-    ids=["trees on shapes", "transformer on cells", "a generator of showers", "a GAN as shapes of a chain"],
+    "other", [TRANSPORT, CELLS, STICKS], ids=["trees on shapes", "transformer on cells", "a generator of showers"]
 )
 def test_it_runs_with_any_classifier_and_generator(other: dict[str, object], tmp_path: Path) -> None:
     config = parse_config(embedded_text("showers"), overrides=SMALL | other)
