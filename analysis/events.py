@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.arrays import named_columns
 from analysis.errors import AnalysisError, NonFiniteError
 from analysis.feature_names import check_feature_names
+from analysis.growing_array import GrowingArray
 from analysis.printing import html_table
 
 FloatArray = NDArray[np.floating[Any]]
@@ -283,35 +284,58 @@ class Events:
 
     @classmethod
     def gathered(cls, parts: Iterable[Events]) -> Events:
-        """What `concatenate` gives; a part that nobody else holds is given up as soon as it is copied."""
-        held = list(parts)
-        del parts
-        if not held:
-            raise AnalysisError("Events.concatenate needs at least one part.")
-        columns, names = _in_common(held)
-        # A part without events may not know what the others know.
-        known_truth = all(p.truth is not None for p in held if len(p)) and any(p.truth is not None for p in held)
-        n = sum(len(p) for p in held)
-        like = next((p for p in held if len(p)), held[0])
-        x, ids = np.empty((n, *like.x.shape[1:]), np.float32), np.empty((n, 3), np.uint64)
-        mass, weights, entry = np.empty(n), np.empty(n), np.empty(n, np.int64)
-        truth = np.empty(n, dtype=bool) if known_truth else None
-        conditions = {name: np.empty(n) for name in names}
+        """What `concatenate` gives; each part is copied when it comes, and then given up."""
+        columns: tuple[str, ...] | None = None
+        held: dict[str, GrowingArray] = {}
+        empty: Events | None = None
         sources: list[SourceFile] = []
-        row = offset = 0
-        held.reverse()
-        while held:
-            part = held.pop()
-            rows = slice(row, row + len(part))
-            x[rows], mass[rows], weights[rows], ids[rows] = part.x, part.mass, part.weights, part.ids
-            entry[rows] = part.entry + offset
-            if truth is not None and part.truth is not None:
-                truth[rows] = part.truth
-            for name, values in conditions.items():
-                values[rows] = part.conditions.get(name, np.empty(0))
-            sources += part.sources
-            row, offset = rows.stop, offset + _entries(part)
-        return Events(x, mass, columns, weights, ids, truth, entry, joined_sources(sources), conditions)
+        offset = 0
+        for part in parts:
+            columns = part.columns if columns is None else columns
+            if part.columns != columns:
+                raise AnalysisError(f"Events with columns {part.columns} do not join with {columns}.")
+            if len(part):
+                rows = _rows(part, offset)
+                held = held or {name: GrowingArray(each.shape[1:], each.dtype) for name, each in rows.items()}
+                _append(held, rows)
+            elif empty is None:
+                empty = part
+            sources, offset = sources + list(part.sources), offset + _entries(part)
+        if columns is None:
+            raise AnalysisError("Events.concatenate needs at least one part.")
+        if not held:
+            # A part without events may not know what the others know.
+            assert empty is not None
+            return replace(empty, truth=None, sources=joined_sources(sources))
+        arrays = {name: array.finished() for name, array in held.items()}
+        known = {name.removeprefix(_CONDITION): arrays.pop(name) for name in held if name.startswith(_CONDITION)}
+        return Events(columns=columns, sources=joined_sources(sources), conditions=known, **arrays)
+
+
+#: Before the name of a condition, where it stands beside other arrays.
+_CONDITION = "condition "
+
+
+def _rows(part: Events, offset: int) -> dict[str, NDArray[Any]]:
+    """All arrays of a part whose entries begin at `offset`."""
+    arrays = {name: getattr(part, name) for name in ("x", "mass", "weights", "ids")} | {"entry": part.entry + offset}
+    known = {} if part.truth is None else {"truth": part.truth}
+    return arrays | known | {_CONDITION + name: each for name, each in part.conditions.items()}
+
+
+def _append(held: dict[str, GrowingArray], rows: Mapping[str, NDArray[Any]]) -> None:
+    """Append the rows of a part to what is held; if one does not know the truth, nobody does."""
+    if "truth" not in rows:
+        held.pop("truth", None)
+    before, now = ([name for name in names if name.startswith(_CONDITION)] for names in (held, rows))
+    if before != now:
+        raise AnalysisError(f"Events with the conditions {_named(now)} do not join with {_named(before)}.")
+    for name, array in held.items():
+        array.append(rows[name])
+
+
+def _named(conditions: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.removeprefix(_CONDITION) for name in conditions)
 
 
 def _described(events: Events) -> str:
@@ -327,21 +351,6 @@ def _described(events: Events) -> str:
     if len(events.sources):
         parts.append(f"from {len(events.sources)} file{'s' if len(events.sources) > 1 else ''}")
     return ", ".join(parts)
-
-
-def _in_common(parts: Sequence[Events]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the columns and of the conditions of all parts."""
-    first = parts[0]
-    some = [part for part in parts if len(part)] or [first]
-    for part in parts[1:]:
-        if part.columns != first.columns:
-            raise AnalysisError(f"Events with columns {part.columns} do not join with {first.columns}.")
-    for part in some[1:]:
-        if tuple(part.conditions) != tuple(some[0].conditions):
-            raise AnalysisError(
-                f"Events with the conditions {tuple(part.conditions)} do not join with {tuple(some[0].conditions)}."
-            )
-    return first.columns, tuple(some[0].conditions)
 
 
 def _entries(events: Events) -> int:

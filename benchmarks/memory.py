@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-CASES = ("368", "6480", "clouds", "stream")
+CASES = ("368", "6480", "clouds", "read", "read_narrow", "stream")
 
 
 class Peak:
@@ -93,6 +93,8 @@ def measured(case: str, folder: Path, stream_gb: float) -> dict[str, float]:
     torch.set_num_threads(1)
     if case == "stream":
         return streamed(folder, stream_gb)
+    if case.startswith("read"):
+        return read(folder, *{"read": (3_000_000, 60), "read_narrow": (10_000_000, 6)}[case])
     if case == "clouds":
         x, c, size = clouds(20_000, 1_000)
         model = generator("epic_fm", hidden=16, layers=1, latent=4, frequencies=4, sampling_steps=1, solver="euler")
@@ -121,6 +123,39 @@ def measured(case: str, folder: Path, stream_gb: float) -> dict[str, float]:
         "fit_cpu_s": fitted,
         "sample_cpu_s": time.process_time() - start - fitted,
     }
+
+
+def read(folder: Path, rows: int, columns: int) -> dict[str, float]:
+    """`read_events` of a parquet file of features, whose events are in no order, with its usual ceiling of memory."""
+    import pyarrow
+    from pyarrow import parquet
+
+    from analysis import read_events
+
+    path, rng, step = folder / "memory_benchmark.parquet", np.random.default_rng(1), 100_000
+    names = [f"f{number}" for number in range(columns)]
+    kinds = [*((name, pyarrow.float32()) for name in names), ("mjj", pyarrow.float64()), ("event", pyarrow.int64())]
+    with parquet.ParquetWriter(path, pyarrow.schema(kinds), compression="none") as file:
+        for start in range(0, rows, step):
+            values = {name: rng.standard_normal(step, dtype=np.float32) for name in names}
+            more = {"mjj": rng.uniform(2_000, 5_000, step), "event": rng.permutation(step) + (rows - start)}
+            file.write_table(pyarrow.table(values | more, schema=pyarrow.schema(kinds)))
+
+    def reading(features: list[str]) -> Any:
+        said = {"mass": "mjj", "features": {name: name for name in features}, "identifiers": "event", "units": "GeV"}
+        return read_events(path, **said)
+
+    try:
+        reading(names[:1])
+        start_s = time.process_time()
+        with Peak() as peak:
+            events = reading(names)
+        spent = time.process_time() - start_s
+    finally:
+        path.unlink()
+    held = (events.x, events.mass, events.weights, events.ids, events.entry)
+    size = sum(each.nbytes for each in held)
+    return {"rows": rows, "size_mb": size / 1e6, "read_over_result": peak.beyond / size, "read_cpu_s": spent}
 
 
 def streamed(folder: Path, gigabytes: float) -> dict[str, float]:

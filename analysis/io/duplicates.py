@@ -13,6 +13,9 @@ from analysis.io.checksums import sha256_of
 from analysis.io.numbers import BY_ENTRY
 from analysis.io.paths import is_remote
 
+#: Events whose numbers are hashed at once, which takes several arrays of them.
+_AT_ONCE = 1 << 16
+
 
 def refuse_copies(sources: Iterable[SourceFile]) -> None:
     """Check that no file was read under two names: a copy is found by the identifier or the hash of its content.
@@ -46,7 +49,11 @@ def refuse_duplicates(events: Events) -> None:
     if (later | (run[1:] > run[:-1])).all():
         # Files are usually written in this order, which costs no sort.
         return
-    hashes = hash_of(events.ids)
+    hashes = np.concatenate([hash_of(part) for part in np.array_split(events.ids, 1 + len(events) // _AT_ONCE)])
+    alone = np.sort(hashes)
+    if not (alone[1:] == alone[:-1]).any():
+        return
+    del alone
     order = np.argsort(hashes, kind="stable")
     ids = events.ids[order]
     same = (ids[1:] == ids[:-1]).all(axis=1)
