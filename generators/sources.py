@@ -126,6 +126,51 @@ class EventRows:
         return place.ravel()
 
 
+@dataclass(frozen=True, eq=False)
+class SomeRows:
+    """Rows and columns of vectors in a file, of which slices are read when they are asked for.
+
+    As of an array, `[:, places]` are some of the columns, which reads nothing, and a slice is rows (B, D).
+    """
+
+    rows: EventRows
+    columns: tuple[int, ...]
+
+    @classmethod
+    def of(cls, x: Any, used: _INDEX) -> SomeRows:
+        """Rows `used` (ascending) of x (N, D), with all columns."""
+        return cls(EventRows(x, used), tuple(range(x.shape[1])))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return (len(self.rows), len(self.columns))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the file."""
+        dtype: np.dtype[Any] = self.rows.x.dtype
+        return dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: slice | tuple[slice, list[int]]) -> Any:
+        """Rows of a slice, or all rows with some of the columns."""
+        if isinstance(key, slice):
+            start, stop, _ = key.indices(len(self))
+            return self.rows.array(slice(start, max(start, stop)))[:, list(self.columns)]
+        _, places = key
+        return SomeRows(self.rows, tuple(self.columns[place] for place in places))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them in memory, as may be asked for if they are few columns."""
+        whole = np.empty(self.shape, self.dtype if dtype is None else dtype)
+        for part in self.rows.chunks():
+            whole[part] = self[part]
+        return whole
+
+
 #: Rows between two that are wanted which are read along rather than skipped.
 _GAP = 8
 

@@ -23,6 +23,7 @@ def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Itera
 
     An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
     scripts and notebooks need no ``if __name__ == "__main__"``. A process that is a worker itself does all the work.
+    Where there are two GPUs, the second process has the second one.
 
     Raises
     ------
@@ -39,7 +40,8 @@ def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Itera
         return
     from loky import BrokenProcessPool, get_reusable_executor
 
-    executor = get_reusable_executor(max_workers=1, timeout=60, env={"OMP_NUM_THREADS": "1"})
+    environment = {"OMP_NUM_THREADS": "1", **_second_device()}
+    executor = get_reusable_executor(max_workers=1, timeout=60, env=environment)
     try:
         yield executor.submit(_not_outliving, os.getpid(), function, args, kwargs)
     except BaseException as error:
@@ -51,6 +53,16 @@ def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Itera
                 "memory for two. Try again, with one process if need be (threads: 1, or workers=1)."
             ) from error
         raise
+
+
+def _second_device() -> dict[str, str]:
+    """The environment of a process that sees the second of several GPUs alone; this process trains on the first."""
+    import torch
+
+    if torch.cuda.device_count() < 2:
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return {"CUDA_VISIBLE_DEVICES": visible.split(",")[1].strip() if "," in visible else "1"}
 
 
 def _not_outliving(parent: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from generators.parameters import Parameters
 from generators.protocols import Array, ConditionalGenerator, DensityGenerator, Monitor
 from generators.ragged import Ragged
 from generators.registry import create
-from generators.sources import refuse_shape
+from generators.sources import SomeRows, as_rows, in_memory, refuse_shape
 from generators.training.sequence import Stage, TrainingSequence
 from generators.training.trained import identity_of
 from generators.usable_rows import event_weights, relative_weights
@@ -40,12 +40,14 @@ class FactorisedGenerator(Parameters, ABC):
     `parts` are the names of the two fields that hold the specifications of generators, the first first. A subclass says
     with `coordinates` how an event is taken apart, such as a shower into the energies of its layers and their shapes,
     or jets into four-momenta and constituents. A chain of more parts has a generator of this kind for its second.
+    Coordinates that are columns of vectors take `by_rows` what gives slices of rows of a file, see `SomeRows`.
 
     After `fit`: `coordinates_`, and the fitted generators by `part(name)`.
     """
 
     kind: ClassVar[str]
     parts: ClassVar[tuple[str, str]] = ("first", "second")
+    by_rows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         inner = tuple(generator_of(getattr(self, name), f"{name} of {self.kind}") for name in self.parts)
@@ -93,8 +95,8 @@ class FactorisedGenerator(Parameters, ABC):
         data_hash = fingerprint(x, context, weights)
         w = relative_weights(w)
         used = w != 0
-        events, raw = (np.asarray(a)[used] for a in (x, context))
-        raw, w = np.asarray(raw, np.float64), w[used]
+        raw, w = np.asarray(np.asarray(context)[used], np.float64), w[used]
+        events = self._events(x, used)
         coordinates = self.coordinates(events, raw, w)
         identity = identity_of([self.hyperparameters(), seed, data_hash])
         sequence = TrainingSequence(self.parts, identity=identity, monitor=monitor, checkpoint=checkpoint)
@@ -121,6 +123,13 @@ class FactorisedGenerator(Parameters, ABC):
             return events
         made[:] = events
         return cast(NDArray[np.float32], made)
+
+    def _events(self, x: Array, used: NDArray[np.bool_]) -> Any:
+        """The events that are learned from, which stay in their file if they can."""
+        source = as_rows(x)
+        if self.by_rows and not in_memory(source):
+            return SomeRows.of(source, np.flatnonzero(used))
+        return np.asarray(x if in_memory(source) else source[:])[used]
 
     def part(self, name: str) -> Any:
         """One of both fitted generators."""

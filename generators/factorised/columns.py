@@ -29,6 +29,7 @@ class Factorised(FactorisedGenerator):
     """
 
     kind: ClassVar[str] = "factorised"
+    by_rows: ClassVar[bool] = True
 
     columns: list[int] = field(default_factory=lambda: [0])
     first: dict[str, Any] = field(default_factory=lambda: {"kind": "autoregressive_spline"})

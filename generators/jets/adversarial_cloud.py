@@ -25,6 +25,7 @@ from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
 from generators.jets.ordered_points import ordered
 from generators.protocols import Monitor
+from generators.training.acceleration import standard_normal
 from generators.training.batches import TrainingData
 from generators.training.optimisers import OPTIMISERS, Optimiser
 from generators.training.phases import Phase, trainable
@@ -94,7 +95,7 @@ class CloudMaker(CloudSampler):
     @override
     def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
         shapes = self._shapes(torch.empty(len(c), points, 0))
-        noise, of_cloud = (torch.randn(shape, generator=generator).to(c.device) for shape in shapes)
+        noise, of_cloud = (standard_normal(shape, generator, c.device) for shape in shapes)
         return self.made(noise, of_cloud, counts, c)
 
     def _shapes(self, x: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -22,6 +22,7 @@ from generators.objective import Objective
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.sources import chunks_of, rows_within
+from generators.training.acceleration import standard_normal
 from generators.usable_rows import check_rows
 
 #: Place of pT among the features of a constituent; a constituent without any is absent.
@@ -75,8 +76,8 @@ class CloudNetwork(ConditionalNetwork, CloudSampler):
 
     @override
     def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(len(c), points, self.noise_features, generator=generator)
-        return self.transport(noise.to(c.device) * prefix_mask(counts, points)[..., None], counts, c)
+        noise = standard_normal((len(c), points, self.noise_features), generator, c.device)
+        return self.transport(noise * prefix_mask(counts, points)[..., None], counts, c)
 
 
 P = TypeVar("P", bound=CloudSampler)

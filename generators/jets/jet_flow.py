@@ -27,6 +27,7 @@ from generators.networks.mlp import ParameterMLP
 from generators.objective import Objective
 from generators.protocols import Monitor
 from generators.registry import register
+from generators.training.acceleration import standard_normal
 from generators.training.batches import TrainingData
 from generators.training.phases import Phase, trainable
 from generators.training.settings import TrainingSettings
@@ -153,8 +154,8 @@ class MassFlow(CloudSampler):
 
     @override
     def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
-        of_mass = torch.randn(len(c), 1, generator=generator).to(c.device)
-        noise = torch.randn(len(c), points, self.features, generator=generator).to(c.device)
+        of_mass = standard_normal((len(c), 1), generator, c.device)
+        noise = standard_normal((len(c), points, self.features), generator, c.device)
         score, _ = self.masses.inverse(of_mass, self.known(counts, c))
         mask = prefix_mask(counts, points)[..., None]
         return self.flow.transport(noise * mask, counts, torch.cat([c, score], dim=1)) * mask

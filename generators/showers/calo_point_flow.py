@@ -23,6 +23,7 @@ from generators.one_phase import OnePhase
 from generators.registry import register
 from generators.showers.latent_prior import latent_prior
 from generators.tabular.composed import ComposedFlow
+from generators.training.acceleration import standard_normal
 from generators.training.settings import TrainingSettings
 
 #: Largest logarithm of the width of a latent variable, and its negative the smallest.
@@ -144,7 +145,7 @@ class LatentCloud(ConditionalNetwork, CloudSampler):
     @override
     def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
         latent = self.prior.draw(c, generator).to(c.dtype)
-        noise = torch.randn(len(c), points, self.features, generator=generator).to(c.device)
+        noise = standard_normal((len(c), points, self.features), generator, c.device)
         return by_length(self.points, counts, noise, torch.cat([latent, c], dim=1))
 
     def points(self, counts: Tensor, noise: Tensor, known: Tensor) -> Tensor:

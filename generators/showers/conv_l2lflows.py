@@ -22,7 +22,7 @@ from generators.showers.blockwise import Part
 from generators.showers.given_layers import GivenLayersDensity
 from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseSampler, TabularDensity
 from generators.tabular.composed import ComposedFlow
-from generators.tabular.precision import in_double_precision
+from generators.tabular.precision import settled_precision
 from generators.training.settings import TrainingSettings
 
 
@@ -102,8 +102,8 @@ class ImageDensity(NoiseSampler, LikelihoodDensity):
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        in_double_precision(self)
-        x, maps = self._squeezed(noise.double()), self._maps(c.double())
+        precision = settled_precision(self)
+        x, maps = self._squeezed(noise.to(precision)), self._maps(c.to(precision))
         for step in reversed(self.steps):
             assert isinstance(step, _Step)
             x = step.inverse(x, maps)

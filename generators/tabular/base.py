@@ -23,7 +23,8 @@ from generators.objective import Objective
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.sources import rows_within
-from generators.tabular.precision import in_double_precision
+from generators.tabular.precision import settled_precision
+from generators.training.acceleration import standard_normal
 from generators.usable_rows import MINIMUM_EVENTS, check_rows
 
 #: Rows that go through a network at once when sampling; bounds the memory whatever is asked for.
@@ -59,7 +60,7 @@ class ConditionalSampler(nn.Module, ABC):
 class NoiseMap(ConditionalSampler):
     """A sampler with a function of the context and of standard normal noise, which comes from outside.
 
-    So a sample is the same on every device, and can be exported to programs that have other random numbers.
+    So it can be exported to programs that have other random numbers.
     """
 
     @abstractmethod
@@ -72,8 +73,8 @@ class NoiseSampler(NoiseMap):
 
     @override
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn((c.shape[0], *self.noise_shape), generator=generator, dtype=torch.float64)
-        return self.transport(noise.to(c.device), c)
+        shape = (c.shape[0], *self.noise_shape)
+        return self.transport(standard_normal(shape, generator, c.device, torch.float64), c)
 
 
 class ConditionalDensity(ConditionalSampler, ConditionalNetwork):
@@ -85,7 +86,7 @@ class ConditionalDensity(ConditionalSampler, ConditionalNetwork):
 
 
 class LikelihoodDensity(ConditionalDensity):
-    """A density that is learned in single precision and, once fitted, known in double precision for good."""
+    """A density that is learned in single precision and, once fitted, known in that of `settled_precision`."""
 
     @abstractmethod
     def log_likelihood(self, z: Tensor, c: Tensor) -> Tensor:
@@ -94,8 +95,8 @@ class LikelihoodDensity(ConditionalDensity):
     @final
     @override
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
-        in_double_precision(self)
-        return self.log_likelihood(z.double(), c.double())
+        precision = settled_precision(self)
+        return self.log_likelihood(z.to(precision), c.to(precision))
 
 
 class NegativeLogLikelihood(Objective[ConditionalDensity]):

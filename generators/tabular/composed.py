@@ -13,7 +13,7 @@ from typing_extensions import override
 from generators.conditional_network import WithStatistics
 from generators.flows.epoch_norm import EpochNorm
 from generators.tabular.base import CHUNK, LikelihoodDensity, NoiseSampler
-from generators.tabular.precision import in_double_precision
+from generators.tabular.precision import settled_precision
 
 
 class ComposedFlow(NoiseSampler, LikelihoodDensity, WithStatistics):
@@ -32,18 +32,18 @@ class ComposedFlow(NoiseSampler, LikelihoodDensity, WithStatistics):
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """In double precision."""
-        in_double_precision(self)
-        z, context = noise.double(), _context(c.double())
+        """In double precision, see `settled_precision`."""
+        precision = settled_precision(self)
+        z, context = noise.to(precision), _context(c.to(precision))
         for transform in reversed(self.transforms):
             inverse: Any = transform.inverse
             z, _ = inverse(z, context)
         return z
 
     def noise(self, z: Tensor, c: Tensor) -> Tensor:
-        """The noise that `transport` makes z (N, D) of at c, (N, D); in double precision."""
-        in_double_precision(self)
-        z, context = z.double(), _context(c.double())
+        """The noise that `transport` makes z (N, D) of at c, (N, D); as precise."""
+        precision = settled_precision(self)
+        z, context = z.to(precision), _context(c.to(precision))
         for transform in self.transforms:
             z, _ = transform(z, context)
         return z

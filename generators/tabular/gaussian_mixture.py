@@ -14,7 +14,7 @@ from generators.networks.context_mlp import ContextMLP
 from generators.networks.normal_mixture import NormalMixture
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseSampler, TabularDensity
-from generators.tabular.precision import in_double_precision
+from generators.tabular.precision import settled_precision
 from generators.training.settings import TrainingSettings
 
 #: Largest logarithm of the width of a component behind the bijection.
@@ -70,11 +70,10 @@ class MixtureDensity(NoiseSampler, LikelihoodDensity):
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """In double precision."""
-        in_double_precision(self)
-        noise = noise.double()
+        """In double precision, see `settled_precision`."""
+        noise = noise.to(settled_precision(self))
         at = torch.special.ndtr(noise[:, :1])
-        return self.mixture.draw(at, noise[:, 1:], *self.parameters_at(c.double()))
+        return self.mixture.draw(at, noise[:, 1:], *self.parameters_at(c.to(noise.dtype)))
 
     def parameters_at(self, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What `NormalMixture.split` gives at c (N, C)."""

@@ -18,6 +18,7 @@ from generators.protocols import Array
 from generators.tabular.base import TabularGenerator
 from generators.tabular.continuous import ContinuousDensity, by_rows
 from generators.tabular.event_mixing import EventMixing
+from generators.training.acceleration import standard_normal
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,8 @@ class PartialDiffusion:
         spread = uniform(rows) if generator.bijection_.discrete_columns else None
         with torch.no_grad():
             z, _ = generator.bijection_.forward(rows, raw_start, spread)
-            noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
             device = device_of(network)
+            noise = standard_normal(z.shape, torch.Generator().manual_seed(seed), device, torch.float64)
             moved = by_rows(self._denoise(network), z.to(device, c.dtype), noise.to(device, c.dtype), c.to(device))
             out = generator.bijection_.inverse(moved.double().cpu(), raw_end)
         denoised: NDArray[np.float32] = out.float().numpy()

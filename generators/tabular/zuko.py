@@ -17,7 +17,8 @@ from generators.errors import DivergedError, ExportError, HyperparameterError, M
 from generators.recording import recording
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, LikelihoodDensity, NoiseMap, TabularDensity
-from generators.tabular.precision import in_double_precision
+from generators.tabular.precision import settled_precision
+from generators.training.acceleration import standard_normal
 from generators.training.settings import TrainingSettings
 
 #: Flows that zuko inverts by bisection between −10 and 10 only, and whose functions may saturate further out.
@@ -111,12 +112,12 @@ class _Distribution(_Zuko):
     """A lazy distribution of zuko, which draws its noise itself."""
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D), in double precision."""
-        in_double_precision(self)
+        """One z per row of c, (N, D)."""
+        precision = settled_precision(self)
         # Distributions of torch know no generator but the global one.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            z: Tensor = self._at(c.double()).sample(() if c.shape[1] else (c.shape[0],))
+            z: Tensor = self._at(c.to(precision)).sample(() if c.shape[1] else (c.shape[0],))
         return z.reshape(c.shape[0], self.features)
 
 
@@ -125,27 +126,27 @@ class _Flow(_Zuko, NoiseMap):
 
     @override
     def transport(self, noise: Tensor, c: Tensor) -> Tensor:
-        """In double precision."""
+        """In double precision, see `settled_precision`."""
         if recording() and self.within_ten:
             raise ExportError(f"{type(self.flow).__name__} has no image of some noise, which has to be drawn again")
-        in_double_precision(self)
-        z: Tensor = self._at(c.double()).transform.inv(noise.double())
+        precision = settled_precision(self)
+        z: Tensor = self._at(c.to(precision)).transform.inv(noise.to(precision))
         return _apart(z) if self.within_ten else z
 
     def draw(self, c: Tensor, generator: torch.Generator) -> Tensor:
-        """One z per row of c, (N, D), in double precision; noise without a preimage is drawn again.
+        """One z per row of c, (N, D); noise without a preimage is drawn again.
 
         Raises
         ------
         DivergedError
             If too much of it has none.
         """
-        z = torch.full((c.shape[0], self.features), torch.inf, dtype=torch.float64)
+        z = torch.full((c.shape[0], self.features), torch.inf, dtype=settled_precision(self), device=c.device)
         for _ in range(_ATTEMPTS):
             rows = (~(z.abs() < _OUTSIDE)).any(dim=1).nonzero().flatten()
             if len(rows) == 0:
                 return z
-            noise = torch.randn((len(rows), *self.noise_shape), generator=generator, dtype=torch.float64)
+            noise = standard_normal((len(rows), *self.noise_shape), generator, c.device, z.dtype)
             z[rows] = self.transport(noise, c[rows])
         raise DivergedError(
             f"{type(self.flow).__name__}: {len(rows)} of {len(z)} draws are infinite or outside of the domain of the "

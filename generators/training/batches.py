@@ -68,7 +68,7 @@ class Rows(ABC):
     def to(self, device: torch.device) -> Self:
         """The same rows for another device; x stays where it is if there is no room for it."""
         x: Container = self.x
-        moved = x.to(device) if device.type == "cpu" or _fits(x, device) else x
+        moved = x.to(device) if fits_on(device, x) else x
         index = self.index if self.index is None else self.index.to(moved.device)
         more = {name: values.to(device) for name, values in self.more.items()}
         return replace(
@@ -143,12 +143,17 @@ class SharedData(Rows):
     def batch(self, places: Tensor | slice) -> TrainingData:
         """The same rows for all, or those at places (K, B) of each."""
         count = self.weights.shape[1]
+        device = self.context.device
         if isinstance(places, slice):
-            at = self._at(torch.arange(len(self), device=self.x.device)[places])
-            x, context = (values[at].expand(count, *values[at].shape) for values in (self.x, self.context))
-            return TrainingData(x, context, self.weights[at].t())
-        at = self._at(places.to(self.x.device))
-        return TrainingData(self.x[at], self.context[at], self.weights.t().gather(1, at))
+            at = self._at(torch.arange(len(self))[places])
+            there = at.to(device)
+            rows = (self.x[at.to(self.x.device)].to(device), self.context[there])
+            x, context = (values.expand(count, *values.shape) for values in rows)
+            return TrainingData(x, context, self.weights[there].t())
+        at = self._at(places)
+        there = at.to(device)
+        x = self.x[at.to(self.x.device)].to(device)
+        return TrainingData(x, self.context[there], self.weights.t().gather(1, there))
 
     def order(self, generator: torch.Generator) -> Tensor:
         """Of each member, (K, N)."""
@@ -227,8 +232,8 @@ def _read(data: Rows, held: int, batch_size: int, generator: torch.Generator) ->
         yield data.rows(left), torch.arange(len(left))
 
 
-def _fits(x: Container, device: torch.device) -> bool:
-    """Whether there is room for these values."""
+def fits_on(device: torch.device, x: Container) -> bool:
+    """Whether there is room for these values; what does not fit on a GPU stays where it is, and batches are moved."""
     if isinstance(x, StoredTensor) or device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)

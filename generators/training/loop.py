@@ -23,7 +23,7 @@ from generators.training.acceleration import accelerator, compiled, precision_fo
 from generators.training.averaging import Average
 from generators.training.batches import Rows, TrainingData, ordered, shuffled
 from generators.training.checkpoint import checkpoint_of, taken_over, write_checkpoint
-from generators.training.containers import identity_of_container
+from generators.training.containers import RaggedTensor, identity_of_container
 from generators.training.modules import Everything, clip, set_rate, states_of
 from generators.training.phases import Phase, checked
 from generators.training.processes import fabric_for, mean_over_processes, share_of
@@ -129,16 +129,19 @@ class _Training:
                 # What is not of this phase takes no part in what processes tell each other.
                 stack.enter_context(self.everything.moving(phase))
                 self.objectives.append(fabric.setup_module(phase.objective))
+        self.batches = max(phase.repeat for phase in phases)
+        self.plan = settings.plan(len(self.training), self.batches)
+        ragged = isinstance(self.training.x, RaggedTensor)
         # Validation batches have other sizes, for which nothing is compiled.
         self.stepped = [
-            compiled(objective, settings, device) if phase.compile else objective
+            compiled(objective, settings, device, steps=phase.repeat * sum(self.plan), ragged=ragged)
+            if phase.compile
+            else objective
             for objective, phase in zip(self.objectives, phases, strict=True)
         ]
         decay = settings.ema_decay
         self.average = None if decay is None else Average(averaged, decay)
         self.best = [BestStates(settings.best_states, settings.patience) for _ in states_of(kept)]
-        self.batches = max(phase.repeat for phase in phases)
-        self.plan = settings.plan(len(self.training), self.batches)
         self.epoch = 0
         self.losses = {phase.name: Losses([], []) for phase in phases}
 

@@ -24,8 +24,9 @@ class TrainingSettings:
     number of epochs with the lowest validation loss whose weights are kept (CATHODE, 2109.00546, keeps ten).
 
     `precision` is one of Lightning Fabric, or "auto": mixed with bfloat16 where there is a GPU and the model bears it
-    (see `tolerates_bfloat16`), single elsewhere. `compile` lets torch compile the training step; by default where there
-    is a GPU and Triton. Neither changes anything on a CPU.
+    (see `tolerates_bfloat16`), single elsewhere; "bf16-mixed" is faster on a CPU with AVX512-BF16 or AMX too, but the
+    same seed then gives another model on another processor. `compile` lets torch compile the training step; by default
+    in long trainings where there is a GPU and Triton.
 
     `devices` is the number of processes that train together, each with a device of its own and an equal part of every
     batch. They are started from outside, by `torchrun --nproc-per-node` or by Slurm, all with the same program and the

@@ -16,7 +16,7 @@ import generators
 from generators import sources
 from generators.errors import NonFiniteInputError, ShapeError
 from generators.registry import create
-from generators.sources import EventRows, NumpyRows, ParquetRows, as_rows, in_memory, rows_within
+from generators.sources import EventRows, NumpyRows, ParquetRows, SomeRows, as_rows, in_memory, rows_within
 from generators.usable_rows import check_rows
 
 KINDS = ("array", "memory map", "numpy", "hdf5", "parquet")
@@ -51,6 +51,32 @@ def test_rows_are_those_of_the_array(kind: str, tmp_path: Path) -> None:
     assert (len(rows), rows.shape, in_memory(rows.x)) == (200, (3,), kind == "array")
     for places in (slice(0, 200), slice(20, 30), np.array([3, 4, 9, 150]), np.array([], np.int64)):
         assert np.array_equal(rows.array(places), x[used][places])
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_columns_of_rows_in_a_file_are_chosen_without_reading(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, _ = events(d=4)
+    used = np.flatnonzero(np.arange(300) % 3)
+    file = stored(kind, x, tmp_path)
+    read: list[int] = []
+    whole = EventRows.array
+
+    def noted(self: EventRows, places: Any) -> Any:
+        rows = whole(self, places)
+        read.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(EventRows, "array", noted)
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 8 * 4 * 32)
+    some = SomeRows.of(file, used)[:, [3, 1, 0]][:, [0, 2]]
+    assert (some.shape, len(some), some.dtype, in_memory(some), read) == ((200, 2), 200, np.float32, False, [])
+    assert np.array_equal(some[10:30], x[used][10:30][:, [3, 0]])
+    assert np.array_equal(some[30:10], np.empty((0, 2), np.float32))
+    assert np.array_equal(np.asarray(some), x[used][:, [3, 0]])
+    assert max(read) == 32
+    assert as_rows(some) is some
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])

@@ -16,6 +16,7 @@ from generators.export.onnx import export_sampler
 from generators.protocols import DensityGenerator
 from generators.registry import create
 from tests.generators.contracts import EventContract, gaussian_events, quick
+from tests.generators.test_sources import stored
 
 _TRAINING = {"steps": 300, "batch_size": 128, "learning_rate": 2e-2}
 _NORMAL = {"kind": "gaussian_mixture", "components": 1, "hidden": 32, "bijection": "standardise", "training": _TRAINING}
@@ -130,3 +131,18 @@ def test_wrong_events_are_named(pair: Any) -> None:
         quick(TWO_DENSITIES).part("first")
     with pytest.raises(HyperparameterError, match="no part"):
         pair.part("third")
+
+
+@pytest.mark.parametrize("kind", ["numpy", "memory map", "hdf5"])
+def test_parts_learn_from_rows_of_a_file_what_they_learn_from_the_array(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    c = rng.uniform(1, 2, (600, 1))
+    x = (c + rng.standard_normal((600, 4))).astype(np.float32)
+    weights = np.where(np.arange(600) % 5, 1.0, 0.0)
+    one = {"kind": "gaussian_mixture", "components": 2, "hidden": 4, "training": {"steps": 5, "batch_size": 64}}
+    made = {"kind": "factorised", "columns": [2, 0], "first": one, "second": one}
+    inside = create(made).fit(x, c, weights=weights, seed=1)
+    outside = create(made).fit(stored(kind, x, tmp_path), c, weights=weights, seed=1)
+    drawn, same = (each.sample(c, seed=3) for each in (inside, outside))
+    np.testing.assert_allclose(drawn, same, atol=1e-6)
+    assert outside.data_hash_ == inside.data_hash_

@@ -151,16 +151,50 @@ class TestPrecision:
         assert losses[1] == pytest.approx(losses[0], rel=5e-3)
 
 
+class TestNoise:
+    def test_on_a_cpu_it_is_that_of_the_generator_and_elsewhere_it_is_there(self) -> None:
+        made = acceleration.standard_normal((3, 2), torch.Generator().manual_seed(1), CPU, torch.float64)
+        same = torch.randn(3, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        assert torch.equal(made, same)
+        assert acceleration.standard_normal((3,), torch.Generator(), torch.device("meta")).device.type == "meta"
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_a_gpu_makes_its_own_from_the_seed(self) -> None:
+        first, again, other = (
+            acceleration.standard_normal((100_000,), torch.Generator().manual_seed(seed), GPU) for seed in (1, 1, 2)
+        )
+        assert first.device.type == "cuda"
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+        assert float(first.mean().abs()) < 0.02
+        assert float(first.std()) == pytest.approx(1, abs=0.02)
+
+    @pytest.mark.parametrize(
+        ("capability", "cheap"), [((8, 0), True), ((9, 0), True), ((8, 6), False), ((8, 9), False), ((12, 0), False)]
+    )
+    def test_doubles_are_cheap_on_few_gpus(
+        self, capability: tuple[int, int], cheap: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(acceleration.torch.cuda, "get_device_capability", lambda device: capability)
+        assert acceleration.doubles_are_cheap(GPU) is cheap
+        assert acceleration.doubles_are_cheap(CPU)
+
+
 class TestCompiled:
     def test_only_where_it_pays_or_is_asked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         module = torch.nn.Linear(1, 1)
         monkeypatch.setattr(acceleration.torch, "compile", lambda objective, dynamic: torch.nn.Sequential(objective))
         monkeypatch.setattr(acceleration.importlib.util, "find_spec", lambda name: object())
-        assert acceleration.compiled(module, SETTINGS, CPU) is module
-        assert acceleration.compiled(module, SETTINGS, GPU) is not module
-        assert acceleration.compiled(module, TrainingSettings(steps=1, compile=False), GPU) is module
+        enough = acceleration.COMPILED_STEPS
+        assert acceleration.compiled(module, SETTINGS, CPU, steps=enough) is module
+        assert acceleration.compiled(module, SETTINGS, GPU, steps=enough) is not module
+        # Where tracing takes longer than all steps, or is begun again for every size of batch.
+        assert acceleration.compiled(module, SETTINGS, GPU, steps=enough - 1) is module
+        assert acceleration.compiled(module, SETTINGS, GPU, steps=enough, ragged=True) is module
+        assert acceleration.compiled(module, TrainingSettings(steps=1, compile=False), GPU, steps=enough) is module
+        assert acceleration.compiled(module, TrainingSettings(steps=1, compile=True), CPU, steps=1) is not module
         monkeypatch.setattr(acceleration.importlib.util, "find_spec", lambda name: None)
-        assert acceleration.compiled(module, SETTINGS, GPU) is module
+        assert acceleration.compiled(module, SETTINGS, GPU, steps=enough) is module
 
     @pytest.mark.parametrize("kind", ["autoregressive_spline", "coupling_spline"])
     def test_training_is_the_same(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators.training.batches import Share, TrainingData, ordered, shuffled
+from generators.training.batches import Share, SharedData, TrainingData, fits_on, ordered, shuffled
 from generators.training.containers import RaggedTensor, StoredTensor
 
 
@@ -80,3 +80,28 @@ def test_no_part_is_a_copy() -> None:
     whole = data("tensor")
     training, _ = whole.split(0.2, seed=3)
     assert training.x is whole.x
+
+
+META, GPU = torch.device("meta"), torch.device("cuda")
+
+
+def test_what_does_not_fit_on_a_device_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.zeros(1_000, 250)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_500_000, 2_000_000))
+    assert not fits_on(GPU, x)
+    assert fits_on(GPU, x[:800])
+    assert fits_on(torch.device("cpu"), x)
+    ragged = RaggedTensor(x.reshape(-1, 1), torch.tensor([0, 250_000]), 250_000)
+    assert not fits_on(GPU, ragged)
+
+
+@pytest.mark.parametrize("index", [None, torch.tensor([1, 2, 5, 7])])
+def test_batches_of_what_stayed_behind_are_on_the_device(index: Any) -> None:
+    """The events in the main memory, all else on a device, as where they do not fit."""
+    x, context, weights = torch.randn(10, 2), torch.zeros(10, 1, device=META), torch.ones(10, device=META)
+    alone = TrainingData(x, context, weights, index)
+    shared = SharedData(x, context, torch.ones(10, 3, device=META), index)
+    for batch in (alone.batch(torch.tensor([0, 3])), alone.batch(slice(1, 3))):
+        assert (batch.x.device, batch.x.shape, batch.context.shape) == (META, (2, 2), (2, 1))
+    for batch in (shared.batch(torch.tensor([[0, 3], [1, 2], [2, 0]])), shared.batch(slice(1, 3))):
+        assert (batch.x.device, batch.x.shape, batch.weights.shape) == (META, (3, 2, 2), (3, 2))

@@ -444,7 +444,7 @@ class TestCompile:
     def test_a_phase_that_can_not_be_compiled_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         compiled: list[nn.Module] = []
 
-        def note(objective: nn.Module, *_: Any) -> nn.Module:
+        def note(objective: nn.Module, *_: Any, **__: Any) -> nn.Module:
             compiled.append(objective)
             return objective
 
