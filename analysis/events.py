@@ -300,7 +300,8 @@ class Events:
                 _append(held, rows)
             elif empty is None:
                 empty = part
-            sources, offset = sources + list(part.sources), offset + _entries(part)
+            sources += part.sources
+            offset += _entries(part)
         if columns is None:
             raise AnalysisError("Events.concatenate needs at least one part.")
         if not held:

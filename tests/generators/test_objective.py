@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from generators.training.members import Members
 MAKES = ("draw", "transport", "log_density", "log_likelihood", "points")
 
 #: What kinds need to know to be built.
-NEEDS = {
+NEEDS: dict[str, dict[str, Any]] = {
     "image_flow": {"grid": [2, 2], "strides": [[1, 1], [2, 1]]},
     "patch_flow": {"layers": [[2, 2]], "patch": [1, 2, 1], "width": 12, "depth": 1},
     "cylindrical_diffusion": {"layers": [[1, 2], [2, 1]], "channels": [8, 8]},
@@ -29,10 +30,11 @@ NEEDS = {
 }
 
 #: Kinds of which every network has a size of its own.
-SHAPES = {kind: (5, 3) for kind in kinds() if "jets" in generator_class(kind).__module__}
+SHAPES: dict[str, tuple[int, ...]] = {kind: (5, 3) for kind in kinds() if "jets" in generator_class(kind).__module__}
 SHAPES |= dict.fromkeys(
     ("calo_clouds_1", "calo_clouds_2", "calo_point_flow", "deep_tree_gan", "deep_tree_gan2"), (5, 3)
 )
+SHAPES |= {kind: (3, 16, 32) for kind in kinds() if "pixels" in generator_class(kind).__module__}
 SHAPES |= {"all_showers": (5, 3), "fpcd_attributes": (4,)}
 
 

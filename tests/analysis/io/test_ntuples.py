@@ -9,10 +9,12 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pytest
 import uproot
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from analysis import DIJET_FEATURES, DIJET_MASS, Events, read_events
 from analysis.errors import (
@@ -332,6 +334,26 @@ def test_memory_is_bounded_by_the_chunk_for_ten_times_the_files(
     one, ten = peak("a0.root"), peak("a*.root")
     assert ten < one + ceiling / 8 + 200_000
     assert ten < ceiling
+
+
+def test_reading_takes_little_more_than_its_result(tmp_path: Path) -> None:
+    """Numbers are in no order, so that the search for duplicates has to sort them."""
+    rng, rows, names = np.random.default_rng(1), 60_000, [f"f{number}" for number in range(12)]
+    table = {name: rng.random(rows, dtype=np.float32) for name in names}
+    parquet.write_table(
+        pa.table(table | {"m": rng.uniform(2_000, 3_000, rows), "event": rng.permutation(rows)}),
+        tmp_path / "a.parquet",
+        row_group_size=3_000,
+    )
+    arguments: dict[str, Any] = {"mass": "m", "features": {name: name for name in names}, "identifiers": "event"}
+    read_events(tmp_path / "a.parquet", memory=500_000, **arguments)
+    tracemalloc.start()
+    events = read_events(tmp_path / "a.parquet", memory=500_000, **arguments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    held = sum(each.nbytes for each in (events.x, events.mass, events.weights, events.ids, events.entry))
+    assert len(events) == rows
+    assert peak < 1.5 * held
 
 
 def test_only_needed_branches_are_read(ntuple: Path, monkeypatch: pytest.MonkeyPatch) -> None:
