@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,8 @@ def plan_scan(plan: ScanPlan, output: Path | str, *, progress: Progress | None =
     inputs += [] if plan.source is None else [plan.source]
     known = (folder / SEARCHES).is_dir()
     check_output_folder(folder, inputs=inputs, ours=None if known else is_log)
-    prints = {name: _prints(plan, name, config, samples, progress) for name, config in configs.items()}
+    read = _Reader(progress)
+    prints = {name: _prints(plan, name, config, samples, read) for name, config in configs.items()}
     with alone_in(folder):
         for name, config in configs.items():
             write_text(folder / METHODS / f"{name}.yaml", config.to_yaml())
@@ -158,20 +160,32 @@ def runs_of(folder: Path | str) -> Iterator[tuple[Asked, Path]]:
 
 
 def _asked(task: Task) -> Asked:
-    return Asked(**{field.name: task.arguments[field.name] for field in dataclasses.fields(Asked)})
+    return Asked(**{each.name: task.arguments[each.name] for each in dataclasses.fields(Asked)})
 
 
-def _prints(
-    plan: ScanPlan, name: str, config: AnalysisConfig, samples: list[str], progress: Progress | None
-) -> dict[str, str]:
+@dataclass
+class _Reader:
+    """Reads once what several methods read alike."""
+
+    progress: Progress | None
+    known: dict[str, Events] = field(default_factory=dict)
+
+    def __call__(self, config: AnalysisConfig) -> Events:
+        key = config.data.model_dump_json()
+        if key not in self.known:
+            self.known[key] = config.read_events(self.progress)
+        return self.known[key]
+
+
+def _prints(plan: ScanPlan, name: str, config: AnalysisConfig, samples: list[str], read: _Reader) -> dict[str, str]:
     """Fingerprints of what a method reads, by sample, "" for the data alone; that there is enough is found out here."""
-    data = config.read_events(progress)
+    data = read(config)
     region = config.search().region
     for low, high in plan.edges:
         dataclasses.replace(region, low=low, high=high).check(data.mass)
     found = {"": print_of(data)}
     for sample in samples:
-        pool = plan.sample(sample, name).read_events(progress)
+        pool = read(plan.sample(sample, name))
         _refuse_sample(plan, sample, data, pool)
         found[sample] = print_of(data, pool)
     return found
@@ -189,7 +203,7 @@ def _refuse_sample(plan: ScanPlan, sample: str, data: Events, pool: Events) -> N
 def _tasks(
     plan: ScanPlan, configs: dict[str, AnalysisConfig], folder: Path, prints: dict[str, dict[str, str]]
 ) -> Iterator[Task]:
-    settings = {name: sha256(config.to_yaml().encode()).hexdigest()[:16] for name, config in configs.items()}
+    settings = {name: _settings(config) for name, config in configs.items()}
     for asked in _questions(plan, list(configs)):
         sample = asked.signal or (BACKGROUND if asked.experiment else "")
         yield Task.of(
@@ -200,6 +214,13 @@ def _tasks(
             page=plan.pages and not asked.experiment and asked.seed == plan.seeds[0],
             **dataclasses.asdict(asked),
         )
+
+
+def _settings(config: AnalysisConfig) -> str:
+    """Hash of an analysis without its window, which is a question of its own: more of them change no other search."""
+    resolved = config.resolved()
+    resolved["region"].pop("signal")
+    return sha256(json.dumps(resolved, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _questions(plan: ScanPlan, methods: list[str]) -> Iterator[Asked]:

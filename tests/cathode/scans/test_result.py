@@ -60,7 +60,8 @@ def test_what_can_not_be_computed_is_no_excess() -> None:
     assert series.peak.low == WINDOWS[1][0]
     assert series.windows[0].obstacle == "the spectrum rises"
     (none,) = Scan(WINDOWS, (searched(0, 9.0, obstacle="the spectrum rises"),)).series
-    assert none.peak is none.global_p is None
+    assert none.peak is None
+    assert none.global_p is None
 
 
 def test_experiments_say_how_often_a_maximum_is_as_large() -> None:

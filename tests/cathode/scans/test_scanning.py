@@ -194,5 +194,12 @@ def test_a_folder_of_no_scan_is_refused(tmp_path: Path) -> None:
 def test_tasks_hold_nothing_but_what_decides_them(plan: Path) -> None:
     tasks = plan_scan(ScanPlan.read(plan), plan.parent / "out").tasks
     assert len({task.key for task in tasks}) == 6
+    # More windows, also before the first one, more seeds and injections are added.
+    more = PLAN.replace("low: 2900", "low: 2500").replace("[250]", "[50, 250]") + "seeds: [1, 2]\n"
+    added = plan_scan(parsed(plan, more), plan.parent / "out").tasks
+    assert len(added) == 24
+    assert {task.key for task in tasks} < {task.key for task in added}
+    others = plan_scan(parsed(plan, PLAN + "set: {folds: 3}\n"), plan.parent / "out").tasks
+    assert not {task.key for task in tasks} & {task.key for task in others}
     json.dumps([dict(task.arguments) for task in tasks])
     assert {task.arguments["page"] for task in tasks} == {False}
