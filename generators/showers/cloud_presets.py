@@ -12,17 +12,20 @@ from generators.registry import create
 #: A specification of "point_shapes" without its layers.
 Specification = dict[str, Any]
 
+#: What points that do not see each other are told in the small systems.
+_ALONE: Specification = {"tells": ["energies", "counts", "centres", "radii"]}
+
 
 def calo_clouds_1(size: str) -> Specification:
     """CaloClouds I (2305.04847): points that share a latent vector; the published one knows the energy and N alone."""
     points = {"kind": "calo_clouds_1", "preset": size}
-    return {"points": points, **({"tells": []} if size == "published" else {})}
+    return {"points": points, **({"tells": []} if size == "published" else _ALONE)}
 
 
 def calo_clouds_2(size: str) -> Specification:
     """CaloClouds II (2309.05704): points by themselves; the published one knows the energy and N alone."""
     points = {"kind": "calo_clouds_2", "preset": size}
-    return {"points": points, **({"tells": []} if size == "published" else {})}
+    return {"points": points, **({"tells": []} if size == "published" else _ALONE)}
 
 
 def calo_clouds_consistency(size: str) -> Specification:

@@ -30,12 +30,12 @@ from generators.showers.voxel_points import ACROSS, VoxelPoints
 _PLACES = 71
 
 #: What points can be told beside their number.
-_TELLS = ("visible", "energies", "counts")
+_TELLS = ("visible", "energies", "counts", "centres", "radii")
 
 
 def numbers_by_layer() -> dict[str, Any]:
     """A flow of the numbers of points by layer."""
-    steps = [{"kind": "dequantise"}, {"kind": "quantile_normal"}]
+    steps = [{"kind": "dequantise"}, {"kind": "atoms"}, {"kind": "quantile_normal"}]
     training = {"steps": 1000, "batch_size": 512, "learning_rate": 4e-3}
     bijection = {"kind": "chain", "bijections": steps}
     return {"kind": "coupling_spline", "blocks": 4, "hidden": 64, "bijection": bijection, "training": training}
@@ -49,11 +49,14 @@ class PointShapes(FactorisedGenerator):
     `counts`, a generator of feature vectors, learns how many voxels of every layer are above the threshold; `points`
     is a generator of clouds. A point has its place across the axis as `across` says: "plane", x and y in widths of a
     ring, periodic in the angle; "ring", the radius alone, with angles all alike; "grid", row and column of rectangular
-    layers. Beside, it has the energy above the threshold and its depth in layers. `tells` are what the points know
-    beside the context and their number: of "visible", the energy of the shower, "energies" and "counts" of layers.
+    layers. Beside, it has the energy above the threshold, over the mean of that in its layer, and its depth in layers.
+    `tells` are what the points know beside the context and their number: of "visible", the energy of the shower, and
+    "energies", "counts", "centres" and "radii" of layers, of which `counts` learns the last two as well: means over the
+    energy of the places of points and of their distances from the axis. Points that do not see each other have nothing
+    else in common.
 
-    What is drawn is calibrated as in CaloClouds (2305.04847): points fill the layers in the order of their depth, as
-    many as were drawn for each, and share its energy; no voxel is taken twice. There is no density. `layers`, `given`
+    What is drawn is calibrated much as in CaloClouds (2305.04847): each layer gets as many points as were drawn for it,
+    which share its energy; no voxel is taken twice, see `VoxelPoints`. There is no density. `layers`, `given`
     and `incident` are as in "voxel_shapes".
     """
 
@@ -152,22 +155,35 @@ class CountsAndPoints(Coordinates):
 
     @override
     def first(self, x: Array, context: Array) -> Array:
-        return self.voxels.counts(np.asarray(x, np.float64)).astype(np.float64)
+        rows = np.asarray(x, np.float64)
+        return np.column_stack([self.voxels.counts(rows), self._places(*self._points(rows))])
 
     @override
     def second(self, x: Array, context: Array) -> Second:
         rows = np.asarray(x, np.float64)
-        values, offsets = self.voxels.points(rows, np.random.default_rng(_PLACES))
-        return Second(Ragged(values, offsets), self.known(context, self.voxels.counts(rows)))
+        values, offsets = self._points(rows)
+        known = self.known(context, self.voxels.counts(rows), self._places(values, offsets))
+        return Second(Ragged(values, offsets), known)
+
+    def _points(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The same ones of the same showers."""
+        return self.voxels.points(x, np.random.default_rng(_PLACES))
+
+    def _places(self, points: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What of showers points are told, and nothing else says: (N, K)."""
+        told = {"centres": self.voxels.centres, "radii": self.voxels.radii}
+        parts = [told[name](points, offsets).reshape(len(offsets) - 1, -1) for name in self.tells if name in told]
+        return np.concatenate([np.empty((len(offsets) - 1, 0)), *parts], axis=1)
 
     @override
     def request(self, first: Array, context: Array, random: torch.Generator) -> Request:
         energies = np.asarray(context, np.float64)[:, list(self.given)]
-        counts = self.voxels.possible(np.asarray(first, np.float64), energies)
+        drawn, layers = np.asarray(first, np.float64), len(self.given)
+        counts = self.voxels.possible(drawn[:, :layers], energies)
         seed = int(torch.randint(2**62, (1,), generator=random))
-        return _Points(self.voxels, self.known(context, counts), counts, energies, seed)
+        return _Points(self.voxels, self.known(context, counts, drawn[:, layers:]), counts, energies, seed)
 
-    def known(self, context: Array, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    def known(self, context: Array, counts: NDArray[np.int64], places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Context of the points, whose last column is their number."""
         c = torch.as_tensor(np.asarray(context, np.float64)).clone()
         energies = c[:, list(self.given)]
@@ -181,7 +197,7 @@ class CountsAndPoints(Coordinates):
             # Negative, lest a layer that was never empty must not be.
             "counts": -1 - torch.as_tensor(counts).double().log1p(),
         }
-        parts += [known[name] for name in self.tells]
+        parts += [torch.as_tensor(places), *(known[name] for name in self.tells if name in known)]
         return torch.cat([*parts, torch.as_tensor(counts).sum(dim=1, keepdim=True).double()], dim=1).numpy()
 
 
@@ -200,8 +216,8 @@ class _Points(Request):
             # More than in any shower of the training: the last ones are there several times, and move apart.
             clouds = np.pad(clouds, ((0, 0), (0, missing), (0, 0)), mode="edge")
         present = np.arange(clouds.shape[1]) < total[:, None]
-        rng = np.random.default_rng(self.seed)
-        return self.voxels.calibrated(clouds[present], self.counts, self.energies, rng)
+        rng, shower = np.random.default_rng(self.seed), np.repeat(np.arange(len(total)), total)
+        return self.voxels.calibrated(clouds[present], shower, self.counts, self.energies, rng)
 
 
 @dataclass(eq=False)

@@ -23,12 +23,16 @@ class Across(ABC):
     features: int
 
     @abstractmethod
-    def numbers(self, angle: Whole, ring: Whole, angles: Whole, rng: np.random.Generator) -> Floats:
-        """Anywhere in cells (angle, ring), (M, features)."""
+    def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
+        """Of the place (angle, ring), both counted in cells from the edge of the first one, (M, features)."""
 
     @abstractmethod
     def cells(self, numbers: Floats, angles: Whole, rings: Whole, rng: np.random.Generator) -> tuple[Whole, Whole]:
         """Angle and ring of the cells in which the numbers (M, features) lie, or which are nearest to them."""
+
+    @abstractmethod
+    def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
+        """Distance of the numbers (M, features) from the axis, (M,)."""
 
 
 class Plane(Across):
@@ -37,15 +41,19 @@ class Plane(Across):
     features = 2
 
     @override
-    def numbers(self, angle: Whole, ring: Whole, angles: Whole, rng: np.random.Generator) -> Floats:
-        turn = 2 * np.pi * (angle + rng.random(len(angle))) / angles
-        radius = ring + rng.random(len(ring))
-        return np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
+    def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
+        turn = 2 * np.pi * angle / angles
+        return np.stack([ring * np.cos(turn), ring * np.sin(turn)], axis=1)
 
     @override
     def cells(self, numbers: Floats, angles: Whole, rings: Whole, rng: np.random.Generator) -> tuple[Whole, Whole]:
         turn = np.mod(np.arctan2(numbers[:, 1], numbers[:, 0]) / (2 * np.pi), 1.0)
         return _bins(turn * angles, angles), _bins(np.hypot(numbers[:, 0], numbers[:, 1]), rings)
+
+    @override
+    def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
+        out: Floats = np.hypot(numbers[:, 0], numbers[:, 1])
+        return out
 
 
 class Ring(Across):
@@ -54,12 +62,16 @@ class Ring(Across):
     features = 1
 
     @override
-    def numbers(self, angle: Whole, ring: Whole, angles: Whole, rng: np.random.Generator) -> Floats:
-        return (ring + rng.random(len(ring)))[:, None]
+    def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
+        return ring[:, None]
 
     @override
     def cells(self, numbers: Floats, angles: Whole, rings: Whole, rng: np.random.Generator) -> tuple[Whole, Whole]:
         return _bins(rng.random(len(numbers)) * angles, angles), _bins(numbers[:, 0], rings)
+
+    @override
+    def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
+        return numbers[:, 0]
 
 
 class Grid(Across):
@@ -68,12 +80,17 @@ class Grid(Across):
     features = 2
 
     @override
-    def numbers(self, angle: Whole, ring: Whole, angles: Whole, rng: np.random.Generator) -> Floats:
-        return np.stack([angle + rng.random(len(angle)), ring + rng.random(len(ring))], axis=1)
+    def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
+        return np.stack([angle, ring], axis=1)
 
     @override
     def cells(self, numbers: Floats, angles: Whole, rings: Whole, rng: np.random.Generator) -> tuple[Whole, Whole]:
         return _bins(numbers[:, 0], angles), _bins(numbers[:, 1], rings)
+
+    @override
+    def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
+        out: Floats = np.hypot(numbers[:, 0] - angles / 2, numbers[:, 1] - rings / 2)
+        return out
 
 
 ACROSS: dict[str, Across] = {"plane": Plane(), "ring": Ring(), "grid": Grid()}
@@ -83,7 +100,8 @@ ACROSS: dict[str, Across] = {"plane": Plane(), "ring": Ring(), "grid": Grid()}
 class VoxelPoints:
     """Voxels above a threshold in GeV of layers [angles, rings] as points, one each, and back.
 
-    The numbers of a point are those across, the energy above the threshold in its units, and the depth in layers.
+    The numbers of a point are those across, the energy above the threshold over the mean of that in its layer, and the
+    depth in layers.
     """
 
     layers: Sequence[Sequence[int]]
@@ -121,36 +139,111 @@ class VoxelPoints:
         shower, voxel = np.nonzero(x >= self.threshold)
         layer = np.searchsorted(self.offsets, voxel, side="right") - 1
         angle, ring = np.divmod(voxel - self.offsets[layer], self.rings[layer])
-        numbers = self.across.numbers(angle, ring, self.angles[layer], rng)
+        inside = rng.random(len(angle)), rng.random(len(angle))
+        numbers = self.across.numbers(angle + inside[0], ring + inside[1], self.angles[layer])
         excess = np.maximum(x[shower, voxel] / self.threshold - 1, 1e-6)
+        # A layer gets its energy anyway, and shares of it are much the same at all energies.
+        group, many = shower * len(self.sizes) + layer, len(x) * len(self.sizes)
+        mean = np.bincount(group, weights=excess, minlength=many) / np.bincount(group, minlength=many).clip(1)
+        excess = excess / mean[group]
         offsets = np.concatenate([[0], np.cumsum(np.bincount(shower, minlength=len(x)))]).astype(np.int64)
         return np.column_stack([numbers, excess, layer + rng.random(len(layer))]), offsets
+
+    def centres(self, points: Floats, offsets: Whole) -> Floats:
+        """Mean of the numbers across in every layer, weighted with energy above the threshold, (N, L, features)."""
+        return self._means(points, offsets, points[:, : self.size_column])
+
+    def radii(self, points: Floats, offsets: Whole) -> Floats:
+        """Mean distance from the axis in every layer, weighted with energy above the threshold, (N, L, 1)."""
+        layer = self._layers(points)
+        radius = self.across.radius(points[:, : self.size_column], self.angles[layer], self.rings[layer])
+        return self._means(points, offsets, radius[:, None])
+
+    def _means(self, points: Floats, offsets: Whole, values: Floats) -> Floats:
+        """Of values (M, K) of points in every layer, weighted with energy; 0 in an empty one, (N, L, K)."""
+        showers, layers = len(offsets) - 1, len(self.sizes)
+        group = np.repeat(np.arange(showers), np.diff(offsets)) * layers + self._layers(points)
+        energy, many = points[:, self.size_column], showers * layers
+        total = np.bincount(group, weights=energy, minlength=many)
+        sums = [np.bincount(group, weights=energy * value, minlength=many) for value in values.T]
+        return np.stack([part / np.where(total > 0, total, 1) for part in sums], axis=1).reshape(showers, layers, -1)
+
+    def _layers(self, points: Floats) -> Whole:
+        found: Whole = np.clip(np.floor(np.nan_to_num(points[:, -1])), 0, len(self.sizes) - 1).astype(np.int64)
+        return found
 
     def possible(self, counts: Floats, energies: Floats) -> Whole:
         """Whole numbers of points (N, L) that layers of these energies (N, L) can have, nearest to `counts`."""
         most = np.minimum(self.sizes, np.floor(energies / self.threshold * (1 + 1e-9)))
         return np.clip(np.round(np.nan_to_num(counts)), np.minimum(most, 1), most).astype(np.int64)
 
-    def calibrated(self, points: Floats, counts: Whole, energies: Floats, rng: np.random.Generator) -> Floats:
-        """Showers (N, V) of points (M, F), as many of every shower as `counts` (N, L) says.
+    def calibrated(
+        self, points: Floats, shower: Whole, counts: Whole, energies: Floats, rng: np.random.Generator
+    ) -> Floats:
+        """Showers (N, V) of points (M, F) of the showers (M,), as many as `counts` (N, L) says, each layer its energy.
 
-        Along the axis the points fill the layers as they come, as in CaloClouds (2305.04847), but here each layer has
-        its energy exactly, and no voxel is taken twice: a point whose voxel is taken moves on to the next free angle.
+        The first points that lie in different voxels of a layer are kept, up to its number, with the voxel and the
+        energy that they have. Where they are too few, other points of the shower fill its layers in the order of their
+        depth, as all do in CaloClouds (2305.04847), and one whose voxel is taken moves on to the next free angle. There
+        must be at least as many points as the numbers of a shower say.
         """
-        showers, layers = counts.shape
-        shower = np.repeat(np.arange(showers), counts.sum(axis=1))
-        rows = points[np.lexsort((points[:, -1], shower))]
-        layer = np.repeat(np.tile(np.arange(layers), showers), counts.ravel())
-        group = shower * layers + layer
+        layer = self._layers(points)
+        angle, ring = self.across.cells(points[:, : self.size_column], self.angles[layer], self.rings[layer], rng)
+        kept = self._kept(shower, layer, self.offsets[layer] + angle * self.rings[layer] + ring, counts)
+        filled, into = self._filling(points[:, -1], shower, layer, kept, counts)
+        angle[filled], ring[filled] = self.across.cells(
+            points[filled, : self.size_column], self.angles[into], self.rings[into], rng
+        )
+        layer[filled] = into
+        used = np.concatenate([kept, filled])
+        used = used[np.lexsort((layer[used], shower[used]))]
+        excess = points[used, self.size_column]
+        return self._placed(shower[used], layer[used], angle[used], ring[used], excess, counts, energies)
+
+    def _kept(self, shower: Whole, layer: Whole, voxel: Whole, counts: Whole) -> Whole:
+        """Places of the first points in different voxels, not more in any layer than its number."""
+        _, first = np.unique(shower * int(self.offsets[-1]) + voxel, return_index=True)
+        group = shower[first] * counts.shape[1] + layer[first]
+        order = np.lexsort((first, group))
+        first, group = first[order], group[order]
+        begins = np.searchsorted(group, group)
+        kept: Whole = first[np.arange(len(group)) - begins < counts.ravel()[group]]
+        return kept
+
+    def _filling(self, depth: Floats, shower: Whole, layer: Whole, kept: Whole, counts: Whole) -> tuple[Whole, Whole]:
+        """Places of the points that fill what is missing, and the layers that they fill, in order of their depth."""
+        there = np.bincount(shower[kept] * counts.shape[1] + layer[kept], minlength=counts.size).reshape(counts.shape)
+        missing = counts - there
+        left = np.ones(len(shower), dtype=bool)
+        left[kept] = False
+        rest = np.flatnonzero(left)
+        rest = rest[np.argsort(shower[rest], kind="stable")]
+        number = np.arange(len(rest)) - np.searchsorted(shower[rest], shower[rest])
+        rest = rest[number < missing.sum(axis=1)[shower[rest]]]
+        rest = rest[np.lexsort((np.nan_to_num(depth[rest]), shower[rest]))]
+        layers = np.broadcast_to(np.arange(counts.shape[1]), counts.shape)
+        return rest, np.repeat(layers.ravel(), missing.ravel())
+
+    def _placed(
+        self,
+        shower: Whole,
+        layer: Whole,
+        angle: Whole,
+        ring: Whole,
+        excess: Floats,
+        counts: Whole,
+        energies: Floats,
+    ) -> Floats:
+        """Showers (N, V) of the points of their layers, which come one layer after another, in different voxels."""
+        group = shower * counts.shape[1] + layer
         # Bounded above as well: the sum over a layer of what overflowed would be infinite, and its shares nothing.
-        excess = np.clip(np.nan_to_num(rows[:, self.size_column]), 1e-6, _LARGEST)
+        excess = np.clip(np.nan_to_num(excess), 1e-6, _LARGEST)
         free = np.maximum(energies - counts * self.threshold, 0).ravel()
         share = excess / np.bincount(group, weights=excess, minlength=counts.size)[group]
         angles, rings = self.angles[layer], self.rings[layer]
-        angle, ring = self.across.cells(rows[:, : self.size_column], angles, rings, rng)
         order, place = distinct(ring * angles + angle, group, self.sizes[layer], counts.ravel())
         ring, angle = np.divmod(place, angles[order])
-        out = np.zeros((showers, int(self.offsets[-1])))
+        out = np.zeros((len(counts), int(self.offsets[-1])))
         voxel = self.offsets[layer[order]] + angle * rings[order] + ring
         out[shower[order], voxel] = self.threshold + (share * free[group])[order]
         return out

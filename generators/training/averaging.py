@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+#: What the weights of the first step have at most in the average at the end of a training.
+_FIRST = 0.01
+
+
+def within(decay: float, steps: int) -> float:
+    """The decay of an average over a training of so many steps, in which its beginning is forgotten.
+
+    A longer average than the training would hold weights that have learned nothing: a third of it after 1,000 steps
+    with a decay of 0.999.
+    """
+    return min(decay, math.pow(_FIRST, 1 / max(1, steps)))
 
 
 class Average:

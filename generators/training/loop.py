@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from generators.errors import DivergedError
 from generators.protocols import Monitor, Progress
 from generators.training.acceleration import accelerator, compiled, precision_for
-from generators.training.averaging import Average
+from generators.training.averaging import Average, within
 from generators.training.batches import Rows, TrainingData, ordered, shuffled
 from generators.training.checkpoint import checkpoint_of, taken_over, write_checkpoint
 from generators.training.containers import RaggedTensor, identity_of_container
@@ -139,9 +139,9 @@ class _Training:
             else objective
             for objective, phase in zip(self.objectives, phases, strict=True)
         ]
-        decay = settings.ema_decay
-        self.average = None if decay is None else Average(averaged, decay)
         self.best = [BestStates(settings.best_states, settings.patience) for _ in states_of(kept)]
+        decay = settings.ema_decay
+        self.average = None if decay is None else Average(averaged, within(decay, sum(self.plan)))
         self.epoch = 0
         self.losses = {phase.name: Losses([], []) for phase in phases}
 

@@ -19,9 +19,10 @@ class TrainingSettings:
 
     Exactly one of `epochs` (passes over the data) and `steps` (optimiser steps, whatever the size of the data) sets the
     budget. `schedule` is "one_cycle" (Smith & Topin, 1708.07120: warm-up over the first tenth, cosine decay to zero)
-    or "constant". `ema_decay` keeps an exponential moving average of the weights and evaluates with it; `clip` bounds
-    the gradient norm; `patience` stops after so many epochs without a better validation loss; `best_states` is the
-    number of epochs with the lowest validation loss whose weights are kept (CATHODE, 2109.00546, keeps ten).
+    or "constant". `ema_decay` keeps an exponential moving average of the weights and evaluates with it, and is less in
+    a training that is too short to forget its beginning by it (see `within`); `clip` bounds the gradient norm;
+    `patience` stops after so many epochs without a better validation loss; `best_states` is the number of epochs with
+    the lowest validation loss whose weights are kept (CATHODE, 2109.00546, keeps ten).
 
     `precision` is one of Lightning Fabric, or "auto": mixed with bfloat16 where there is a GPU and the model bears it
     (see `tolerates_bfloat16`), single elsewhere; "bf16-mixed" is faster on a CPU with AVX512-BF16 or AMX too, but the

@@ -231,11 +231,11 @@ class TestSteps:
 
     def test_averaged_weights_are_evaluated_and_kept(self) -> None:
         model = Slope()
-        trained = run(model, epochs=4, learning_rate=0.1, ema_decay=0.9)
+        trained = run(model, epochs=4, learning_rate=0.1, ema_decay=0.5)
         p = -0.1 * np.arange(1, 9)
         averages = [p[0]]
         for value in p[1:]:
-            averages.append(0.9 * averages[-1] + 0.1 * value)
+            averages.append(0.5 * averages[-1] + 0.5 * value)
         assert trained.validation_losses == pytest.approx(averages[1::2], rel=1e-5)
         assert float(trained.states[0]["p"]) == pytest.approx(averages[-1], rel=1e-5)
         assert model.p.item() == pytest.approx(p[-1], rel=1e-5)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from generators.errors import HyperparameterError, ShapeError
 from generators.protocols import DensityGenerator
@@ -21,12 +22,13 @@ SPECIFICATION: dict[str, Any] = {
     "counts": {"kind": "coupling_spline", "blocks": 2, "hidden": 16, "training": STEPS},
     "points": {"kind": "calo_clouds_2", "widths": [16, 16], "frequencies": 4, "sampling_steps": 4, "training": STEPS},
 }
-SPECIFICATION["counts"]["bijection"] = {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}
+SPECIFICATION["counts"]["bijection"] = {"kind": "chain", "bijections": ["dequantise", "atoms", "quantile_normal"]}
 
 
 #: Every generator of clouds of showers, as small as it can be, and what else of the shapes is its own.
 SYSTEMS: dict[str, dict[str, Any]] = {
     "calo_clouds_2": {},
+    "calo_clouds_2 with places": {"tells": ["energies", "counts", "centres", "radii"]},
     "calo_clouds_1": {
         "points": {"kind": "calo_clouds_1", "latent": 2, "encoder_layers": 1, "encoder_hidden": 8, "widths": [16, 16]}
         | {"prior_blocks": 2, "prior_hidden": 8, "sampling_steps": 4}
@@ -116,6 +118,23 @@ def test_any_generator_of_clouds_makes_whole_showers(name: str) -> None:
     assert drawn.shape == x.shape
     assert np.isfinite(drawn).all()
     assert ((drawn == 0) | (drawn >= THRESHOLD * (1 - 1e-6))).all()
+
+
+def test_points_are_told_places_in_training_and_in_drawing_alike() -> None:
+    x, c = with_layers(200, 14)
+    made = create({**SPECIFICATION, "tells": ["counts", "radii", "centres"]})
+    coordinates = made.coordinates(x, c, np.ones(len(x)))
+    first, second = coordinates.first(x, c), coordinates.second(x, c)
+    # Two counts, two radii and two times two of a centre, of points which are those that are learned.
+    assert first.shape == (200, 8)
+    start, stop = second.x.offsets[7:9]
+    rows = second.x.values[start:stop]
+    outer = rows[rows[:, -1] >= 1]
+    weights = outer[:, 2]
+    assert first[7, 3] == pytest.approx(np.average(np.hypot(outer[:, 0], outer[:, 1]), weights=weights))
+    assert first[7, 6:] == pytest.approx(np.average(outer[:, :2], axis=0, weights=weights))
+    asked = coordinates.request(first, c, torch.Generator().manual_seed(1)).context
+    assert np.array_equal(asked, second.context)
 
 
 def test_what_does_not_fit_is_named() -> None:

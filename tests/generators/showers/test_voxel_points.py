@@ -17,6 +17,11 @@ def some(seed: int, n: int = 40) -> np.ndarray:
     return np.where(rng.random((n, 40)) < 0.4, 0.01 + rng.exponential(1.0, (n, 40)), 0.0)
 
 
+def owners(counts: np.ndarray) -> np.ndarray:
+    """The shower of every point."""
+    return np.repeat(np.arange(len(counts)), counts.sum(axis=1))
+
+
 @pytest.mark.parametrize("across", ["plane", "grid"])
 def test_points_are_the_voxels(across: str) -> None:
     x = some(1)
@@ -25,7 +30,9 @@ def test_points_are_the_voxels(across: str) -> None:
     points, offsets = voxels.points(x, np.random.default_rng(2))
     assert np.diff(offsets).tolist() == (x > 0).sum(axis=1).tolist()
     shuffled = np.concatenate([np.random.default_rng(3).permutation(points[a:b]) for a, b in pairwise(offsets)])
-    back = voxels.calibrated(shuffled, voxels.counts(x), voxels.energies(x), np.random.default_rng(4))
+    back = voxels.calibrated(
+        shuffled, owners(voxels.counts(x)), voxels.counts(x), voxels.energies(x), np.random.default_rng(4)
+    )
     assert back == pytest.approx(x, rel=1e-9, abs=1e-9)
 
 
@@ -39,7 +46,7 @@ def test_any_points_give_the_energies_and_numbers_that_are_asked_for(across: str
     points[0, 0], points[1, -1] = np.nan, 1e30
     # What an untrained network makes of a logarithm.
     points[2:40, voxels.size_column] = np.repeat([np.inf, 1e308, np.nan], 13)[:38]
-    made = voxels.calibrated(points, counts, energies, rng)
+    made = voxels.calibrated(points, owners(counts), counts, energies, rng)
     assert np.array_equal(voxels.counts(made), counts)
     assert voxels.energies(made) == pytest.approx(energies)
 
@@ -87,7 +94,9 @@ def test_a_turn_of_the_points_is_a_turn_of_the_voxels() -> None:
     turns = 2 * np.pi * 3 / np.select([points[:, 3] < 1, points[:, 3] < 2], [1, 8], 5)
     moved = (points[:, 0] + 1j * points[:, 1]) * np.exp(1j * turns)
     points[:, :2] = np.stack([moved.real, moved.imag], axis=1)
-    back = voxels.calibrated(points, voxels.counts(x), voxels.energies(x), np.random.default_rng(10))
+    back = voxels.calibrated(
+        points, owners(voxels.counts(x)), voxels.counts(x), voxels.energies(x), np.random.default_rng(10)
+    )
     assert back == pytest.approx(turned, rel=1e-9, abs=1e-9)
 
 
@@ -123,4 +132,49 @@ class TestDefectsOfPublishedCodes:
         assert made.sum() == pytest.approx(0.9)
 
     def _made(self, points: np.ndarray, counts: list[int], energies: list[float]) -> np.ndarray:
-        return self.voxels.calibrated(points, np.array([counts]), np.array([energies]), np.random.default_rng(1))
+        whole = np.array([counts])
+        return self.voxels.calibrated(points, owners(whole), whole, np.array([energies]), np.random.default_rng(1))
+
+
+def test_points_that_have_a_free_voxel_keep_it_and_the_energies_are_theirs() -> None:
+    """The first of two in a voxel stays, whatever comes after; only what has no place moves."""
+    voxels = VoxelPoints(LAYERS, ACROSS["grid"], 0.01)
+    points = np.array([[2.5, 1.5, 3.0, 1.2], [2.1, 1.1, 5.0, 1.9], [6.5, 3.5, 1.0, 1.5], [7.5, 0.5, 2.0, 1.1]])
+    counts, energies = np.array([[0, 4, 0]]), np.array([[0.0, 0.04 + 0.11, 0.0]])
+    made = voxels.calibrated(points, np.zeros(4, int), counts, energies, np.random.default_rng(1))[0, 3:35].reshape(
+        8, 4
+    )
+    assert made[2, 1] == pytest.approx(0.04)
+    assert made[6, 3] == pytest.approx(0.02)
+    assert made[7, 0] == pytest.approx(0.03)
+    assert made[3, 1] == pytest.approx(0.06)
+
+
+def test_more_points_than_are_wanted() -> None:
+    x = some(11)
+    voxels = VoxelPoints(LAYERS, ACROSS["plane"], 0.01)
+    points, offsets = voxels.points(x, np.random.default_rng(12))
+    owner = np.repeat(np.arange(len(x)), np.diff(offsets))
+    other = points[np.random.default_rng(13).permutation(len(points))]
+    twice, whose = np.concatenate([points, other]), np.concatenate([owner, owner])
+    made = voxels.calibrated(twice, whose, voxels.counts(x), voxels.energies(x), np.random.default_rng(14))
+    assert made == pytest.approx(x, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("across", ["plane", "ring", "grid"])
+def test_centres_and_radii_by_brute_force(across: str) -> None:
+    x = some(15, 5)
+    x[1, 3:35] = 0
+    voxels = VoxelPoints(LAYERS, ACROSS[across], 0.01)
+    points, offsets = voxels.points(x, np.random.default_rng(16))
+    centres, radii = voxels.centres(points, offsets), voxels.radii(points, offsets)
+    for shower, (start, stop) in enumerate(pairwise(offsets)):
+        for layer, shape in enumerate(LAYERS):
+            rows = [row for row in points[start:stop] if layer <= row[-1] < layer + 1]
+            at = np.array([row[:-2] for row in rows]).reshape(len(rows), voxels.size_column)
+            energy = np.array([row[-2] for row in rows])
+            assert energy.sum() == pytest.approx(len(rows))
+            middle = np.array(shape) / 2 if across == "grid" else np.zeros(voxels.size_column)
+            for found, values in ((centres, at), (radii, np.linalg.norm(at - middle, axis=1)[:, None])):
+                due = (energy[:, None] * values).sum(axis=0) / max(energy.sum(), 1e-9)
+                assert found[shower, layer] == pytest.approx(due, abs=1e-9)

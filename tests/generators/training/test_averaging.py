@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from generators.training.averaging import Average
+from generators.training.averaging import Average, within
 
 
 def test_each_step_leaves_the_part_decay_of_what_was_before() -> None:
@@ -48,3 +49,16 @@ def test_a_parameter_of_two_modules_counts_once_and_a_checkpoint_brings_it_back(
     other.restore(average.to_tree())
     for value, wanted in zip(other.values, average.values, strict=True):
         torch.testing.assert_close(value, wanted)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 300, 2_000])
+def test_at_the_end_of_a_short_training_its_beginning_is_forgotten(steps: int) -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    average = Average([layer], within(0.999, steps))
+    for step in range(steps + 1):
+        with torch.no_grad():
+            # The weights of the beginning, and others after it.
+            layer.weight.fill_(float(step == 0))
+        average.update()
+    assert float(average.values[0]) <= 0.0101
+    assert within(0.999, 10_000) == 0.999
