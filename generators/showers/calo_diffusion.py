@@ -25,6 +25,9 @@ from generators.training.settings import TrainingSettings
 #: What a network can see of the place of a cell.
 IMAGES = ("radius", "layer", "angle")
 
+#: Numbers that the finest level of a network holds of the rows that pass it together; bounds the memory.
+_NUMBERS = 1 << 21
+
 
 @register
 @dataclass(kw_only=True, eq=False)
@@ -107,6 +110,7 @@ class Cylinder(nn.Module):
         self.embedding = None if equal else CylinderEmbedding(layers, edges)
         self.grid = (len(layers), *layers[0]) if self.embedding is None else self.embedding.grid
         self.register_buffer("places", _places(self.grid, common_edges(edges), images), persistent=False)
+        self.rows_at_once = max(1, _NUMBERS // (math.prod(self.grid) * max(channels)))
         self.unet = CylindricalUNet(self.grid, 1 + len(images), context, channels=channels)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:

@@ -61,6 +61,7 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
         super().__init__()
         self.network: nn.Module = inner.network
         self.time_embedding, self.features = inner.time_embedding, inner.features
+        self.rows_at_once = inner.rows_at_once
         ends = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
         self.first, self.last = ends
         self.stages, self.steps = stages, steps
@@ -84,7 +85,7 @@ class ConsistencySampler(NoiseSampler, ConditionalNetwork):
             return z
 
         own = noise.to(c.dtype)
-        return by_rows(part, c, *([own] if self.steps == 1 else own.unbind(dim=1)))
+        return by_rows(part, c, *([own] if self.steps == 1 else own.unbind(dim=1)), rows=self.rows_at_once)
 
 
 class ConsistencyLoss(Objective[ConsistencySampler]):

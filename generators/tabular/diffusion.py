@@ -162,4 +162,4 @@ class DiffusionDensity(ContinuousDensity):
             return sampler(self.field(c).denoised, width * start, self.noise_levels, iter(steps))
 
         own = noise.to(c.dtype)
-        return by_rows(part, c, *(own.unbind(dim=1) if sampler.noisy else [own]))
+        return by_rows(part, c, *(own.unbind(dim=1) if sampler.noisy else [own]), rows=self.rows_at_once)

@@ -65,6 +65,7 @@ class HalvedSampler(NoiseSampler, ConditionalNetwork):
         super().__init__()
         self.network: nn.Module = inner.network
         self.time_embedding, self.features, self.steps = inner.time_embedding, inner.features, steps
+        self.rows_at_once = inner.rows_at_once
         self.first, self.last = inner.schedule.angle(torch.tensor([0.0, 1.0], dtype=torch.float64)).tolist()
 
     def field(self, network: Any, c: Tensor) -> AngularVelocity:
@@ -82,7 +83,7 @@ class HalvedSampler(NoiseSampler, ConditionalNetwork):
                 x = turned(x, field(x, angle), turn)
             return x
 
-        return by_rows(part, noise.to(c.dtype), c)
+        return by_rows(part, noise.to(c.dtype), c, rows=self.rows_at_once)
 
 
 class HalvingLoss(Objective[HalvedSampler]):

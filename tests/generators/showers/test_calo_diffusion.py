@@ -61,6 +61,18 @@ def test_turned_noise_gives_a_turned_shower_unless_the_angle_is_seen(images: lis
     assert same == ("angle" not in images)
 
 
+def test_large_grids_pass_in_parts() -> None:
+    """So many rows at once that eight megabytes hold a level, whatever is asked for; the draws are the same."""
+    made = create({"kind": "cylindrical_diffusion", "layers": [[50, 18]] * 45, "channels": [32, 32]})
+    assert made.network(40_500, 1).rows_at_once == 1
+    network: Any = create({**FLOW, "layers": LAYERS}).build((5,), 1)
+    noise, c = torch.randn(7, 5), torch.randn(7, 1)
+    with torch.no_grad():
+        whole, network.rows_at_once = network.transport(noise, c), 2
+        torch.testing.assert_close(network.transport(noise, c), whole, atol=1e-5, rtol=1e-5)
+    assert network.log_density(noise, c).shape == (7,)
+
+
 def test_density_integrates_to_one() -> None:
     x, c = gaussian_events(600, seed=10)
     flow = create({**FLOW, "layers": [[1, 1]]}).fit(x[:, :1], c, seed=1)
