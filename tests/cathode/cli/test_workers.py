@@ -57,9 +57,14 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     known, logs = tmp_path / "scheduler.json", (tmp_path / "cluster.log").open("wb")
     parts = [
         ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(known)],
-        ["dask_worker", "--scheduler-file", str(known), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"],
+        ["dask_worker", "--scheduler-file", str(known), "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"],
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "4", "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "4",
+        "MKL_NUM_THREADS": "4",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}",
+    }
     running = [
         subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.{words[0]}", *words[1:]],
@@ -83,9 +88,14 @@ def cluster(tmp_path: Path) -> Iterator[str]:
         logs.close()
 
 
-def cathode(*words: object) -> subprocess.CompletedProcess[str]:
+def cathode(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cathode", *map(str, words)], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-m", "cathode", *map(str, words)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
 
 
@@ -108,6 +118,12 @@ def test_tasks_have_one_thread_whatever_the_worker_was_told_and_the_terminal_is_
     assert said.returncode == 0, said.stderr
     assert folder.collect()[0].result == 1
     assert "distributed" not in said.stderr
+    # One of its own has scheduler and nannies in this process, which say more.
+    folder = TaskFolder.planned(tmp_path / "two", [Task.of(work.threads)])
+    said = cathode("tasks", "run", folder.path, "--scheduler", "dask", "-w", 1, PYTHONPATH=f"{ROOT}:{tmp_path}")
+    assert (said.returncode, folder.collect()[0].result) == (0, 1)
+    assert "distributed" not in said.stderr
+    assert "Dashboard: http://127.0.0.1:" in said.stdout
 
 
 @pytest.mark.slow
