@@ -7,13 +7,17 @@ it held before the call, over the size of x in single precision (of ragged cloud
 there). x itself is not counted when fitting, the result is when sampling. `stream_peak_mb` is the peak of the whole
 process, with torch. FOLDER holds the file of the stream, which is removed.
 
-Measured, one run each, one thread:
+`read_over_result` is the same of `read_events`, over the size of the events. Measured, one run each, one thread; more
+in `docs/benchmarks/memory.md`:
 
-| case | size (MB) | fit_over_x | sample_over_x | stream_peak_mb |
-|---|---|---|---|---|
-| (50,000, 368) | 74 | 1.98 | 1.01 | |
-| ragged (20,000, ≤ 1,000, 4) | 160 | 2.94 | 1.00 | |
-| stream of 1.6 GB (`--stream-gb 1.6`) | 1600 | | | 872 |
+| case | size (MB) | fit_over_x | sample_over_x | read_over_result | stream_peak_mb |
+|---|---|---|---|---|---|
+| (50,000, 368) | 74 | 1.93 | 1.01 | | |
+| (20,000, 6,480) | 518 | 1.34 | 1.00 | | |
+| ragged (20,000, ≤ 1,000, 4) | 160 | 2.85 | 1.13 | | |
+| 3,000,000 events of 60 features | 864 | | | 1.12 | |
+| 10,000,000 events of 6 features | 720 | | | 1.25 | |
+| stream of 1.6 GB (`--stream-gb 1.6`) | 1600 | | | | 872 |
 """
 
 from __future__ import annotations
