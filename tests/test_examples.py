@@ -66,6 +66,20 @@ def test_comparison_of_generators_runs(capsys: pytest.CaptureFixture[str]) -> No
     assert trained["auc"] + 3 * trained["error"] < untrained["auc"]
 
 
+def test_search_for_anomalous_conditions_finds_the_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    """A few sensors with two and a half times their hits; the machine reports nothing."""
+    from cathode.runtime.processes import one_thread
+
+    with one_thread():
+        runpy.run_path(str(ROOT / "examples" / "anomalous_conditions.py"))["main"](["--events", "700", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    normal, loss = found["normal"], found["loss"]
+    assert normal["with_loss"] == 0
+    assert loss["odd"] > 1.5 * normal["odd"]
+    # A tenth of the events has one; of what is odd it is at least half.
+    assert loss["with_loss"] > loss["odd"] / 2
+
+
 def expect(name: str, text: str) -> None:
     """What a reader of the notebook should learn from its output."""
     if name == "search":

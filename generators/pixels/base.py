@@ -90,7 +90,7 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
     bijection: str | dict[str, Any] = field(default_factory=logarithmic_charge)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=3000, batch_size=1, learning_rate=5e-4, clip=None, ema_decay=0.99, schedule="constant"
+            steps=3000, batch_size=1, learning_rate=1e-3, clip=None, ema_decay=0.99, schedule="constant"
         )
     )
 
