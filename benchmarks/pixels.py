@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --speed
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --seconds 900 --figures docs/images
-    OMP_NUM_THREADS=1 python benchmarks/pixels.py --shape 8 24 --train 400 --events 300 --seconds 45
+    OMP_NUM_THREADS=1 python benchmarks/pixels.py --shape 16 48 --train 300 --events 300 --seconds 50
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --systems iea_gan --seconds 3600 --json
 
 `--speed` makes events of 40 sensors of 250 × 768 pixels with the published networks, untrained, on every device there

@@ -71,12 +71,14 @@ def test_search_for_anomalous_conditions_finds_the_loss(capsys: pytest.CaptureFi
     from cathode.runtime.processes import one_thread
 
     with one_thread():
-        runpy.run_path(str(ROOT / "examples" / "anomalous_conditions.py"))["main"](["--events", "700", "--json"])
+        runpy.run_path(str(ROOT / "examples" / "anomalous_conditions.py"))["main"](
+            ["--events", "700", "--share", "0.2", "--json"]
+        )
     found = json.loads(capsys.readouterr().out)
     normal, loss = found["normal"], found["loss"]
     assert normal["with_loss"] == 0
     assert loss["odd"] > 1.5 * normal["odd"]
-    # A tenth of the events has one; of what is odd it is at least half.
+    # A fifth of the events has one; of what is odd it is at least half.
     assert loss["with_loss"] > loss["odd"] / 2
 
 

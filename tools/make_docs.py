@@ -35,8 +35,9 @@ ROOT = Path(__file__).parents[1]
 CONTENTS = {
     "Start": ["getting-started", "faq", "glossary"],
     "Guides": [
-        "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers", "studies",
-        "validating", "calibration", "statistics", "scanning", "scaling-out", "extending", "gallery", "peers",
+        "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers",
+        "pixels", "studies", "validating", "calibration", "statistics", "scanning", "scaling-out", "extending", "gallery",
+        "peers",
     ],
     "Reference": ["reference/configuration", "reference/kinds", "reference/python", "reference/commands", "changes"],
 }  # fmt: skip
