@@ -36,8 +36,8 @@ CONTENTS = {
     "Start": ["getting-started", "faq", "glossary"],
     "Guides": [
         "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers",
-        "pixels", "studies", "validating", "calibration", "statistics", "scanning", "scaling-out", "extending", "gallery",
-        "peers",
+        "pixels", "studies", "validating", "calibration", "statistics", "scanning", "scaling-out", "extending",
+        "gallery", "peers",
     ],
     "Reference": ["reference/configuration", "reference/kinds", "reference/python", "reference/commands", "changes"],
 }  # fmt: skip
