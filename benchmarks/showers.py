@@ -171,7 +171,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     learned, reference = comparer.learned, comparer.reference
     what = SYSTEMS[system](options.dataset, shapes)
     if options.steps:
-        what = _shortened(what, options.steps)
+        what = with_steps(what, options.steps)
     if system == "layers":
         return layers_alone(what, seed, comparer, options.batches)
     made, seconds = fitted(what, learned, seed)
@@ -198,7 +198,7 @@ def left_out(system: str, seed: int, comparer: Comparer, options: argparse.Names
     learned, reference = comparer.learned, comparer.reference
     what = SYSTEMS[system](options.dataset, [list(layer.shape) for layer in comparer.geometry.layers])
     rows = ~np.isclose(learned.incident, LEFT_OUT)
-    what = _shortened(what, options.steps) if options.steps else what
+    what = with_steps(what, options.steps) if options.steps else what
     made, _ = fitted(what, Showers(learned.incident[rows], learned.energies[rows]), seed)
     at = reference.incident[np.isclose(reference.incident, LEFT_OUT)]
     drawn = made.sample(at[:, None], seed=seed + 200).astype(np.float64)
@@ -220,14 +220,14 @@ def layers_alone(what: dict[str, Any], seed: int, comparer: Comparer, batches: S
     return {**row, "ms_per_shower": timed(made, due.incident, len(ratios[0]), batches)}
 
 
-def _shortened(what: dict[str, Any], steps: int) -> dict[str, Any]:
+def with_steps(what: dict[str, Any], steps: int) -> dict[str, Any]:
     """The same, with all that it says by default, and with so many steps in every training."""
-    return _with_steps({"kind": what["kind"], **create(what).hyperparameters()}, steps)
+    return _every({"kind": what["kind"], **create(what).hyperparameters()}, steps)
 
 
-def _with_steps(what: dict[str, Any], steps: int) -> dict[str, Any]:
+def _every(what: dict[str, Any], steps: int) -> dict[str, Any]:
     out = {
-        key: _with_steps(value, steps) if isinstance(value, dict) and "kind" in value else value
+        key: _every(value, steps) if isinstance(value, dict) and "kind" in value else value
         for key, value in what.items()
     }
     if "training" in out:
