@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,8 @@ def signal_yield(injections: Sequence[Injection], background_efficiency: float) 
 def injected_limit(injections: Sequence[Injection], background_efficiency: float) -> InjectedLimit:
     """The limit of a cut from searches with and without an injected signal.
 
-    What was seen and expected is that of the searches without one, the mean over their repeats; the strength is the
+    What was seen and expected is that of the searches without one, the mean over their repeats, whose scatter over
+    trainings is a nuisance parameter beside the error of the expectation; the strength is the
     one from which on more events pass than the CLs limit on passing events allows.
 
     Raises
@@ -116,7 +118,10 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
         raise InjectionError("No search without an injected signal: what the data themselves give is not known.")
     cuts = [each.cuts[background_efficiency] for each in none]
     mean = {name: float(np.mean([getattr(cut, name) for cut in cuts])) for name in ("observed", "expected", "error")}
-    model = CountingModel(mean["observed"], mean["expected"], mean["error"])
+    excess = np.array([cut.observed - cut.expected for cut in cuts])
+    # Other trainings find something else in the same data: one more uncertainty of their mean.
+    spread = float(excess.std(ddof=1)) / len(excess) ** 0.5 if len(excess) > 1 else 0.0
+    model = CountingModel(mean["observed"], mean["expected"], math.hypot(mean["error"], spread))
     limit = asymptotic_limit(model)
     found = signal_yield(injections, background_efficiency)
     more, fewer = (

@@ -50,6 +50,17 @@ def test_a_yield_that_falls_again_counts_from_where_it_stays_above() -> None:
     assert found.excluded(5.0) == pytest.approx(10.0)
 
 
+def test_the_scatter_of_trainings_is_an_uncertainty_of_their_mean() -> None:
+    none = [
+        Injection(0, k, 0, 5_000.0, (5_000.0, 80.0), {0.01: CutFound(120.0 + by, 100.0, 10.0, 1.0, 0.0)})
+        for k, by in enumerate((-20.0, 0.0, 20.0))
+    ]
+    found = injected_limit([*none, injection(1_000, 0.2)], 0.01)
+    assert (found.model.observed, found.model.background) == (120.0, 100.0)
+    assert found.model.error == pytest.approx((10**2 + 20**2 / 3) ** 0.5)
+    assert found.expected[2] > injected_limit([none[1], injection(1_000, 0.2)], 0.01).expected[2]
+
+
 def test_beyond_what_was_injected_nothing_is_said() -> None:
     with pytest.raises(InjectionError, match="nothing is said beyond"):
         injected_limit([injection(0, 0.2), injection(50, 0.2)], 0.01)
