@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,11 +38,7 @@ _EXPERIMENTS, _REPEATS, _EDGES = 40, 5, 6
 def validate(
     analysis: AnalysisFile,
     full: Annotated[
-        bool,
-        typer.Option(
-            "--full",
-            help="Also test null distribution, injected signal, sculpting and edges in pseudo-experiments.",
-        ),
+        bool, typer.Option("--full", help="Also test null, injected signal, sculpting and edges in pseudo-experiments.")
     ] = False,
     experiments: Annotated[
         int | None, typer.Option(min=1, help="With --full: background-only experiments, 40 unless told.")
@@ -92,13 +89,18 @@ def validate(
             workers=workforce(workers or config.threads, scheduler, terminal),
         )
     else:
-        given = {"--experiments": experiments, "--signal": signal, "--events": events, "--repeats": repeats}
-        named = [name for name, value in {**given, "--edges": edges, "--workers": workers}.items() if value]
-        if named:
-            raise ConfigError(f"{named[0]} belongs to `cathode validate --full`. Add --full, or leave it out.")
+        given = {"experiments": experiments, "signal": signal, "events": events, "repeats": repeats, "edges": edges}
+        _refuse_all({**given, "workers": workers, "scheduler": scheduler})
         passed = _beside(config, output, terminal)
     if strict and not passed:
         raise typer.Exit(VALIDATION_FAILED)
+
+
+def _refuse_all(options: Mapping[str, object]) -> None:
+    """Refuse options that mean nothing without --full."""
+    for name, value in options.items():
+        if value:
+            raise ConfigError(f"--{name} belongs to `cathode validate --full`. Add --full, or leave it out.")
 
 
 def _beside(config: AnalysisConfig, output: Path | None, terminal: Terminal) -> bool:
