@@ -17,7 +17,7 @@ in `docs/benchmarks/memory.md`:
 | ragged (20,000, ≤ 1,000, 4) | 160 | 2.85 | 1.13 | | |
 | 3,000,000 events of 60 features | 864 | | | 1.12 | |
 | 10,000,000 events of 6 features | 720 | | | 1.25 | |
-| stream of 1.6 GB (`--stream-gb 1.6`) | 1600 | | | | 872 |
+| stream of 4 GB | 4000 | | | | 1179 |
 """
 
 from __future__ import annotations
