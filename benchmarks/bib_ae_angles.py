@@ -5,6 +5,7 @@
 
 FOLDER holds `ild_ANGLE.h5` of each angle. Half of the showers of every angle are learned from, the others compared
 with. The context is the energy and the angle; latent variables and visible energy are drawn by a flow given both.
+`--merge 2` adds up cells two by two in all three directions, which is eight times as cheap.
 
 * hits: W₁ distance of log10 of hit energies from those of the other half, in decades, and mean number of hits, with and
   without the post-processor; `floor` is the distance of the learned half;
@@ -28,21 +29,32 @@ from scipy.stats import wasserstein_distance
 from shower_samples import halves
 from sklearn.metrics import roc_auc_score
 
-from analysis.showers import Geometry, Showers, geometry
+from analysis.showers import Showers, geometry
 from generators import create
 
 Array = NDArray[np.float64]
 
 
-def read(folder: Path, angles: list[float], known: Geometry) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+#: Layers, rows and columns of ILD, and the side of the square of all cells in mm.
+CELLS, SIDE = 30, 153.0
+
+
+def merged(x: Array, cells: int) -> Array:
+    """Voxels (N, V) of so many cells together in each direction."""
+    few = CELLS // cells
+    return x.reshape(len(x), few, cells, few, cells, few, cells).sum(axis=(2, 4, 6)).reshape(len(x), -1)
+
+
+def read(folder: Path, angles: list[float], cells: int) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Voxels and context (energy, angle) to learn from, and to compare with."""
+    known = geometry("ild")
     out: tuple[list[Showers], list[Showers]] = ([], [])
     for angle in angles:
         for part, found in zip(halves(folder / f"ild_{angle:g}.h5", known)[:2], out, strict=True):
             found.append(part)
     one, other = (
         (
-            np.concatenate([part.energies for part in parts]),
+            merged(np.concatenate([part.energies for part in parts]), cells),
             np.concatenate(
                 [np.column_stack([p.incident, np.full(len(p), a)]) for p, a in zip(parts, angles, strict=True)]
             ),
@@ -52,11 +64,11 @@ def read(folder: Path, angles: list[float], known: Geometry) -> tuple[tuple[Arra
     return one, other
 
 
-def lean(x: Array, known: Geometry) -> Array:
+def lean(x: Array, few: int) -> Array:
     """See the module; (N, 2) along both axes."""
-    volume = x.reshape(len(x), len(known.layers), *known.layers[0].shape)
-    third, edges = len(known.layers) // 3, np.linspace(-76.5, 76.5, known.layers[0].shape[0] + 1)
-    middles, out = 0.5 * (edges[1:] + edges[:-1]), []
+    volume = x.reshape(len(x), few, few, few)
+    edges = np.linspace(-SIDE / 2, SIDE / 2, few + 1)
+    middles, third, out = 0.5 * (edges[1:] + edges[:-1]), few // 3, []
     for axis in (2, 3):
         along = volume.sum(axis=5 - axis)
         centres = [
@@ -75,9 +87,8 @@ def spectrum(x: Array, due: Array) -> float:
 
 def measured(seed: int, learned: tuple[Array, Array], due: tuple[Array, Array], options: Any) -> dict[str, Any]:
     """All numbers of one training."""
-    known = geometry("ild")
-    shapes, start = [list(layer.shape) for layer in known.layers], time.process_time()
-    what: dict[str, Any] = {"kind": "bib_ae", "layers": shapes, "threshold": known.threshold}
+    few, start = CELLS // options.merge, time.process_time()
+    what: dict[str, Any] = {"kind": "bib_ae", "layers": [[few, few]] * few, "threshold": geometry("ild").threshold}
     what |= {"flow": {"kind": "coupling_spline", "blocks": 4, "hidden": 32}, "sharpness": [200.0]}
     what["training"] = {"steps": options.steps, "batch_size": options.batch_size}
     made = create(what).fit(*learned, seed=seed)
@@ -90,8 +101,8 @@ def measured(seed: int, learned: tuple[Array, Array], due: tuple[Array, Array], 
         drawn = made.sample(due[1], seed=seed + 100).astype(np.float64)
         out["hits"][name] = {"w1": spectrum(drawn, due[0]), "mean": float((drawn > 0).sum(axis=1).mean())}
         out["ms_per_shower"] = 1e3 * (time.process_time() - start) / len(drawn)
-    axis = int(np.ptp([lean(due[0], known)[due[1][:, 1] == a].mean(axis=0) for a in angles], axis=0).argmax())
-    both = [lean(x, known)[:, axis] for x in (drawn, due[0])]
+    axis = int(np.ptp([lean(due[0], few)[due[1][:, 1] == a].mean(axis=0) for a in angles], axis=0).argmax())
+    both = [lean(x, few)[:, axis] for x in (drawn, due[0])]
     for angle in angles:
         rows = due[1][:, 1] == angle
         out["lean"][f"{angle:g}"] = [[float(b[rows].mean()), float(b[rows].std() / rows.sum() ** 0.5)] for b in both]
@@ -110,9 +121,10 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--merge", type=int, default=1, choices=[1, 2, 3, 5], help="cells to one, in every direction")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    learned, due = read(options.folder, options.angles, geometry("ild"))
+    learned, due = read(options.folder, options.angles, options.merge)
     for seed in options.seeds:
         print(json.dumps(measured(seed, learned, due, options)), flush=True)
 

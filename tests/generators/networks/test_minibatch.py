@@ -32,9 +32,10 @@ def test_events_that_are_alike_have_larger_ones_than_others_in_batches_of_any_si
     features, random = made(), torch.Generator().manual_seed(2)
     with torch.no_grad():
         alike = [float(features(0.01 * torch.randn(n, 3, generator=random)).mean()) for n in (64, 512)]
-        apart = [float(features(300 * torch.randn(n, 3, generator=random)).mean()) for n in (64, 512)]
+        apart = [float(features(10 * torch.randn(n, 3, generator=random)).mean()) for n in (64, 512)]
         one = features(torch.ones(1, 3))
     assert alike == pytest.approx([1, 1], abs=1e-3)
-    assert apart[0] == pytest.approx(apart[1], abs=0.02)
+    # Sums over as many events as there are would differ by 0.12.
+    assert apart[0] == pytest.approx(apart[1], abs=0.03)
     assert apart[0] < 0.95
     assert one[0].tolist() == pytest.approx([math.tanh(1)] * 2)
