@@ -174,7 +174,7 @@ def figures(shown: dict[str, PixelEvents], folder: Path) -> None:
         truth = densities["simulation"]
         for name, density in densities.items():
             style: dict[str, Any] = {"color": "black", "lw": 2} if name == "simulation" else {"lw": 1.2}
-            axes[0, column].stairs(density, edges, label=name.replace("_gan", "-GAN").replace("pe-", "PE-"), **style)
+            axes[0, column].stairs(density, edges, label=name, **style)
             ratio = np.divide(density, truth, out=np.full(len(truth), np.nan), where=truth > 0)
             axes[1, column].stairs(ratio, edges, **style)
         axes[0, column].set(yscale="log", ylabel="share of entries")
