@@ -427,11 +427,11 @@ class TestRules:
         assert self.run(Last())[0].states[0].keys() == {"maker.p", "critic.p"}
 
     def test_average_of_chosen_modules_alone(self) -> None:
-        trained, model = self.run(Last(), averaged="maker", ema_decay=0.5)
+        trained, model = self.run(Last(), averaged="maker", ema_decay=0.4)
         p = -0.2 * np.arange(1, 7)
         average = p[0]
         for value in p[1:]:
-            average = 0.5 * average + 0.5 * value
+            average = 0.4 * average + 0.6 * value
         state = trained.states[0]
         assert float(state["maker.p"]) == pytest.approx(average)
         assert float(state["critic.p"]) == pytest.approx(-0.6)
