@@ -105,6 +105,7 @@ class Halving(NetworkGenerator[S]):
     `teacher` is trained first. A student of `first_steps` equal angles learns to go as far in one step as the teacher
     in two; then it is the teacher of one with half as many, until `sampling_steps` are left. Every round is a training
     of its own. No noise is put back on the way: an event is a function of its first noise, as for the teacher.
+    Few first steps make what is drawn too narrow: half of one is a step of Euler's method for the first teacher.
     """
 
     #: What a teacher may be, and how that is said.

@@ -64,8 +64,8 @@ def calo_score(
     flow: dict[str, Any] = {"kind": "progressive", "teacher": _flow(dataset, layers, radii, size), "first_steps": 256}
     flow["training"] = {"epochs": 100, "steps": None, "batch_size": 128, "learning_rate": 4e-4}
     if not published:
-        flow["first_steps"] = 4
-        flow["training"] = {**_SHORT, "steps": 60, "learning_rate": 1e-3}
+        flow["first_steps"] = 8
+        flow["training"] = {**_SHORT, "steps": 45, "learning_rate": 1e-3}
         flow["teacher"]["training"]["steps"] = 320
     return _chain(dataset, layers, published, {"kind": "calo_score", "flow": flow})
 

@@ -31,7 +31,6 @@ class Progressive(Halving["HalvedSampler"], TabularGenerator["HalvedSampler"]):
     teachers_named: ClassVar[str] = TEACHERS
 
     teacher: dict[str, Any] = field(default_factory=lambda: {"kind": "diffusion"})
-    first_steps: int = 8
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             steps=1000, batch_size=2048, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.99

@@ -17,15 +17,16 @@ from tests.generators.contracts import GeneratorContract, gaussian_events
 TEACHER: dict[str, Any] = {
     "kind": "diffusion",
     "hidden": 32,
-    "layers": 2,
-    "frequencies": 4,
-    "training": {"steps": 300, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": 0.95},
+    "layers": 3,
+    "schedule": "cosine",
+    "training": {"steps": 1000, "batch_size": 256, "learning_rate": 8e-3, "ema_decay": 0.98},
 }
+#: Few first steps make what is drawn too narrow: the first student is as far from its teacher as two Euler steps are.
 SPECIFICATION: dict[str, Any] = {
     "kind": "progressive",
     "teacher": TEACHER,
-    "first_steps": 4,
-    "training": {"steps": 80, "batch_size": 256, "learning_rate": 4e-3, "ema_decay": 0.9},
+    "first_steps": 16,
+    "training": {"steps": 250, "batch_size": 256, "learning_rate": 4e-3, "ema_decay": 0.98},
 }
 
 
@@ -47,7 +48,7 @@ class TestContract(GeneratorContract):
 def test_as_many_steps_as_the_flow_end_where_it_does() -> None:
     """Many turns by the field of a flow solve it, as two thousand steps of another method do."""
     torch.manual_seed(2)
-    flow: Any = create({**TEACHER, "schedule": "cosine", "sampler": "rk4", "sampling_steps": 60}).build((2,), 1)
+    flow: Any = create({**TEACHER, "sampler": "rk4", "sampling_steps": 60}).build((2,), 1)
     noise, c = torch.randn(9, 2).double(), torch.randn(9, 1)
     with torch.no_grad():
         for parameter in flow.parameters():
