@@ -158,21 +158,22 @@ def memory(number: int, folder: Path) -> dict[str, float]:
     from cathode.testing.toy import toy_events
 
     for name, seed in (("events", 3), ("other", 4)):
-        events = toy_events(2_000, seed=seed)
+        events = toy_events(6_000, seed=seed)
         columns = {"m": events.mass, "x": events.x[:, 0], "y": events.x[:, 1]}
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
     (folder / "analysis.yaml").write_text(SMALL)
     seeds = list(range(max(1, number // 10)))
-    text = f"analysis: analysis.yaml\nwindows: {{low: 2900, high: 4000, width: 200, step: 0.5}}\nseeds: {seeds}\n"
+    text = f"analysis: analysis.yaml\nwindows: {{low: 2700, high: 4000, width: 400, step: 0.25}}\nseeds: {seeds}\n"
     plan = ScanPlan.parsed(text + "pages: false", name="small", folder=folder)
     process, seen = psutil.Process(), []
     tasks = plan_scan(plan, folder / "scan")
     status = run(tasks, executor(1), finished=lambda *_: seen.append(process.memory_info().rss / 1e6))
+    if status.failures:
+        raise SystemExit(f"{len(status.failures)} searches failed: {status.failures[0][1].message}")
     kept = np.array(seen[len(seen) // 10 :])
     slope, cov = np.polyfit(np.arange(len(kept)), kept, 1, cov=True)
     return {
         "searches": status.done,
-        "failed": len(status.failures),
         "first_mb": float(kept[0]),
         "last_mb": float(kept[-1]),
         "slope": float(100 * slope[0]),
