@@ -298,16 +298,16 @@ class Events:
                 rows = _rows(part, offset)
                 held = held or {name: GrowingArray(each.shape[1:], each.dtype) for name, each in rows.items()}
                 _append(held, rows)
-            elif empty is None:
+            elif empty is None or empty.truth is None:
+                # A part without events may not know what the others know.
                 empty = part
             sources += part.sources
             offset += _entries(part)
         if columns is None:
             raise AnalysisError("Events.concatenate needs at least one part.")
         if not held:
-            # A part without events may not know what the others know.
             assert empty is not None
-            return replace(empty, truth=None, sources=joined_sources(sources))
+            return replace(empty, sources=joined_sources(sources))
         arrays = {name: array.finished() for name, array in held.items()}
         known = {name.removeprefix(_CONDITION): arrays.pop(name) for name in held if name.startswith(_CONDITION)}
         return Events(columns=columns, sources=joined_sources(sources), conditions=known, **arrays)

@@ -168,7 +168,7 @@ def recorded(path: Path, written: list[str], memory: str) -> Recorder:
     """What the expressions give where a file is read under that ceiling."""
     recorder = Recorder([compile_expression(text) for text in written])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ntuples, "_content", lambda features, constituents: recorder)
+        patch.setattr(ntuples, "content_of", lambda reading: recorder)
         for _ in iterate_events(path, mass="1", identifiers="entry", memory=memory):
             pass
     return recorder

@@ -348,7 +348,7 @@ def test_drawing_and_judging_ask_an_autoregressive_network_the_same(monkeypatch:
         drawn = torch.stack(asked["drawn"][kind::2], dim=1)
         torch.testing.assert_close(drawn, asked["judged"][kind], rtol=1e-10, atol=1e-10)
     # One order of 6! is that by falling pT.
-    in_order = network._in_order(counts, z, c)
+    in_order = network.in_order(counts, z, c)
     torch.testing.assert_close(log_p, in_order - math.log(720), rtol=1e-10, atol=1e-10)
 
 

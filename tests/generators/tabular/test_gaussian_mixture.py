@@ -120,11 +120,12 @@ def test_no_component_can_collapse_onto_an_event() -> None:
 def test_members_of_an_ensemble_run_at_once() -> None:
     members = [mixture(2, 1, scale=0.3 * (1 + index)) for index in range(3)]
     z, c = rows(30, 2, 1)
-    parameters, buffers = torch.func.stack_module_state(members)
-    at_once = torch.func.vmap(lambda state: torch.func.functional_call(members[0], state, (z, c)))(
+    losses = [create("gaussian_mixture").objective(member) for member in members]
+    parameters, buffers = torch.func.stack_module_state(losses)
+    at_once = torch.func.vmap(lambda state: torch.func.functional_call(losses[0], state, (z, c)))(
         {**parameters, **buffers}
     )
-    assert torch.allclose(at_once, torch.stack([member(z, c) for member in members]), atol=1e-10)
+    assert torch.allclose(at_once, -torch.stack([member.log_density(z, c) for member in members]), atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["components", "hidden", "layers"])
