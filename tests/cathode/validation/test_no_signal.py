@@ -36,7 +36,9 @@ def _versions() -> dict[str, str]:
     return run_folder.versions()
 
 
-@pytest.fixture(scope="module", params=[1, 4], ids=["small template", "large template"])
+@pytest.fixture(
+    scope="module", params=[1, pytest.param(4, marks=pytest.mark.slow)], ids=["small template", "large template"]
+)
 def null(request: pytest.FixtureRequest) -> Null:
     p_values, pulls = [], []
     with pytest.MonkeyPatch.context() as patch:

@@ -47,6 +47,8 @@ SYSTEMS: tuple[dict[str, Any], ...] = (
     {"kind": "iea_gan", "freedom": 2, **_TINY},
     {"kind": "pe_gan", "maker_attention": 1, **_TINY, "channels": [8, 8, 4]},
 )
+#: A contract takes seconds, and that of the second system has the same base.
+CONTRACTED = (SYSTEMS[0], pytest.param(SYSTEMS[1], marks=pytest.mark.slow))
 #: Of maker and critic of IEA-GAN, without a context.
 PUBLISHED = (11_693_473, 4_476_610)
 
@@ -60,7 +62,7 @@ def pixel_events(n: int, seed: int) -> tuple[Array, Array]:
     return (hit * rng.integers(7, 256, hit.shape)).astype(np.float64), c
 
 
-@pytest.fixture(scope="module", params=SYSTEMS, ids=lambda s: str(s["kind"]))
+@pytest.fixture(scope="module", params=CONTRACTED, ids=lambda s: str(s["kind"]))
 def specification(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = request.param
     return found
