@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/scan.py [--windows 9] [--folds 5] [--seeds 3] [--small 1000] [--json]
 
-The dijets that come with the package: windows × folds × seeds by a template of mixed sideband events and small trees,
-without validation. `identical` says whether the three tables are equal byte by byte. The killed scan is a process with
-two workers that gets SIGKILL after some searches, and then two Dask workers, of which a random one is killed after each
-fifth search on average.
+The dijets that come with the package, one of `--of`: windows × folds × seeds by a template of mixed sideband events and
+the trees of the cheap configuration, without validation. `identical` says whether the three tables are equal byte by
+byte. The killed scan is a process with two workers that gets SIGKILL after some searches, and then two Dask workers, of
+which a random one is killed after each fifth search on average.
 
 `overhead` is what CPU time the runner takes over that of the searches: the larger of the serial one (everything in
 run_scan that is no search) and of what the scheduler of Dask costs. What workers need to start is `start_cpu_s`.
@@ -33,11 +33,9 @@ import numpy as np
 PLAN = """
 analysis: embedded:cheap
 set:
-  data.selection: nFatJet >= 2 and event % 16 == 0 and isSignal == 0
+  data.selection: nFatJet >= 2 and event % {of} == 0 and isSignal == 0
   region.sidebands: [2300, null]
   template.generator: event_mixing
-  classifier.members: 1
-  classifier.max_iter: 20
   validation.closure: false
   folds: {folds}
 windows: {{low: 2700, high: {high}, width: 400, step: 0.5}}
@@ -188,14 +186,14 @@ def watched(small: int) -> Any:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def measured(windows: int, folds: int, seeds: int, small: int) -> dict[str, Any]:
+def measured(windows: int, folds: int, seeds: int, small: int, of: int) -> dict[str, Any]:
     """Everything; without `small` not the memory."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         plan = place / "scan.yaml"
         high = 3100 + 200 * (windows - 1)
-        plan.write_text(PLAN.format(folds=folds, high=high, seeds=list(range(1, seeds + 1))))
+        plan.write_text(PLAN.format(of=of, folds=folds, high=high, seeds=list(range(1, seeds + 1))))
         found: dict[str, Any] = {
             "serial": serial(plan, place / "serial"),
             "dask": on_dask(plan, place / "dask"),
@@ -230,6 +228,7 @@ def main() -> None:
     parser.add_argument(
         "--small", type=int, default=1_000, help="searches over which the memory is watched, 0 for none"
     )
+    parser.add_argument("--of", type=int, default=4, help="one event of so many is searched")
     parser.add_argument("--memory", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args()
@@ -237,7 +236,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             print(json.dumps(memory(options.memory, Path(temporary))))
         return
-    found = measured(options.windows, options.folds, options.seeds, options.small)
+    found = measured(options.windows, options.folds, options.seeds, options.small, options.of)
     if options.json:
         print(json.dumps(found, indent=1))
         return
