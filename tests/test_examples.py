@@ -66,6 +66,7 @@ def test_comparison_of_generators_runs(capsys: pytest.CaptureFixture[str]) -> No
     assert trained["auc"] + 3 * trained["error"] < untrained["auc"]
 
 
+@pytest.mark.slow
 def test_search_for_anomalous_conditions_finds_the_loss(capsys: pytest.CaptureFixture[str]) -> None:
     """A few sensors with two and a half times their hits; the machine reports nothing."""
     from cathode.runtime.processes import one_thread

@@ -58,6 +58,7 @@ def experiments(folder: Path, number: int) -> None:
             planned.write_result(place, {})
 
 
+@pytest.mark.slow
 def test_of_known_experiments_it_finds_what_they_are(tmp_path: Path) -> None:
     experiments(tmp_path, 200)
     cut = AuditedCut(0.01, 140, 100, 110, 30, {"exact": 3.9}, 0.8)

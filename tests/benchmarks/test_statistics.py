@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from analysis.tasks import Task, TaskFolder
 from cathode.injection.experiments import CutFound, Injection
@@ -43,6 +44,7 @@ def injections(folder: Path, strengths: tuple[int, ...], repeats: int) -> None:
             planned.write_result(place, Injection(number, repeat, number, 1e4, (1e4, 100.0), {0.01: cut}).to_dict())
 
 
+@pytest.mark.slow
 def test_of_known_experiments_it_finds_what_they_are(tmp_path: Path) -> None:
     experiments(tmp_path / "null", 60)
     injections(tmp_path / "injected", (50, 100, 200), 60)

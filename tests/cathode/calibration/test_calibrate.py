@@ -187,6 +187,7 @@ def test_one_writer_at_a_time_and_what_is_kept_of_an_experiment(folder: Path, tm
         WindowScores.load(done / SCORES)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_with_simulated_background(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,

@@ -62,7 +62,14 @@ for _made in SYSTEMS.values():
         _made["points"]["training"] = {**STEPS, "epochs": None, "batch_size": 64}
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
+#: Those that share nearly everything with one that is tried every time.
+VARIANTS = {"calo_clouds_2 with places", "calo_point_flow_2", "mdma", "deep_tree_gan2"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in SYSTEMS],
+)
 def specification(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {**SPECIFICATION, **SYSTEMS[request.param]}
 
