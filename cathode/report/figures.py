@@ -220,6 +220,7 @@ def _comparison(
     observed = histogram(data, edges, weights)
     total = float(len(data) if weights is None else weights.sum())
     predicted = histogram(template, edges).scaled(total / len(template) if scale is None else scale)
+    said = agreement(observed, predicted, scaled=scale is None, common=systematic or 0.0)
     if systematic is not None:
         predicted = Histogram(predicted.content, np.hypot(predicted.error, systematic * predicted.content))
     figure: Figure = template_against_data(
@@ -233,7 +234,7 @@ def _comparison(
         ratio_range=ratio_range(observed, predicted),
         template_label=template_label,
         error_label="Statistical error" if systematic is None else "Total error",
-        agreement=agreement(observed, predicted, scaled=scale is None),
+        agreement=said,
         log=log,
     )
     return figure

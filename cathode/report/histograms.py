@@ -92,17 +92,22 @@ def feature_edges(*samples: Array, bins: int = FEATURE_BINS) -> Array:
     return np.linspace(low, high, bins + 1)
 
 
-def agreement(data: Histogram, template: Histogram, *, scaled: bool) -> str:
-    """χ², degrees of freedom and p-value of two histograms, where both have enough events to be normal.
+def agreement(data: Histogram, template: Histogram, *, scaled: bool, common: float = 0.0) -> str:
+    """χ², degrees of freedom and p-value of two histograms, where the template has five events to be normal.
 
-    One degree is lost where the template was `scaled` to the data.
+    One degree is lost where the template was `scaled` to the data. `common` is a relative error of the template that
+    all bins share; its covariance has rank one, and is inverted by the formula of Sherman and Morrison.
     """
     variance = np.square(data.error) + np.square(template.error)
     shown = (template.content >= 5) & (variance > 0)
     ndof = int(shown.sum()) - int(scaled)
     if ndof < 1:
         return ""
-    chi2 = float((np.square(data.content - template.content)[shown] / variance[shown]).sum())
+    expected, off = template.content[shown], (data.content - template.content)[shown]
+    pull, shared = off / variance[shown], common**2
+    chi2 = float(
+        off @ pull - shared * (expected @ pull) ** 2 / (1 + shared * (expected @ (expected / variance[shown])))
+    )
     return f"χ²/ndf = {chi2:.1f}/{ndof}, p = {p_value(float(stats.chi2.sf(chi2, ndof)))}"
 
 

@@ -325,6 +325,18 @@ def test_agreement_is_the_chi2_of_bins_with_enough_events() -> None:
     assert agreement(Histogram(data.content[2:], data.error[2:]), Histogram(*[np.array([2.0])] * 2), scaled=False) == ""
 
 
+def test_an_error_that_all_bins_share_is_no_error_of_each() -> None:
+    rng = np.random.default_rng(3)
+    expected = rng.uniform(20, 200, 6)
+    data = Histogram(1.2 * expected, np.sqrt(expected))
+    template = Histogram(expected, np.full(6, 2.0))
+    covariance = np.diag(data.error**2 + template.error**2) + 0.1**2 * np.outer(expected, expected)
+    off = data.content - expected
+    due = float(off @ np.linalg.solve(covariance, off))
+    assert agreement(data, template, scaled=False, common=0.1).startswith(f"χ²/ndf = {due:.1f}/6,")
+    assert agreement(data, template, scaled=False) != agreement(data, template, scaled=False, common=0.1)
+
+
 def test_figures_carry_the_label_of_the_analysis(result: SearchResult, diagnostics: Diagnostics) -> None:
     labelled = replace(result, config={"data": {"mass": "mjj(FatJet)"}, "label": {"experiment": "Toy", "sqrt_s": 1e4}})
     first = next(iter(plates(labelled, diagnostics))).figure
