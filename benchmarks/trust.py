@@ -1,9 +1,9 @@
 """Can the number that a search ends with be trusted? Searches without a signal in many windows, and with one.
 
-    python benchmarks/trust.py ../shared/data/dijets
-    python benchmarks/trust.py ../shared/data/dijets --quick --json --tasks trust
+    python benchmarks/trust.py FOLDER
+    python benchmarks/trust.py FOLDER --quick --json --tasks trust
 
-The folder holds `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`. Every search is a task in a process
+FOLDER holds `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`. Every search is a task in a process
 with one thread; `--workers` says how many at a time, and with `--tasks` the same call continues an interrupted
 benchmark.
 
@@ -11,8 +11,12 @@ benchmark.
   of observed and expected events, after correction and before, with the error of both counts. Seeds share data: the
   error of a window is that of one of them. `control` is the same count with true background, half of
   `qcd_reference.root`, in the place of the template: what the method does that is not the template's fault.
-* *signal*: W′ at S/√B = 2.2 in 3.3–3.7 TeV, one data set and several seeds: the spread of Z, what the systematic costs,
-  and what is kept of what the idealised detector finds.
+* *signal*: a resonance at S/√B = 2.2 in 3.3–3.7 TeV, one data set and several seeds: the spread of Z, what the
+  systematic costs, and what is kept of what the idealised detector finds. W′ with the features of a dijet by default;
+  of other files and sets of features every pair is searched for:
+
+      cathode data simulate dijets --signal zprime_tt -n 5000 --output zprime_tt.root
+      python benchmarks/trust.py FOLDER --seeds 0 --signals zprime_tt.root --features dijet dijet_tau --signal-seeds 2
 
 The window that touches the turn-on of the spectrum is shown and not in the mean; `withheld` says in which windows no
 significance was quoted. `--seeds 0` or `--signal-seeds 0` leaves one part out, whose keys are then null.
@@ -46,13 +50,16 @@ SIGNAL_WINDOW = (3300.0, 3700.0)
 SIDEBAND_LOW = 2300.0
 SIGNIFICANCE = 2.2
 CUTS = (1e-2, 1e-3)
+BACKGROUNDS = "qcd.root", "qcd_reference.root"
+WPRIME = "wprime_3500_500_100.root"
 
 
-def read(folder: Path, name: str) -> Any:
-    """Events of one file with the dijet features."""
-    from analysis import DIJET_FEATURES, DIJET_MASS, read_events
+def read(path: Path, features: str = "dijet") -> Any:
+    """Events of one file with a set of features."""
+    from analysis import DIJET_MASS, read_events
+    from analysis.features.dijets import FEATURE_SETS
 
-    return read_events(folder / name, mass=DIJET_MASS, features=DIJET_FEATURES, truth="isSignal")
+    return read_events(path, mass=DIJET_MASS, features=FEATURE_SETS[features], truth="isSignal")
 
 
 def search_of(window: tuple[float, float], seed: int, quick: bool) -> Any:
@@ -80,7 +87,7 @@ def search_of(window: tuple[float, float], seed: int, quick: bool) -> Any:
 @task
 def bias(place: Path, *, folder: str, window: tuple[float, float], seed: int, quick: bool) -> dict[str, Any]:
     """One search without a signal, and the same with true background as template."""
-    events, reference = (read(Path(folder), name) for name in ("qcd.root", "qcd_reference.root"))
+    events, reference = (read(Path(folder) / name) for name in BACKGROUNDS)
     search = search_of(tuple(window), seed, quick)  # type: ignore[arg-type]
     start = time.process_time()
     result = search.run(events)
@@ -96,14 +103,13 @@ def bias(place: Path, *, folder: str, window: tuple[float, float], seed: int, qu
 
 
 @task
-def signal(place: Path, *, folder: str, seed: int, quick: bool) -> dict[str, Any]:
-    """One search of the data set with the signal, evaluated beside the idealised detector."""
-    background, reference, wprime = (
-        read(Path(folder), name) for name in ("qcd.root", "qcd_reference.root", "wprime_3500_500_100.root")
-    )
+def signal(place: Path, *, folder: str, resonance: str, features: str, seed: int, quick: bool) -> dict[str, Any]:
+    """One search of the data set with a signal, evaluated beside the idealised detector."""
+    paths = [Path(folder) / name for name in BACKGROUNDS]
+    background, reference, events = (read(path, features) for path in (*paths, Path(resonance)))
     search = search_of(SIGNAL_WINDOW, seed, quick)
     start = time.process_time()
-    result = search.run(_with_signal(background, wprime, search.region), reference=reference)
+    result = search.run(_with_signal(background, events, search.region), reference=reference)
     truth = result.truth
     assert truth is not None
     assert truth.idealised is not None
@@ -154,15 +160,15 @@ def _control(search: Any, events: Any, reference: Any) -> dict[str, tuple[float,
     return found
 
 
-def _with_signal(background: Any, wprime: Any, region: Any) -> Any:
+def _with_signal(background: Any, resonance: Any, region: Any) -> Any:
     """The one data set with signal: its events are chosen once, whatever the seed of the search."""
     from dataclasses import replace
 
     from analysis import Events
 
     inside = int(region.signal(background.mass).sum())
-    number = round(SIGNIFICANCE * inside**0.5 / region.signal(wprime.mass).mean())
-    chosen = wprime[np.sort(np.random.default_rng(1).permutation(len(wprime))[:number])]
+    number = round(SIGNIFICANCE * inside**0.5 / region.signal(resonance.mass).mean())
+    chosen = resonance[np.sort(np.random.default_rng(1).permutation(len(resonance))[:number])]
     ids = chosen.ids.copy()
     ids[:, 0] += np.uint64(1_000_000)
     return Events.concatenate([background, replace(chosen, ids=ids)])
@@ -176,7 +182,13 @@ def planned(arguments: argparse.Namespace, place: Path) -> TaskFolder:
         for window in WINDOWS
         for seed in range(1, arguments.seeds + 1)
     ]
-    with_signal = [Task.of(signal, seed=seed, **common) for seed in range(1, arguments.signal_seeds + 1)]
+    files = arguments.signals or [arguments.folder / WPRIME]
+    with_signal = [
+        Task.of(signal, resonance=str(path.resolve()), features=features, seed=seed, **common)
+        for path in files
+        for features in arguments.features
+        for seed in range(1, arguments.signal_seeds + 1)
+    ]
     return TaskFolder.planned(place, [*searches, *with_signal])
 
 
@@ -185,7 +197,7 @@ def summary_of(folder: TaskFolder) -> dict[str, Any]:
     done = folder.collect()
     searches = [(each.task.arguments, each.result) for each in done]
     free = [(a, r) for a, r in searches if "window" in a]
-    found = [r for a, r in searches if "window" not in a]
+    with_signal = [(a, r) for a, r in searches if "window" not in a]
     summary: dict[str, Any] = {}
     for name, key in (("bias_1pct", "0.01"), ("bias_0p1pct", "0.001")):
         summary[name] = {}
@@ -199,10 +211,16 @@ def summary_of(folder: TaskFolder) -> dict[str, Any]:
     control = [[r["control"]["0.01"] for a, r in free if tuple(a["window"]) == window] for window in WINDOWS]
     summary["control_1pct_mean"] = _mean_and_error([np.mean(mine, axis=0) for mine in control if mine])
     summary["withheld"] = sorted({f"{a['window'][0]:g}-{a['window'][1]:g}" for a, r in free if r["withheld"]})
-    summary |= _of_signal(found)
+    names = list(dict.fromkeys(_signal_name(a) for a, _ in with_signal))
+    summary["signals"] = {name: _of_signal([r for a, r in with_signal if _signal_name(a) == name]) for name in names}
+    summary |= summary["signals"][names[0]] if names else _of_signal([])
     summary["seconds_476k"] = float(np.median([r["seconds"] for _, r in searches]))
     summary["searches"] = [{**a, **r} for a, r in searches]
     return summary
+
+
+def _signal_name(arguments: dict[str, Any]) -> str:
+    return f"{Path(arguments['resonance']).stem} {arguments['features']}"
 
 
 def _mean_and_error(values: list[Any]) -> list[float] | None:
@@ -217,8 +235,10 @@ def _of_signal(found: list[Any]) -> dict[str, Any]:
     """Spread and cost of what is found of the signal, by cut."""
     if not found:
         return dict.fromkeys(("z_spread_seeds", "z_over_z_without_systematic", "power_vs_idealised"))
-    cuts = {key: [r["cuts"][key] for r in found] for key in ("0.01", "0.001")}
+    cuts = {key: [r["cuts"][key] for r in found if r["cuts"][key]["z"] is not None] for key in ("0.01", "0.001")}
+    cuts = {key: mine for key, mine in cuts.items() if mine}
     return {
+        "z": {key: [c["z"] for c in mine] for key, mine in cuts.items()},
         "z_spread_seeds": {key: float(np.ptp([c["z"] for c in mine])) for key, mine in cuts.items()},
         "z_over_z_without_systematic": {
             key: float(np.mean([c["z"] / max(c["z_exact"], 1e-9) for c in mine])) for key, mine in cuts.items()
@@ -234,6 +254,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the training, 8 members, 3 folds")
     parser.add_argument("--seeds", type=int, default=2, help="searches without a signal in every window")
     parser.add_argument("--signal-seeds", type=int, default=6, help="searches of the data set with signal")
+    parser.add_argument("--signals", type=Path, nargs="+", help="files with a resonance; else that of FOLDER")
+    parser.add_argument("--features", nargs="+", default=["dijet"], help="of the searches for a signal")
     parser.add_argument("--tasks", type=Path, help="keep the tasks here; the same call continues them")
     parser.add_argument("--workers", type=int, default=1, help="searches at a time, each on one thread")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -250,7 +272,7 @@ def main() -> None:
         for window, (value, error) in summary[name].items():
             print(f"{name:12} {window:>10} GeV {100 * value:+6.1f} ± {100 * error:4.1f} %")
     for name, value in summary.items():
-        if name not in ("bias_1pct", "bias_0p1pct", "searches"):
+        if name not in ("bias_1pct", "bias_0p1pct", "searches", "signals"):
             print(f"{name:28} {value}")
 
 

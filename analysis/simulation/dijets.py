@@ -38,6 +38,7 @@ def simulate_dijets(
     resonance_mass: float = 3500.0,
     daughter_masses: tuple[float, float] = (500.0, 100.0),
     shower: str = "simple",
+    mhat_min: float = 0.0,
     workers: int = 1,
     constituents: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -55,6 +56,7 @@ def simulate_dijets(
     signal : None for QCD dijets, "wprime" for W' → X Y → 4 quarks, "zprime_tt" for Z' → t t̄ → 6 quarks.
     resonance_mass, daughter_masses : of W' (or Z'), and of X and Y, in GeV.
     shower : "simple", which is Pythia's own, or "vincia"; a simulation that differs from data takes the other one.
+    mhat_min : of QCD dijets only those whose two partons have at least this mass, GeV; see `process`.
     workers : processes to use. The content of the file depends on the seed but not on this number.
     constituents : also write PFCands_{pt, eta, phi, jetIdx}, ordered by jet and falling pT.
     progress : called as progress(events done, n_events).
@@ -67,13 +69,16 @@ def simulate_dijets(
     from analysis.datasets.dijet_ntuple import dijet_ntuple
 
     _require(output, n_events, workers)
-    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses, shower=shower)
+    chosen = process(
+        signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses, shower=shower, mhat_min=mhat_min
+    )
     chunks = _chunks(
         n_events,
         signal=signal,
         resonance_mass=resonance_mass,
         daughter_masses=daughter_masses,
         shower=shower,
+        mhat_min=mhat_min,
         seed=seed,
         constituents=constituents,
     )
@@ -126,6 +131,7 @@ def simulate_chunk(
     resonance_mass: float,
     daughter_masses: Sequence[float],
     shower: str,
+    mhat_min: float,
     events: int,
     seed: int,
     chunk: int,
@@ -138,7 +144,9 @@ def simulate_chunk(
     from analysis.simulation.generation import MAXIMUM_SEED, collisions
 
     heavy, light = daughter_masses
-    chosen = process(signal, resonance_mass=resonance_mass, daughter_masses=(heavy, light), shower=shower)
+    chosen = process(
+        signal, resonance_mass=resonance_mass, daughter_masses=(heavy, light), shower=shower, mhat_min=mhat_min
+    )
     stream = np.random.SeedSequence(seed, spawn_key=(chunk,))
     pythia_seed = 1 + int(stream.generate_state(1)[0]) % MAXIMUM_SEED
     rng, detector = np.random.default_rng(stream), cms_like()

@@ -35,12 +35,19 @@ class Process:
 
 
 def process(
-    signal: str | None, *, resonance_mass: float, daughter_masses: tuple[float, float], shower: str = "simple"
+    signal: str | None,
+    *,
+    resonance_mass: float,
+    daughter_masses: tuple[float, float],
+    shower: str = "simple",
+    mhat_min: float = 0.0,
 ) -> Process:
     """The process of a name, with a parton shower of `SHOWERS`.
 
     None are QCD dijets, "wprime" is W' → X Y → 4 quarks, "zprime_tt" is Z' → t t̄ → 6 quarks. Masses in GeV; only
-    "wprime" has free daughter masses, (X, Y).
+    "wprime" has free daughter masses, (X, Y). Of QCD dijets only those are made whose two partons have a mass of at
+    least `mhat_min`, GeV, for more events at high masses: the spectrum of jets is complete from about a tenth above it.
+    A bound on pT would not do: it takes the wide angles away at every mass.
 
     Raises
     ------
@@ -49,7 +56,14 @@ def process(
     """
     if shower not in SHOWERS:
         raise SimulationError(f"Unknown shower '{shower}'. {nearest(shower, SHOWERS)}")
+    if mhat_min < 0 or (mhat_min and signal is not None):
+        raise SimulationError(
+            f"Lowest mass {mhat_min:g} GeV of the partons of {signal or 'QCD'}: it must be positive, and a signal has "
+            "none because it is a resonance; leave it out."
+        )
     found = _hard_process(signal, resonance_mass=resonance_mass, daughter_masses=daughter_masses)
+    if mhat_min:
+        found = replace(found, settings=(*found.settings, f"PhaseSpace:mHatMin = {mhat_min:g}"))
     return replace(found, settings=(*found.settings, *SHOWERS[shower]))
 
 

@@ -140,6 +140,10 @@ def dijets(
     mass: Annotated[float, typer.Option(help="Of the resonance, GeV.")] = 3500.0,
     daughters: Annotated[tuple[float, float], typer.Option(help="Masses of its two daughters, GeV.")] = (500.0, 100.0),
     shower: Annotated[str, typer.Option(help="Parton shower: simple, which is Pythia's own, or vincia.")] = "simple",
+    mhat_min: Annotated[
+        float,
+        typer.Option("--mhat-min", min=0, help="Lowest mass of the two partons of QCD, GeV: more at high masses."),
+    ] = 0.0,
     constituents: Annotated[bool, typer.Option("--constituents", help="Keep the particles of the jets.")] = False,
     seed: Seed = 1,
     workers: Workers = 1,
@@ -160,6 +164,7 @@ def dijets(
             resonance_mass=mass,
             daughter_masses=daughters,
             shower=shower,
+            mhat_min=mhat_min,
             workers=workers,
             constituents=constituents,
             progress=simulated,

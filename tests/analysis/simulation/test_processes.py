@@ -24,6 +24,17 @@ def test_an_unknown_shower_is_refused_by_name() -> None:
         process(None, **MASSES, shower="vinica")
 
 
+def test_a_lowest_mass_is_for_the_background_alone() -> None:
+    assert process(None, **MASSES, mhat_min=4000.0).settings == (
+        *process(None, **MASSES).settings,
+        "PhaseSpace:mHatMin = 4000",
+    )
+    with pytest.raises(SimulationError, match="Lowest mass 4000 GeV of the partons of wprime"):
+        process("wprime", **MASSES, mhat_min=4000.0)
+    with pytest.raises(SimulationError, match="Lowest mass -1 GeV"):
+        process(None, **MASSES, mhat_min=-1.0)
+
+
 def test_pythia_knows_the_settings_of_every_shower() -> None:
     pythia8 = pytest.importorskip("pythia8mc")
     for settings in SHOWERS.values():
