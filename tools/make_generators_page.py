@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from generators.protocols import DensityGenerator
 from generators.registry import GENERATORS, create
 from generators.tabular.base import TabularGenerator
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "generators.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = DOCS / "generators.md"
+#: What no class can say of itself, by kind: what was measured, on which page, and passes where no solver counts them.
+MEASURED = DOCS / "measured.toml"
 
 #: Features and columns of context of the networks whose parameters are counted.
 SIZE = (4, 1)
@@ -38,25 +42,29 @@ change the classes, not the page.
 its network for {0} features and {1} column of context, also by default; where there is none, or its size depends on
 more than that, it is –. Papers are those that the module or the class cites. Each is made by
 `create("KIND", …)`, or in YAML by `kind: KIND`, and has `fit(x, context, seed=…)` and `sample(context, seed=…)`.
-What was measured is in `docs/benchmarks`.
+*Passes* are evaluations of the network for one draw, as it comes. What was measured is a line of the page that it
+links to, where its conditions stand, and –, where no page has such a number.
 """
+#: Evaluations in a step of a solver or sampler; the last step of Heun has one.
+_EVALUATIONS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dpm++2m": 1, "dpm2": 2}
 
 
 def page() -> str:
     """The text of the page."""
-    found: dict[str, list[str]] = {room: [] for room in _ROOMS}
+    kinds: dict[str, list[str]] = {room: [] for room in _ROOMS}
     for kind in GENERATORS.kinds():
         module = GENERATORS.resolve(kind).__module__.split(".")
         if module[0] == "generators":
-            found[module[1]].append(_row(kind))
-    parts = [_HEAD.format(*SIZE)]
+            kinds[module[1]].append(kind)
+    parts, known = [_HEAD.format(*SIZE)], tomllib.loads(MEASURED.read_text(encoding="utf-8"))
     for room, title in _ROOMS.items():
-        head = "| kind | what it is | density | presets | parameters | papers |\n|---|---|---|---|---|---|\n"
-        parts.append(f"## {title}\n\n{head}" + "".join(f"{row}\n" for row in sorted(found[room])))
+        names = "kind", "what it is", "density", "passes", "presets", "parameters", "measured", "papers"
+        rows = [names, ("---",) * len(names), *(_row(kind, known.get(kind, {})) for kind in sorted(kinds[room]))]
+        parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
     return "\n".join(parts)
 
 
-def _row(kind: str) -> str:
+def _row(kind: str, known: dict[str, str]) -> tuple[str, ...]:
     cls = GENERATORS.resolve(kind)
     own = cls.__doc__ or ""
     what = " ".join(own.strip().split("\n\n")[0].split("\n")).replace("|", "\\|")
@@ -66,7 +74,18 @@ def _row(kind: str) -> str:
     presets = ", ".join(f"`{name}`" for name in getattr(cls, "presets", {})) or "–"
     made = create(kind)
     density = "yes" if isinstance(made, DensityGenerator) else "no"
-    return f"| `{kind}` | {what} | {density} | {presets} | {_parameters(made)} | {papers} |"
+    measured = f"{known['measured']} ([page]({known['page']}))" if "measured" in known else "–"
+    passes = _passes(made) or known.get("passes", "1")
+    return f"`{kind}`", what, density, passes, presets, _parameters(made), measured, papers
+
+
+def _passes(generator: Any) -> str:
+    """Evaluations of the network of a solver or sampler for one draw; empty where there is none."""
+    said = generator.hyperparameters()
+    solver, steps = said.get("solver") or said.get("sampler"), said.get("sampling_steps")
+    if steps is None:
+        return ""
+    return str(steps * _EVALUATIONS.get(solver, 1) - (solver == "heun"))
 
 
 def _parameters(generator: Any) -> str:
