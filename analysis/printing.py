@@ -42,16 +42,18 @@ def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def number(value: float) -> str:
-    """Events for reading: whole numbers stay whole, the rest gets three significant digits or one decimal.
+    """Events for reading: whole numbers stay whole, the rest gets one decimal, or three digits below one.
 
-    >>> number(612.0), number(480.33), number(0.01234), number(float("nan"))
-    ('612', '480.3', '0.0123', '–')
+    A value and its errors have equally many decimals then.
+
+    >>> number(612.0), number(480.33), number(5.314), number(0.01234), number(float("nan"))
+    ('612', '480.3', '5.3', '0.0123', '–')
     """
     if not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if value == int(value):
         return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    return f"{value:,.1f}" if abs(value) >= 0.95 else f"{value:.3g}"
 
 
 def p_value(value: float) -> str:

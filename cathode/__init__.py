@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cathode.region import Region as Region
     from cathode.report import write_report as write_report
     from cathode.result import SearchResult as SearchResult
+    from cathode.runs.comparing import RunComparison as RunComparison
+    from cathode.runs.comparing import compare_runs as compare_runs
     from cathode.runs.run import Run as Run
     from cathode.runs.run import open_run as open_run
     from cathode.scans.plan import ScanPlan as ScanPlan
@@ -62,12 +64,14 @@ _WHERE = {
     "Region": "cathode.region",
     "Reweighting": "cathode.template.reweighting",
     "Run": "cathode.runs.run",
+    "RunComparison": "cathode.runs.comparing",
     "Scan": "cathode.scans.result",
     "ScanPlan": "cathode.scans.plan",
     "Search": "cathode.search",
     "SearchResult": "cathode.result",
     "Transformer": "cathode.classifiers.transformer",
     "compare_generators": "cathode.comparison.comparison",
+    "compare_runs": "cathode.runs.comparing",
     "load_config": "cathode.config",
     "open_run": "cathode.runs.run",
     "read_events": "analysis.io.ntuples",

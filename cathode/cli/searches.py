@@ -1,4 +1,4 @@
-"""`cathode demo`, `run`, `compare`, `score` and `report`."""
+"""`cathode demo`, `run`, `compare`, `compare-runs`, `score` and `report`."""
 
 from __future__ import annotations
 
@@ -131,6 +131,31 @@ def compare(
         terminal.show(*candidates(comparison))
     if not json:
         echo(folder)
+
+
+def compare_runs(
+    run_folders: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Folders of finished runs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PAGE.html", help="The page to write.")] = Path(
+        "comparison.html"
+    ),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put finished runs beside each other on one page: numbers, spectra after the cut, settings that differ."""
+    from cathode.report.runs import write_run_comparison
+    from cathode.runs.comparing import compare_runs as compared
+
+    comparison = compared(run_folders)
+    terminal = Terminal(json, quiet)
+    with terminal.progress() as progress:
+        page = write_run_comparison(comparison, output, progress=progress)
+    terminal.result(comparison.to_dict())
+    if not (json or quiet):
+        from cathode.cli.tables import runs_beside
+
+        terminal.show(*runs_beside(comparison))
+    if not json:
+        echo(page)
 
 
 def score(

@@ -25,6 +25,7 @@ from cathode.full_validation.result import FullValidation
 from cathode.injection.experiments import Injection
 from cathode.injection.limit import InjectedLimit
 from cathode.result import Closure, CutResult, FeatureTest, RegionShift, Sculpting, SearchResult
+from cathode.runs.comparing import RunComparison
 from cathode.scans.cost import Share
 from cathode.scans.limits import signal_limits
 from cathode.scans.result import Scan
@@ -401,6 +402,22 @@ def _shower_details(details: ShowerDetails) -> Iterator[RenderableType]:
         before, after = _measured(details.ratio.before), _measured(details.ratio.after)
         worth = f"{details.ratio.effective:,.0f} equal showers"
         yield Text(f"Weights p(reference)/p(generated): AUC {before} before, {after} after; {worth} are left.")
+
+
+def runs_beside(comparison: RunComparison) -> Iterator[RenderableType]:
+    """Finished runs beside each other: searches, cuts, and settings that differ."""
+    groups = [("runs", comparison.searches())]
+    groups += [(f"cut at background efficiency {efficiency:g}", rows) for efficiency, rows in comparison.cuts()]
+    groups.append(("settings that differ", comparison.configuration()))
+    for title, rows in groups:
+        table = _table(title)
+        for name in ("", *comparison.names):
+            table.add_column(escape(name), overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(each) for each in (row.title, *row.cells)))
+        yield table
+    for remark in comparison.remarks():
+        yield Padding(Text(remark, style="yellow"), (0, 0, 0, 2))
 
 
 def prepared(found: Prepared) -> Iterator[RenderableType]:

@@ -90,6 +90,14 @@ def plates(result: SearchResult, diagnostics: Diagnostics) -> Iterator[Plate]:
             yield plate
 
 
+def spectrum(result: SearchResult, diagnostics: Diagnostics) -> Plate | None:
+    """The mass spectrum before and after the cuts alone, with the label of the analysis; None without stored masses."""
+    for plate in _spectra(result, diagnostics):
+        stamp(plate.figure, FigureLabel(**(result.config or {}).get("label", {})))
+        return plate
+    return None
+
+
 def mass_label(result: SearchResult) -> str:
     """What the mass of the analysis is called on an axis, without its unit."""
     expression = str((result.config or {}).get("data", {}).get("mass", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from cathode.diagnostics import Diagnostics
 from cathode.errors import ConfigError
 from cathode.report import words
 from cathode.report.candidates import Candidate, top_candidates
-from cathode.report.template import PIXELS_PER_INCH, Picture, rendered
+from cathode.report.template import Picture, pictured, rendered
 from cathode.result import SearchResult, TruthEvaluation
 from cathode.runs.citations import papers
 from cathode.runtime.lock import alone_in
@@ -84,11 +83,7 @@ def _plates(folder: Path) -> tuple[SearchResult, list[Plate]]:
 
 def _draw(plate: Plate, folder: Path) -> Picture:
     """Write one figure as PNG, which also comes back for the page."""
-    buffer = io.BytesIO()
-    plate.figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
-    with atomic_path(folder / f"{plate.name}.png") as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return Picture(plate.name, plate.section, plate.caption, plate.alt, plate.wide, buffer.getvalue())
+    return pictured(folder, plate.name, plate.section, plate.caption, plate.figure, alt=plate.alt, wide=plate.wide)
 
 
 def _write_vectors(plate: Plate, folder: Path, name: str) -> None:

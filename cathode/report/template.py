@@ -63,13 +63,21 @@ def rendered(template: str, **values: Any) -> str:
     return environment.get_template(template).render(css=Markup(stored("report.css")), **values)
 
 
-def pictured(folder: Path, name: str, section: str, caption: str, figure: Figure, *, wide: bool = False) -> Picture:
+def pictured(
+    folder: Path, name: str, section: str, caption: str, figure: Figure, *, alt: str = "", wide: bool = False
+) -> Picture:
     """Write a figure as PNG into a folder, which also comes back for the page."""
+    picture = drawn(name, section, caption, figure, alt=alt, wide=wide)
+    with atomic_path(folder / f"{name}.png") as temporary:
+        temporary.write_bytes(picture.png)
+    return picture
+
+
+def drawn(name: str, section: str, caption: str, figure: Figure, *, alt: str = "", wide: bool = False) -> Picture:
+    """A figure as a picture of a page; what it shows is its caption, unless there is another `alt`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
-    with atomic_path(folder / f"{name}.png") as temporary:
-        temporary.write_bytes(buffer.getvalue())
-    return Picture(name, section, caption, caption, wide, buffer.getvalue())
+    return Picture(name, section, caption, alt or caption, wide, buffer.getvalue())
 
 
 def _shown(value: Any) -> Any:
