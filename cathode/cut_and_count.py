@@ -139,11 +139,13 @@ def background_only(
     systematic: float,
     shift: float = 0.0,
     resolution: float = 0.0,
+    ensemble_spread: float | None = None,
     signal_efficiency: float | None,
 ) -> CutResult:
     """p-values of a count.
 
-    The prediction is multiplied by 1 + `shift`; `systematic` is relative to it before that. The exact p-value counts
+    The prediction is multiplied by 1 + `shift`; `systematic` is relative to it before that, and at least the
+    `ensemble_spread`: validation regions, whose templates scatter too, contain that already. The exact p-value counts
     data against the finite template (negative binomial). The p-value with the systematic uses the same formula:
     prediction and uncertainty are those of an auxiliary Poisson measurement of (1/relative error)² events (Cousins,
     Linnemann & Tucker, physics/0702156), so that without a systematic both agree exactly. Weighted counts are compared
@@ -154,7 +156,7 @@ def background_only(
     if not (counts.expected > 0 and counts.effective > 0):
         return _nothing(counts, cut, signal_efficiency)
     counts = dataclasses.replace(counts, expected=counts.expected * (1 + shift))
-    systematic /= 1 + shift
+    systematic = max(systematic / (1 + shift), ensemble_spread or 0.0)
     statistical = counts.effective**-0.5
     variance = statistical**2 + systematic**2
     log_p = _log_p_value(counts, variance)
@@ -173,6 +175,7 @@ def background_only(
         signal_efficiency=signal_efficiency,
         shift=shift,
         resolution=resolution,
+        ensemble_spread=ensemble_spread,
         realised_efficiency=counts.efficiency,
     )
 

@@ -27,6 +27,7 @@ from cathode.scoring import Scorer, Scores
 from cathode.search_settings import SearchSettings
 from cathode.template.mass_models import MassModel
 from cathode.validation.claims import concluded
+from cathode.validation.ensemble_spread import ensemble_spread
 from cathode.validation.mass_fit import mass_fit_tests
 from cathode.validation.performance import Ranking, evaluate
 from cathode.validation.sculpting import Shape, sculpting
@@ -180,7 +181,10 @@ def _counted(
         found = closure.scatter.get(cut.background_efficiency)
         tested = {} if found is None else {"shift": found.shift, "resolution": found.resolution}
         systematic = 0.0 if found is None else found.systematic
-        return background_only(counts, cut, systematic=systematic, **tested, signal_efficiency=efficiency)
+        apart = ensemble_spread(cut, reference, events.weights[inside], scores.fold[inside])
+        return background_only(
+            counts, cut, systematic=systematic, ensemble_spread=apart, **tested, signal_efficiency=efficiency
+        )
     beside = settings.region.sideband(events.mass) & passes
     try:
         after = copy.deepcopy(settings.mass_model).fit(

@@ -52,6 +52,8 @@ class CutResult:
     shift : relative correction that `expected` contains, from the mean of the closure test.
     resolution : relative systematic that the closure test can not tell from none.
     realised_efficiency : share of the template that passes, by weight; None in results of before.
+    ensemble_spread : relative error of `expected` from how far the members of an ensemble of generators are apart; the
+        systematic is never below it. None where the template comes from one generator.
     spread : standard deviation of `significance` over the members of the classifier ensemble, for the mean of all; None
         where there is no ensemble. Retraining the generator adds to it.
     """
@@ -76,6 +78,7 @@ class CutResult:
     resolution: float = 0.0
     realised_efficiency: float | None = None
     spread: float | None = None
+    ensemble_spread: float | None = None
 
     @property
     def uncertainty(self) -> float:

@@ -132,6 +132,7 @@ GENERATORS = Registry(
         "autoregressive_cloud": "generators.jets.autoregressive:AutoregressiveCloud",
         "cloud_consistency": "generators.jets.consistency:CloudConsistency",
         "factorised": "generators.factorised.columns:Factorised",
+        "deep_ensemble": "generators.mixtures.deep_ensemble:DeepEnsemble",
         "hierarchical_sticks": "generators.showers.hierarchical_sticks:HierarchicalSticks",
         "caloflow_teacher": "generators.showers.caloflow:CaloFlowTeacher",
         "caloflow_student": "generators.showers.caloflow:CaloFlowStudent",

@@ -32,6 +32,7 @@ _ROOMS = {
     "showers": "Showers",
     "pixels": "Pixel detectors",
     "factorised": "Products of generators",
+    "mixtures": "Mixtures of generators",
 }
 _ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")
 _HEAD = """# Every generator

@@ -89,7 +89,14 @@ class Cathode:
         template = task.background.observables.of_template(drawn)
         fold = folds_of(template, task.folds, seed=stages.seed("folds"))
         found = contrast(
-            self.classifier, task, stages, x=template.x, mass=template.mass, fold=fold, weights=template.weights
+            self.classifier,
+            task,
+            stages,
+            x=template.x,
+            mass=template.mass,
+            fold=fold,
+            weights=template.weights,
+            member=template.member,
         )
         moved = moved_template(learned.predictor, masses, seed=stages.seed("prediction"))
         if moved is None:

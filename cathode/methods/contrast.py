@@ -63,11 +63,12 @@ def contrast(
     weights: FloatArray,
     predicts: bool = True,
     origin: NDArray[np.int64] | None = None,
+    member: NDArray[np.int64] | None = None,
 ) -> Contrast:
     """Train one copy of `classifier` per fold: data of the target against a reference.
 
     The reference has observables x (T, *observables), masses (T,) in GeV, folds (T,) and weights (T,), and perhaps the
-    `origin` (T,) of its copies.
+    `origin` (T,) of its copies and the `member` (T,) of an ensemble that made them.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def contrast(
         progress=stages.fraction("classifier"),
     )
     scores = held_out_scores(classifiers, x, fold)
-    return Contrast(classifiers, Reference(x, mass, scores, fold, weights, predicts, origin))
+    return Contrast(classifiers, Reference(x, mass, scores, fold, weights, predicts, origin, member))
 
 
 def predicted_by(found: Contrast, template: Template, fold: NDArray[np.int64]) -> Contrast:

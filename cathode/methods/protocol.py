@@ -80,7 +80,8 @@ class Reference:
     `weights` (T,) come along through cut, count and p-value. `predicts` is False where the share of the reference that
     passes a cut is no background efficiency, as with sideband events whose features follow the mass: then the
     expectation comes from a fit of the mass spectrum after the cut. `origin` (T,) numbers the events that rows are
-    copies of, where some are copies: they fluctuate together.
+    copies of, where some are copies: they fluctuate together. `member` (T,) numbers the member of an ensemble of
+    generators that made a row, where there is one.
     """
 
     x: FloatArray
@@ -90,6 +91,7 @@ class Reference:
     weights: FloatArray
     predicts: bool = True
     origin: NDArray[np.int64] | None = None
+    member: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

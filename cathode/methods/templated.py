@@ -55,6 +55,7 @@ class Templated(ABC):
             fold=folds_of(seen, task.folds, seed=stages.seed("folds")),
             weights=seen.weights,
             origin=seen.origin,
+            member=seen.member,
         )
 
     @classmethod

@@ -52,7 +52,7 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
             "error. "
             f"Less than {number(100 * cut.resolution)} % could not be told from none.",
             f"correction {100 * cut.shift:+.2g} %; {number(relative)} % of {number(cut.expected)} = ± "
-            f"{number(cut.systematic)} events",
+            f"{number(cut.systematic)} events" + _apart(cut),
         ),
         Step("Then the events of the signal region that pass were counted.", f"{number(cut.observed)} events"),
         Step(
@@ -69,6 +69,13 @@ def derivation(result: SearchResult, cut: CutResult) -> list[Step]:
             f"{p_value(cut.p_value)}, {_one_sided(cut)}",
         ),
     ]
+
+
+def _apart(cut: CutResult) -> str:
+    """What an ensemble of generators adds; empty where there is none."""
+    if cut.ensemble_spread is None:
+        return ""
+    return f"; members of the ensemble of generators alone would leave ± {number(100 * cut.ensemble_spread)} %"
 
 
 def _one_sided(cut: CutResult) -> str:

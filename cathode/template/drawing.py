@@ -39,13 +39,15 @@ class Sampler(Protocol):
 class Template:
     """Generated background: features (T, *event), masses (T,) in GeV, weights (T,), which are one unless given.
 
-    `origin` (T,) numbers the events that rows were made of, from 0 on, where some were made of the same.
+    `origin` (T,) numbers the events that rows were made of, from 0 on, where some were made of the same; `member` (T,)
+    numbers the member of an ensemble that made a row, where there is one.
     """
 
     x: FloatArray
     mass: FloatArray
     weights: FloatArray = field(default_factory=lambda: np.empty(0))
     origin: NDArray[np.int64] | None = None
+    member: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.weights) != len(self.x):
@@ -153,10 +155,13 @@ def draw_template(generator: Sampler, mass_model: MassModel, *, events: int, see
 
 def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
     """One background event at each of the masses (T,)."""
-    origins = getattr(generator, "origins", None)
+    context = np.asarray(mass)[:, None]
     with one_thread():
-        x = generator.sample(np.asarray(mass)[:, None], seed=seed)
-        origin = None if origins is None else origins(np.asarray(mass)[:, None], seed=seed)
+        x = generator.sample(context, seed=seed)
+        origin, member = (
+            None if number is None else number(context, seed=seed)
+            for number in (getattr(generator, name, None) for name in ("origins", "members_of"))
+        )
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     # A tail event that overflows is one in millions; thousands would mean a broken generator and must not be hidden.
     if not finite.all():
@@ -166,8 +171,8 @@ def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
                 "with a lower learning rate, or use another one."
             )
         x, mass = x[finite], mass[finite]
-        origin = None if origin is None else origin[finite]
-    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64), origin=origin)
+        origin, member = (None if each is None else each[finite] for each in (origin, member))
+    return Template(np.asarray(x, np.float32), np.asarray(mass, np.float64), origin=origin, member=member)
 
 
 def folds_of(template: Template, folds: int, *, seed: int) -> NDArray[np.int64]:

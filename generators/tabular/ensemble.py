@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.conditional_network import after_epoch
 from generators.errors import HyperparameterError
 from generators.one_phase import OneLoss
-from generators.protocols import Monitor
+from generators.protocols import Array, Monitor
 from generators.registry import create, register
 from generators.tabular.base import ConditionalDensity, FeatureDensity
 from generators.training.batches import Rows, SharedData, TrainingData
@@ -93,6 +95,16 @@ class Ensemble(FeatureDensity):
             description=self.hyperparameters(),
             after_epoch=_after_epoch,
         )
+
+    def members_of(self, context: Array, *, seed: int) -> NDArray[np.int64]:
+        """Which member makes the event of every row of context, (N,), in `sample` with this seed, counted from 0."""
+        self._require_fit()
+        order = torch.randperm(len(context), generator=torch.Generator().manual_seed(seed))
+        made = np.empty(len(context), np.int64)
+        each = len(self.states_) // self.members
+        for number, rows in enumerate(torch.tensor_split(order, len(self.states_))):
+            made[rows.numpy()] = number // each
+        return made
 
     def member(self, index: int) -> FeatureDensity:
         """One of the fitted densities, counted from 0."""

@@ -83,6 +83,7 @@ SHOWERS: dict[str, dict[str, Any]] = {
         "flow": {"kind": "coupling_spline", "blocks": 2, "hidden": 8, "bijection": "standardise", "training": TRAINING},
     },
 }
+SHOWERS["deep_ensemble"] = {"kind": "deep_ensemble", "generator": SHOWERS["hierarchical_sticks"], "members": 2}
 
 
 def search(generator: dict[str, Any]) -> tuple[Search, Any]:
@@ -105,6 +106,7 @@ def test_it_is_trained_and_a_template_is_drawn(name: str, sideband: Any) -> None
     mass_model = made.mass_model.fit(sideband.mass, made.region)
     template = draw_template(fitted, mass_model, events=20, seeds=(1, 2))
     assert template.x.shape == (20, 368)
+    assert (template.member is None) == (name != "deep_ensemble")
     assert np.isfinite(template.x).all()
     assert ((template.x == 0) | (template.x > 0.999e-3)).all()
     # The mass is the energy of the shower.

@@ -1,0 +1,1 @@
+"""Generators made of several of one kind: their mixture."""
