@@ -142,7 +142,7 @@ def dijets(
     shower: Annotated[str, typer.Option(help="Parton shower: simple, which is Pythia's own, or vincia.")] = "simple",
     mhat_min: Annotated[
         float,
-        typer.Option("--mhat-min", min=0, help="Lowest mass of the two partons of QCD, GeV: more at high masses."),
+        typer.Option("--mhat-min", min=0, help="Lowest mass of the two partons of QCD, GeV; use jets a fifth above."),
     ] = 0.0,
     constituents: Annotated[bool, typer.Option("--constituents", help="Keep the particles of the jets.")] = False,
     seed: Seed = 1,
