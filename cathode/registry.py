@@ -81,6 +81,15 @@ ROLES: dict[str, Registry] = {
 }
 
 
+#: What learns the sidebands unless something else is named.
+_USUAL = "autoregressive_spline"
+
+
 def default_generator() -> Any:
     """What learns the sidebands unless something else is named."""
-    return generators.create({"kind": "autoregressive_spline"})
+    return generators.create({"kind": _USUAL})
+
+
+def default_generator_settings() -> Any:
+    """The hyperparameters of the same, without what learns."""
+    return generators.GENERATORS.settings(_USUAL)()

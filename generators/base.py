@@ -22,7 +22,7 @@ from generators.bijections.base import FittedBijection
 from generators.conditional_network import after_epoch
 from generators.context import ContextMap, context_rows
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
-from generators.parameters import Parameters
+from generators.network_settings import NetworkSettings
 from generators.protocols import Array, Monitor
 from generators.ragged import Ragged
 from generators.registry import create
@@ -42,7 +42,6 @@ from generators.training.containers import RaggedTensor, StoredTensor, joined
 from generators.training.loop import train
 from generators.training.phases import Phase
 from generators.training.rules import Rule
-from generators.training.settings import TrainingSettings
 from generators.training.stopping import State
 from generators.training.trained import Losses, Trained
 from generators.usable_rows import event_weights, relative_weights
@@ -68,7 +67,7 @@ class Prepared:
 
 
 @dataclass(kw_only=True, eq=False)
-class NetworkGenerator(Parameters, ABC, Generic[S]):
+class NetworkGenerator(NetworkSettings, ABC, Generic[S]):
     """Preprocessing, training and kept states of a generator; what its events are is for its subclasses.
 
     `bijection` is a kind or a specification of kind and hyperparameters. After `fit`: `bijection_`, `states_` (best
@@ -88,9 +87,6 @@ class NetworkGenerator(Parameters, ABC, Generic[S]):
     sizes_ = MappingProxyType[str, int]({})
     #: Columns of the context that may be zero, whatever they are in training. Without a type, or it would be a field.
     linear = cast("tuple[int, ...]", ())
-
-    bijection: str | dict[str, Any] = "quantile_normal"
-    training: TrainingSettings
 
     @abstractmethod
     def build(self, shape: tuple[int, ...], context: int) -> S:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.errors import AnalysisError, TrialError
+from analysis.expressions.column import Column
 from analysis.expressions.nodes import Branch
 from analysis.io.constituents import Constituents
 from analysis.io.contents import Features
@@ -107,12 +111,43 @@ def _tried(table: Table, requests: Mapping[str, Request]) -> Trial:
     rows = min(ROWS, table.entries)
     selected = rows
     units: dict[str, tuple[str, float]] = {}
+    once = _ReadOnce(table)
     for argument, request in requests.items():
         with _naming(argument):
-            reader = FileReader(table, request, "")
+            reader = FileReader(once, request, "")
             selected = len(reader.events(0, rows))
             units |= reader.units(0, rows)
     return Trial(table.path, rows, selected, units)
+
+
+class _ReadOnce(Table):
+    """A table of which every column is unpacked once, for all that are tried on the same entries."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._columns: dict[tuple[str, int, int], Column] = {}
+        self.path, self.tree, self.entries, self.uuid = table.path, table.tree, table.entries, table.uuid
+        self.names = table.names
+
+    @property
+    def verified(self) -> bool:
+        return self._table.verified
+
+    def boundaries(self, names: Collection[str]) -> NDArray[np.int64]:
+        return self._table.boundaries(names)
+
+    def bytes_per_entry(self, names: Collection[str]) -> float:
+        return self._table.bytes_per_entry(names)
+
+    def read(self, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
+        unread = [name for name in names if (name, start, stop) not in self._columns]
+        # One call for all of them, which is one request to a remote file.
+        if unread:
+            self._columns |= {(n, start, stop): c for n, c in self._table.read(unread, start, stop).items()}
+        return {name: self._columns[name, start, stop] for name in names}
+
+    def close(self) -> None:
+        self._table.close()
 
 
 def _knowing_the_mass(requests: Mapping[str, Request], mass: Expression, table: Table) -> dict[str, Request]:

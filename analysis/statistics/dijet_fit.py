@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from analysis.errors import SpectrumError
 from analysis.statistics.binning import Bins
@@ -236,6 +235,8 @@ def fit_bins(bins: Bins, function: str, *, sqrt_s: float = 13_000.0) -> Spectrum
     expected, covariance = likelihood.expected(theta), likelihood.covariance(theta)
     chi2 = float(np.sum((bins.content - expected) ** 2 / (bins.scale * expected)))
     ndof = len(bins) - k
+    from scipy import special
+
     p_value = float(special.chdtrc(ndof, chi2))
     fit = SpectrumFit(function, sqrt_s, centre, basis, theta, covariance, bins, expected, chi2, ndof, p_value)
     return replace(fit, unit=unit)

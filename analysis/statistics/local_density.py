@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
 from analysis.errors import SpectrumError
 from analysis.statistics.binning import SPAN, refuse_impossible, without_gaps
@@ -60,6 +59,8 @@ class LocalDensity:
 
     def shape(self, mass: ArrayLike) -> FloatArray:
         """The density in units of `unit`, which is the same whatever the unit of the weights."""
+        from scipy.interpolate import CubicSpline
+
         spline = CubicSpline(np.log(self.mass), self.log_density)
         shape: FloatArray = np.exp(spline(np.log(mass), extrapolate=False))
         return shape

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.errors import SpectrumError
 from analysis.statistics.binning import SPAN, Bins, Pair, refuse_impossible, sideband_bins
@@ -117,6 +116,8 @@ def _from_the_turn_on(bins: Bins, hole: Pair, functions: Sequence[str], sqrt_s: 
 
 
 def _f_test(smaller: SpectrumFit, larger: SpectrumFit) -> FTest:
+    from scipy import stats
+
     more = smaller.ndof - larger.ndof
     statistic = max(smaller.chi2 - larger.chi2, 0.0) / more / max(larger.chi2 / larger.ndof, 1e-300)
     p_value = float(stats.f.sf(statistic, more, larger.ndof))

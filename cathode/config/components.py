@@ -24,8 +24,9 @@ from pydantic import (
 
 from analysis.errors import nearest
 from cathode.config.truth_values import number_not_truth_value
-from cathode.errors import ConfigError
-from cathode.registry import ROLES
+from cathode.errors import CathodeError, ConfigError
+from cathode.registry import ROLES, default_generator, default_generator_settings
+from generators.errors import GeneratorError
 from generators.registry import field_type
 
 
@@ -48,8 +49,28 @@ class Component(BaseModel):
 
     def filled(self) -> dict[str, Any]:
         """Kind and all hyperparameters, defaults included, in JSON types."""
-        model = component_model(self.role, self.kind).model_validate(self.hyperparameters)
-        return {"kind": self.kind, **model.model_dump(mode="json")}
+        return {"kind": self.kind, **self._checked().model_dump(mode="json")}
+
+    def looked_at(self) -> Any:
+        """What has looked at the hyperparameters: the unfitted object, or its settings where these need no more.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            As `build`.
+        """
+        checked = self._checked()
+        usual = {
+            f.name: default_generator_settings
+            for f in _fields(checked.target)
+            if f.default_factory is default_generator
+        }
+        try:
+            seen = checked.make(**{name: make() for name, make in usual.items()})
+        except (CathodeError, GeneratorError, ValueError, TypeError, AttributeError):
+            # It has to see the generator itself, or it is wrong: then this says how.
+            seen = checked.make()
+        return seen if getattr(seen, "looked_at", True) else self.build()
 
     def build(self) -> Any:
         """The object itself, unfitted.
@@ -59,7 +80,10 @@ class Component(BaseModel):
         pydantic.ValidationError
             If a hyperparameter is unknown or of the wrong type; `load_config` says it in words.
         """
-        return component_model(self.role, self.kind).model_validate(self.hyperparameters).make()
+        return self._checked().make(component_class(self.role, self.kind))
+
+    def _checked(self) -> Hyperparameters:
+        return component_model(self.role, self.kind).model_validate(self.hyperparameters)
 
 
 class GeneratorConfig(Component):
@@ -98,7 +122,7 @@ class MethodConfig(Component):
 
     def with_parts(self, parts: Mapping[str, Any]) -> Any:
         """The method with parts from sections of their own."""
-        return component_model(self.role, self.kind).model_validate(self.hyperparameters).make(**parts)
+        return self._checked().make(**parts)
 
 
 #: Fields of a method that stand in sections of their own.
@@ -118,9 +142,13 @@ def component_class(role: str, kind: str) -> type:
     ConfigError
         If there is none; the message names the nearest.
     """
+    _require_kind(role, kind)
+    return ROLES[role].resolve(kind)
+
+
+def _require_kind(role: str, kind: str) -> None:
     if kind not in kinds(role):
         raise ConfigError(f"kind: no {role.replace('_', ' ')} of kind {kind!r}. {nearest(kind, kinds(role))}")
-    return ROLES[role].resolve(kind)
 
 
 class Hyperparameters(BaseModel):
@@ -132,10 +160,10 @@ class Hyperparameters(BaseModel):
 
     target: ClassVar[type]
 
-    def make(self, **others: Any) -> Any:
-        """Instance of `target`; `others` are arguments that no file says."""
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return self.target(**{name: _made(value) for name, value in values.items()}, **others)
+    def make(self, heir: type | None = None, /, **others: Any) -> Any:
+        """Instance of `target`, or of a class that inherits its arguments; `others` are arguments that no file says."""
+        values = {name: _made(getattr(self, name)) for name in type(self).model_fields}
+        return (heir or self.target)(**values, **others)
 
 
 def _made(value: Any) -> Any:
@@ -152,8 +180,10 @@ def component_model(role: str, kind: str) -> type[Hyperparameters]:
     ConfigError
         If there is no such kind; the message names the nearest.
     """
+    _require_kind(role, kind)
     without = _ELSEWHERE if role == "method" else frozenset()
-    return hyperparameter_model(component_class(role, kind), without=without)
+    declared: type = ROLES[role].settings(kind)
+    return hyperparameter_model(declared, without=without)
 
 
 @cache
@@ -168,7 +198,7 @@ def hyperparameter_model(cls: type, *, without: frozenset[str] = frozenset()) ->
 
 def _model(cls: type, defaults: Any, without: frozenset[str] = frozenset()) -> type[Hyperparameters]:
     fields: dict[str, Any] = {}
-    for spec in (f for f in dataclasses.fields(cls) if f.init and f.name not in without):
+    for spec in (f for f in _fields(cls) if f.name not in without):
         default = _default(spec) if defaults is None else getattr(defaults, spec.name)
         if (role := _role_of(default)) is not None:
             fields[spec.name] = _exchangeable(role, default)
@@ -180,6 +210,10 @@ def _model(cls: type, defaults: Any, without: frozenset[str] = frozenset()) -> t
     made: type[Hyperparameters] = create_model(cls.__name__, __base__=Hyperparameters, **fields)
     made.target = cls
     return made
+
+
+def _fields(cls: type) -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(cls) if field.init]
 
 
 def _role_of(default: Any) -> type[Component] | None:

@@ -116,7 +116,7 @@ def complete(config: AnalysisConfig, places: Places) -> AnalysisConfig:
         try:
             model = component_model(component.role, component.kind)
             values = model.model_validate(component.hyperparameters).model_dump(mode="json")
-            _try(component.build())
+            _try(component.looked_at())
         except ConfigError as error:
             problems.append(f"{places(path + '.kind')}: {path}.{error}")
         except ValidationError as error:

@@ -7,7 +7,6 @@ from nflows.transforms.base import Transform
 from torch import nn
 from torch.nn import functional
 
-from generators.errors import HyperparameterError
 from generators.flows.autoregressive import Autoregressive
 from generators.flows.coupling import Coupling, transformed_features
 from generators.flows.univariate import Univariate
@@ -55,19 +54,6 @@ def coupling_stack(
         )
         out.append(Coupling(mask, net, univariate))
     return out
-
-
-def require_sizes(kind: str, **sizes: int) -> None:
-    """Refuse sizes below one.
-
-    Raises
-    ------
-    HyperparameterError
-        Names the first of them.
-    """
-    for name, value in sizes.items():
-        if value < 1:
-            raise HyperparameterError(f"{name} = {value} of {kind} must be at least 1.")
 
 
 def _start_near_zero(layer: nn.Linear) -> None:

@@ -17,7 +17,7 @@ from generators.adversarial.losses import adversarial_loss
 from generators.adversarial.matching import matching_of
 from generators.adversarial.phases import Adversaries, Matching, adversarial_phases
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.base import CloudGenerator, CloudSampler
 from generators.jets.flattened import FlattenedFlow
 from generators.jets.held_out import DistanceToHeldOut

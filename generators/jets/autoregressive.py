@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.base import CloudDensity, CloudDensityGenerator
 from generators.jets.ordered_points import OrderedLikelihood, OrderedPoints
 from generators.registry import register

@@ -12,7 +12,7 @@ from typing_extensions import override
 from generators.continuous.objectives import UniformNoise
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import by_angle
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.fpcd import FPCDAttributes
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, OneLossDensity

@@ -16,7 +16,7 @@ from generators.bijections.base import FittedBijection
 from generators.errors import HyperparameterError
 from generators.flows.coupling import Coupling
 from generators.flows.rational_quadratic import RationalQuadratic
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.base import PT, CloudGenerator, CloudSampler
 from generators.jets.flattened import FlattenedFlow
 from generators.jets.four_momenta import summed

@@ -20,7 +20,7 @@ from generators.adversarial.phases import Adversaries
 from generators.base import NetworkGenerator, Prepared
 from generators.conditional_network import device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.pixels.held_out import DistanceToHeldOut
 from generators.pixels.networks import PixelCritic, PixelMaker
 from generators.pixels.objectives import CriticObjective, Dequantised, MakerObjective, Terms

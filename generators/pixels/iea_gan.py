@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.relations import Relations
 from generators.pixels.base import PixelGenerator
 from generators.pixels.networks import Conditions, PixelCritic, PixelMaker, Proxies, begun

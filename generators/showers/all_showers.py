@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 from typing_extensions import override
 
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.flow_matching import CloudFlowMatching
 from generators.networks.transformer import Transformer
 from generators.registry import register

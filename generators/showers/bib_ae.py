@@ -17,7 +17,7 @@ from typing_extensions import override
 from generators.adversarial.phases import Adversaries
 from generators.errors import HyperparameterError
 from generators.factorised.base import generator_of
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.volumes import PairCritic, PostProcessor, Shape, VolumeDecoder, VolumeEncoder
 from generators.protocols import Monitor
 from generators.registry import register

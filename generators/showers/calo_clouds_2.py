@@ -10,7 +10,7 @@ from torch import nn
 from typing_extensions import override
 
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.diffusion import CloudDiffusion
 from generators.networks.pointwise import TimedPointWise
 from generators.registry import register

@@ -21,7 +21,7 @@ from generators.adversarial.collapse import Watch
 from generators.adversarial.losses import NonSaturating
 from generators.adversarial.phases import Adversaries, CriticLoss
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.protocols import Monitor
 from generators.registry import register
 from generators.showers.calo_gan_network import LARGEST, CaloCritic, CaloMaker

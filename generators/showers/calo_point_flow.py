@@ -14,7 +14,7 @@ from typing_extensions import override
 from generators.conditional_network import ConditionalNetwork
 from generators.errors import HyperparameterError
 from generators.flows.rational_quadratic import RationalQuadratic
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.jets.base import CloudGenerator, CloudObjective, CloudSampler
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity

@@ -13,7 +13,7 @@ from generators.continuous.objectives import VelocityMatching
 from generators.continuous.solvers import solver
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError, ShapeError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.vision_transformer import VisionTransformer
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock

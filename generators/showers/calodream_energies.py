@@ -15,7 +15,7 @@ from generators.continuous.schedules import Straight
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import AngularVelocity, ScheduleVelocity, by_angle
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.energy_transformer import NumberReader, NumberVelocity
 from generators.objective import Objective
 from generators.registry import register

@@ -17,7 +17,7 @@ from generators.errors import HyperparameterError
 from generators.flows.autoregressive import Autoregressive, Inverted
 from generators.flows.permutation import Permutation, within_groups
 from generators.flows.rational_quadratic import RationalQuadratic
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.flows.univariate import Swapped, Univariate
 from generators.networks.made import MADE
 from generators.objective import Objective

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from generators.errors import HyperparameterError, ShapeError
 from generators.flows.rational_quadratic import RationalQuadratic
-from generators.flows.stacks import coupling_stack, require_sizes
+from generators.flows.sizes import require_sizes
+from generators.flows.stacks import coupling_stack
 from generators.networks.image_unet import Embedding, ImageUNet
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock

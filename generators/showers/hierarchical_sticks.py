@@ -16,7 +16,7 @@ from typing_extensions import override
 from generators.base import Prepared
 from generators.conditional_network import device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.one_phase import OnePhase
 from generators.protocols import Array
 from generators.registry import register

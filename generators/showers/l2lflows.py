@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.registry import create, register
 from generators.showers.blocks import LayersBlock
 from generators.showers.blockwise import Part

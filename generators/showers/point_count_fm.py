@@ -13,7 +13,7 @@ from generators.continuous.schedules import Straight
 from generators.continuous.solvers import STEPS, FixedSteps
 from generators.continuous.velocities import by_angle
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.count_velocity import CountVelocity
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, OneLossDensity

@@ -8,7 +8,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from generators.flows.autoregressive import Inverted
-from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
+from generators.flows.sizes import require_sizes
+from generators.flows.stacks import autoregressive_stack, coupling_stack
 from generators.flows.univariate import Affine
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, TabularDensity

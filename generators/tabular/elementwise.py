@@ -11,7 +11,7 @@ from typing_extensions import override
 from generators.flows.bins import check_bins
 from generators.flows.coupling import Coupling
 from generators.flows.rational_quadratic import RationalQuadratic
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.mlp import ParameterMLP
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, TabularDensity

@@ -16,7 +16,7 @@ from generators.adversarial.losses import adversarial_loss
 from generators.adversarial.phases import Adversaries, adversarial_phases
 from generators.adversarial.regularisation import spectrally_normed
 from generators.errors import HyperparameterError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.perceptron import Perceptron
 from generators.protocols import Monitor
 from generators.registry import register

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.context_mlp import ContextMLP
 from generators.networks.normal_mixture import NormalMixture
 from generators.registry import register

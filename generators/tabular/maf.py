@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from generators.flows.autoregressive import Autoregressive
 from generators.flows.epoch_norm import EpochNorm
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.flows.univariate import Affine
 from generators.networks.made import MADE
 from generators.registry import register

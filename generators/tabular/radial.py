@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from generators.flows.radial import Radial
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow

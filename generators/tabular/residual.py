@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from generators.errors import HyperparameterError
 from generators.flows.residual import ResidualBlocks
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, TabularDensity
 from generators.tabular.composed import ComposedFlow

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from generators.conditional_network import ConditionalNetwork, device_of
 from generators.errors import HyperparameterError, ShapeError
-from generators.flows.stacks import require_sizes
+from generators.flows.sizes import require_sizes
 from generators.networks.context_mlp import bounded
 from generators.networks.perceptron import Perceptron
 from generators.objective import Objective

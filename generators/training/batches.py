@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from generators.training.containers import Container, RaggedTensor, StoredTensor, rows_of
+from generators.training.settings import steps_per_pass
 
 #: Batches whose rows are sorted by length together.
 _SORTED_TOGETHER = 16
@@ -163,11 +164,6 @@ class SharedData(Rows):
     def of(self, member: int) -> TrainingData:
         """What one member learns from."""
         return TrainingData(self.x, self.context, self.weights[:, member], self.index)
-
-
-def steps_per_pass(rows: int, batch_size: int) -> int:
-    """Batches in one pass; the remainder is dropped so that every step sees the same number of events."""
-    return max(1, rows // batch_size)
 
 
 def shuffled(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from generators.errors import HyperparameterError
 from generators.training.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class AdamW(_WithMoments):
 
     def of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """All parameters in one call of a fused kernel."""
+        import torch
+
         return torch.optim.AdamW(
             parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
@@ -83,6 +86,8 @@ class Adam(_WithMoments):
 
     def of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """All parameters in one call of a fused kernel."""
+        import torch
+
         return torch.optim.Adam(
             parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
@@ -96,6 +101,8 @@ class RAdam(_WithMoments):
 
     def of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """One list of parameters."""
+        import torch
+
         return torch.optim.RAdam(parameters, lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay)
 
 
@@ -117,6 +124,8 @@ class RMSprop(Optimiser):
 
     def of(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """One list of parameters."""
+        import torch
+
         return torch.optim.RMSprop(
             parameters,
             lr=self.learning_rate,

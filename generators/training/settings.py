@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from generators.errors import GeneratorError
-from generators.training.batches import steps_per_pass
 from generators.training.optimisers import AdamW, Optimiser
 
 #: With a budget in steps, losses are evaluated about this often.
@@ -82,3 +81,8 @@ class TrainingSettings:
         each = per_pass * math.ceil(self.steps / (_EVALUATIONS * per_pass))
         full, rest = divmod(self.steps, each)
         return [each] * full + ([rest] if rest else [])
+
+
+def steps_per_pass(rows: int, batch_size: int) -> int:
+    """Batches in one pass; the remainder is dropped so that every step sees the same number of events."""
+    return max(1, rows // batch_size)

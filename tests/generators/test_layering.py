@@ -117,9 +117,29 @@ def test_help_of_the_command_line_is_light() -> None:
     assert heavy_modules_after(run) == []
 
 
+@pytest.mark.skipif(importlib.util.find_spec("cathode.cli") is None, reason="there is no command line yet")
+def test_a_look_at_an_analysis_file_of_the_usual_parts_loads_what_reads_its_data_alone() -> None:
+    run = (
+        "from cathode.cli.app import app\napp(['config', 'check', 'cathode/configs/demo.yaml'], standalone_mode=False)"
+    )
+    assert heavy_modules_after(run) == ["uproot", "awkward"]
+
+
 def heavy_modules_after(code: str) -> list[str]:
     """Which of the heavy libraries a fresh interpreter has loaded after `code`."""
-    heavy = ("torch", "matplotlib", "sklearn", "uproot", "awkward", "scipy.stats", "nflows", "lightning_fabric", "ot")
+    heavy = (
+        "torch",
+        "matplotlib",
+        "sklearn",
+        "uproot",
+        "awkward",
+        "scipy.stats",
+        "nflows",
+        "lightning_fabric",
+        "ot",
+        "vector",
+        "sympy",
+    )
     script = f"import sys\n{code}\nprint('loaded:', *(name for name in {heavy} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     return done.stdout.strip().splitlines()[-1].split()[1:]

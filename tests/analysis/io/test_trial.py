@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from analysis.errors import TrialError
+from analysis.expressions.column import Column
+from analysis.io.numpy_files import NumpyTable
 from analysis.io.reading_options import ReadingOptions
 from analysis.io.trial import ROWS, Trial, try_expressions
 
@@ -58,3 +61,16 @@ def test_files_without_entries_are_passed_over(path: Path) -> None:
     np.savez(empty, m=np.empty(0))
     assert tried([empty, path]).path == str(path)
     assert tried([empty]).rows == 0
+
+
+def test_every_column_is_unpacked_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counting(self: NumpyTable, names: Sequence[str], start: int, stop: int) -> Mapping[str, Column]:
+        read.extend(names)
+        return original(self, names, start, stop)
+
+    original = NumpyTable.read
+    monkeypatch.setattr(NumpyTable, "read", counting)
+    assert tried(path, features={"r": "jet_pt / m", "s": "w * m"}, selection="jet_pt < 950", weight="w").rows == ROWS
+    assert sorted(read) == ["event", "jet_pt", "m", "w"]

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from generators.errors import HyperparameterError
-from generators.flows.stacks import autoregressive_stack, coupling_stack, require_sizes
+from generators.flows.stacks import autoregressive_stack, coupling_stack
 from generators.flows.univariate import Affine
 
 STACKS = {"autoregressive": autoregressive_stack, "coupling": coupling_stack}
@@ -48,9 +47,3 @@ def test_all_maps_start_close_to_the_identity() -> None:
     x = torch.randn(50, 3)
     for block in autoregressive_stack(Affine(), 3, 0, blocks=2, hidden=8, layers=2):
         assert float((block(x)[0] - x).detach().abs().mean()) < 0.3
-
-
-def test_sizes_below_one_are_refused_by_name() -> None:
-    require_sizes("x", blocks=1)
-    with pytest.raises(HyperparameterError, match="layers = 0 of flow"):
-        require_sizes("flow", blocks=3, layers=0, hidden=-1)
