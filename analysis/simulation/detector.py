@@ -6,11 +6,13 @@ samples were made; the code is our own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.simulation.calorimeter import Calorimeter, Deposits, Towers
 from analysis.simulation.particles import ELECTRON, K_SHORT, LAMBDA, MUON, PHOTON, Array, IntArray, Particles
@@ -18,6 +20,24 @@ from analysis.simulation.propagation import to_calorimeter
 from analysis.simulation.tracker import Tracker
 
 MINIMUM_PT = 1e-3
+#: What energy flow makes: an excess of one of the calorimeters, or a track.
+ECAL, HCAL, TRACK = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class FlowObjects:
+    """Massless energy-flow objects of many events in flat arrays, (F,).
+
+    `event` is the index of their event, pt in GeV; `made_by` is ECAL, HCAL or TRACK. `particle` is the place of what
+    made a track among the particles that the detector was given, and -1 for an excess in a calorimeter.
+    """
+
+    event: IntArray
+    pt: Array
+    eta: Array
+    phi: Array
+    made_by: IntArray
+    particle: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +52,21 @@ class Detector:
     hcal: Calorimeter
 
     def respond(self, particles: Particles, n_events: int, rng: np.random.Generator) -> ak.Array:
-        """Massless energy-flow objects (n_events, var) with the fields pt (GeV), eta, phi.
+        """Massless energy-flow objects (n_events, var) with the fields pt (GeV), eta, phi, as `reconstruct` does."""
+        found = self.reconstruct(particles, rng)
+        return jagged(n_events, found.event, {"pt": found.pt, "eta": found.eta, "phi": found.phi})
+
+    def reconstruct(self, particles: Particles, rng: np.random.Generator) -> FlowObjects:
+        """What is seen of the particles.
 
         Every particle but neutrinos is followed to the calorimeters. Tracks keep the direction at the vertex; neutral
         towers point from the origin to a random place in their cell.
         """
-        particles = particles[particles.visible & (particles.pt > MINIMUM_PT)]
+        given = np.flatnonzero(particles.visible & (particles.pt > MINIMUM_PT))
+        particles = particles[given]
         eta, phi = to_calorimeter(particles, field=self.field, radius=self.radius, half_length=self.half_length)
         arrived = ~np.isnan(eta)
-        particles, eta, phi = particles[arrived], eta[arrived], phi[arrived]
+        given, particles, eta, phi = given[arrived], particles[arrived], eta[arrived], phi[arrived]
 
         tracks = self.tracker.track(particles, rng)
         track_pt = tracks.pt.copy()
@@ -49,10 +75,11 @@ class Detector:
         track_pdg = np.abs(particles.pdg[tracks.source])
 
         fraction = electromagnetic_fraction(particles.pdg)
-        towers: list[tuple[IntArray, Array, Array, Array]] = []
-        for calorimeter, share, seen in (
-            (self.ecal, fraction, track_pdg == ELECTRON),
+        parts: list[FlowObjects] = []
+        for made_by, calorimeter, share, seen in (
+            (ECAL, self.ecal, fraction, track_pdg == ELECTRON),
             (
+                HCAL,
                 self.hcal,
                 np.where(np.abs(particles.pdg) == MUON, 0.0, 1.0 - fraction),
                 ~np.isin(track_pdg, (ELECTRON, MUON)),
@@ -65,11 +92,17 @@ class Detector:
                 rng,
             )
             track_pt[seen] *= flow.track_scale
-            towers.append((flow.event, flow.energy / np.cosh(flow.eta), flow.eta, flow.phi))
+            none = np.full(len(flow.event), -1)
+            pt = flow.energy / np.cosh(flow.eta)
+            parts.append(FlowObjects(flow.event, pt, flow.eta, flow.phi, np.full_like(none, made_by), none))
 
         source = tracks.source
-        towers.append((particles.event[source], track_pt, particles.eta[source], particles.phi[source]))
-        return _jagged(n_events, *(np.concatenate(column) for column in zip(*towers, strict=True)))
+        directions = particles.eta[source], particles.phi[source]
+        kind = np.full(len(source), TRACK)
+        parts.append(FlowObjects(particles.event[source], track_pt, *directions, kind, given[source]))
+        return FlowObjects(
+            *(np.concatenate([getattr(part, name.name) for part in parts]) for name in fields(FlowObjects))
+        )
 
 
 def electromagnetic_fraction(pdg: IntArray) -> Array:
@@ -139,7 +172,8 @@ def _hcal_resolution(eta: Array, energy: Array) -> Array:
     return np.where(np.abs(eta) <= 3.0, central, forward)
 
 
-def _jagged(n_events: int, event: IntArray, pt: Array, eta: Array, phi: Array) -> ak.Array:
-    order: Any = np.argsort(event, kind="stable")
-    objects = ak.zip({"pt": pt[order], "eta": eta[order], "phi": phi[order]})
+def jagged(n_events: int, event: IntArray, columns: Mapping[str, NDArray[Any]]) -> ak.Array:
+    """Flat columns of objects as records (n_events, var) by their event, in the order that they have."""
+    order = np.argsort(event, kind="stable")
+    objects = ak.zip({name: column[order] for name, column in columns.items()})
     return ak.unflatten(objects, np.bincount(event, minlength=n_events))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import zlib
@@ -14,7 +13,7 @@ import numpy as np
 
 from analysis.errors import SimulationError
 from analysis.outputs import check_output_file
-from analysis.simulation.parts import folder_beside, in_order
+from analysis.simulation.parts import enough, folder_beside, in_order, read_events, write_events
 from analysis.simulation.processes import LEADING_JET_PT, process
 from analysis.tasks import Task, executor, task
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 LEADING_JET_ETA = 2.5
 EVENTS_PER_CHUNK = 500
-ACCEPTANCE_AFTER = 5_000
-FORM, BUFFERS = "form.json", "buffers.npz"
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +84,7 @@ def simulate_dijets(
     title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
     done, ntuple = 0, dijet_ntuple(output, title=title, constituents=constituents)
     with folder_beside(Path(output), chunks) as folder, ntuple as extend:
-        for block, events in enumerate(in_order(folder, executor(workers), _read), start=1):
+        for block, events in enumerate(in_order(folder, executor(workers), read_events), start=1):
             extend(_numbered(events, run, block, done))
             done += len(events)
             logger.info("%s: %d of %d events", chosen.name, done, n_events)
@@ -138,8 +135,6 @@ def simulate_chunk(
     constituents: bool,
 ) -> int:
     """Simulate a part of a sample on its own: its events, with isSignal, FatJet and, if asked for, PFCands."""
-    import awkward as ak
-
     from analysis.simulation.detector import cms_like
     from analysis.simulation.generation import MAXIMUM_SEED, collisions
 
@@ -150,22 +145,14 @@ def simulate_chunk(
     stream = np.random.SeedSequence(seed, spawn_key=(chunk,))
     pythia_seed = 1 + int(stream.generate_state(1)[0]) % MAXIMUM_SEED
     rng, detector = np.random.default_rng(stream), cms_like()
-    parts: list[ak.Array] = []
-    kept = tried = 0
-    for particles, n in collisions(chosen, seed=pythia_seed):
-        selected = select(detector.respond(particles, n, rng), constituents=constituents)
-        parts.append(selected)
-        kept, tried = kept + len(selected), tried + n
-        if kept >= events:
-            break
-        if tried >= ACCEPTANCE_AFTER and kept < 1e-3 * tried:
-            raise SimulationError(
-                f"{kept} of {tried} '{chosen.name}' events have a leading jet above {LEADING_JET_PT:g} GeV; "
-                "choose a heavier resonance or lighter daughters."
-            )
-    found = ak.concatenate(parts)[:events]
+    selected = (
+        (select(detector.respond(particles, n, rng), constituents=constituents), n)
+        for particles, n in collisions(chosen, seed=pythia_seed)
+    )
+    passing = f"have a leading jet above {LEADING_JET_PT:g} GeV; choose a heavier resonance or lighter daughters"
+    found = enough(selected, events, of=chosen.name, passing=passing)
     found["isSignal"] = np.full(len(found), chosen.is_signal, np.int8)
-    _write(place, found)
+    write_events(place, found)
     return len(found)
 
 
@@ -187,20 +174,3 @@ def select(objects: ak.Array, *, constituents: bool) -> ak.Array:
         flat = ak.flatten(ak.with_field(members, index, "jetIdx"), axis=2)
         events["PFCands"] = shorten_records(flat)
     return events
-
-
-def _write(place: Path, events: ak.Array) -> None:
-    """Events as plain arrays, to the last bit and type."""
-    import awkward as ak
-
-    form, length, buffers = ak.to_buffers(ak.to_packed(events))
-    (place / FORM).write_text(json.dumps({"form": form.to_dict(), "length": length}), encoding="utf-8")
-    np.savez_compressed(place / BUFFERS, **buffers)
-
-
-def _read(place: Path) -> ak.Array:
-    import awkward as ak
-
-    content = json.loads((place / FORM).read_text(encoding="utf-8"))
-    with np.load(place / BUFFERS, allow_pickle=False) as buffers:
-        return ak.from_buffers(ak.forms.from_dict(content["form"]), content["length"], dict(buffers))

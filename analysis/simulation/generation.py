@@ -30,7 +30,13 @@ PARTON_ETA = 2.8
 
 
 def collisions(process: Process, *, seed: int) -> Iterator[tuple[Particles, int]]:
-    """Endless batches of (stable particles, number of events) of a process; `seed` from 1 to 900,000,000.
+    """Endless batches of (stable particles, number of events) of a process, as `records` makes them."""
+    for batch in records(process, seed=seed):
+        yield stable_particles(batch)
+
+
+def records(process: Process, *, seed: int) -> Iterator[ak.Array]:
+    """Endless batches of Pythia's event records of a process; `seed` from 1 to 900,000,000.
 
     For processes that are `soft`, events whose hardest parton-level jet can not pass the later cut on the leading jet
     are dropped before they are completed.
@@ -54,7 +60,7 @@ def collisions(process: Process, *, seed: int) -> Iterator[tuple[Particles, int]
     if not ready:
         raise SimulationError(f"Pythia could not be initialised for process '{process.name}'; see its messages.")
     while True:
-        yield stable_particles(generator.nextBatch(EVENTS_PER_BATCH))
+        yield generator.nextBatch(EVENTS_PER_BATCH)
 
 
 def stable_particles(batch: ak.Array) -> tuple[Particles, int]:

@@ -131,6 +131,30 @@ def zprime_tt(mass: float) -> Process:
     return Process("zprime_tt", COMMON + settings, is_signal=True, soft=False)
 
 
+#: As COMMON, but strange hadrons decay in the tracker, mm, so that there are tracks from far.
+DECAYING = (
+    *COMMON,
+    "ParticleDecays:limitTau0 = off",
+    "ParticleDecays:limitCylinder = on",
+    "ParticleDecays:xyMax = 300",
+    "ParticleDecays:zMax = 600",
+)
+#: Of the hard process, GeV: jets of 500 GeV hardly come from below.
+BOOSTED = "PhaseSpace:pTHatMin = 400"
+
+
+def boosted_tops() -> Process:
+    """Top pairs that decay to quarks."""
+    pairs = ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_decays(24, "1 2 3 4 5"))
+    return Process("TTBar", (*DECAYING, BOOSTED, *pairs), is_signal=True, soft=False)
+
+
+def recoiling_partons() -> Process:
+    """A light quark or a gluon against a Z that decays to neutrinos."""
+    jet = ("WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on", "WeakZ0:gmZmode = 2")
+    return Process("ZJetsToNuNu", (*DECAYING, BOOSTED, *jet, *_decays(23, "12 14 16")), is_signal=False, soft=False)
+
+
 def _resonance(particle: int, mass: float, *, relative_width: float, low: float, high: float) -> tuple[str, ...]:
     return (
         f"{particle}:m0 = {mass}",

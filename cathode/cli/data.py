@@ -126,7 +126,7 @@ def cluster(
         echo(path)
 
 
-simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, showers in a calorimeter, or pixels.")
+simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, jets, showers, or pixels.")
 app.add_typer(simulation, name="simulate")
 
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the file does not depend on it.")]
@@ -170,6 +170,32 @@ def dijets(
             progress=simulated,
         )
     _written(terminal, path, json, events=events, signal=signal, seed=seed)
+
+
+@simulation.command()
+def jets(
+    number: Annotated[int, typer.Option("--jets", "-n", min=1, help="Selected jets.")] = 10_000,
+    kind: Annotated[str, typer.Option(help="top, or light: of light quarks and gluons.")] = "top",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
+    workers: Workers = 1,
+    output: Output = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate jets in the layout of JetClass, with charge, type and impact parameters (extra `simulation`)."""
+    from analysis.simulation.jetclass import simulate_jets
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with _counted(terminal, "jets") as simulated:
+        path = simulate_jets(
+            number,
+            kind=kind,
+            seed=seed,
+            output=output or Path(f"{kind}_jets_{seed}.root"),
+            workers=workers,
+            progress=simulated,
+        )
+    _written(terminal, path, json, jets=number, kind=kind, seed=seed)
 
 
 @simulation.command()

@@ -10,7 +10,7 @@ import uproot
 
 from analysis.errors import SimulationError
 from analysis.features.dijets import DIJET_FUNCTIONS
-from analysis.simulation import dijets, extras
+from analysis.simulation import dijets, extras, parts
 from analysis.simulation.calorimeter import Calorimeter, log_normal
 from analysis.simulation.detector import Detector, cms_like, electromagnetic_fraction
 from analysis.simulation.particles import Particles
@@ -357,7 +357,7 @@ def test_selection_that_nothing_passes_ends(monkeypatch, tmp_path):
     for library in ("pythia8mc", "fastjet"):
         pytest.importorskip(library)
     monkeypatch.setattr(dijets, "LEADING_JET_PT", 5000.0)
-    monkeypatch.setattr(dijets, "ACCEPTANCE_AFTER", 100)
+    monkeypatch.setattr(parts, "ACCEPTANCE_AFTER", 100)
     with pytest.raises(SimulationError, match="0 of 100 'wprime' events"):
         dijets.simulate_dijets(5, signal="wprime", seed=1, output=tmp_path / "a.root")
     assert list(tmp_path.iterdir()) == []
@@ -398,7 +398,7 @@ def test_an_interrupted_simulation_is_continued(monkeypatch, tmp_path):
         jets = ak.Array([[fields | {"nConstituents": chunk}] * 2] * events)
         found = ak.zip({"FatJet": jets}, depth_limit=1)
         found["isSignal"] = np.zeros(events, np.int8)
-        dijets._write(place, found)
+        parts.write_events(place, found)
 
     toy.__module__, toy.__qualname__ = dijets.__name__, "simulate_chunk"
     monkeypatch.setattr(dijets, "simulate_chunk", toy)

@@ -110,6 +110,7 @@ def content(folder: Path) -> dict[str, bytes]:
         "report other",
         "data fetch lhco-features --folder a.root",
         "data simulate dijets -n 1 -o other",
+        "data simulate jets -n 1 -o other",
         "data simulate showers -n 1 -o a.root/x",
         "data simulate pixels -n 1 -o other",
         "calibrate analysis.yaml -o .",
