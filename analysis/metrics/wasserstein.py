@@ -36,11 +36,16 @@ def w1_particles(generated: FloatArray, truth: FloatArray, *, sampling: Sampling
 
     Constituents without pT do not count.
     """
+    return w1_features(generated[..., :3], truth[..., :3], sampling=sampling, seed=seed)
+
+
+def w1_features(generated: FloatArray, truth: FloatArray, *, sampling: Sampling, seed: int) -> Array:
+    """Distances (B, F) of each feature of all constituents of clouds (N, P, F) and (M, P', F), as `w1_particles`."""
     found = []
     for i, j in sampling.pairs(len(generated), len(truth), seed=seed):
         x, y = generated[i], truth[j]
         x, y = x[x[..., 2] > 0], y[y[..., 2] > 0]
-        found.append([wasserstein(x[:, f], y[:, f]) for f in range(3)])
+        found.append([wasserstein(x[:, f], y[:, f]) for f in range(truth.shape[2])])
     return np.array(found)
 
 

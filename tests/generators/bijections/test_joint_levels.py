@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from generators.bijections.joint_levels import JointLevels
 from generators.errors import ShapeError
-from generators.networks.epic import Epic
-from generators.registry import create
 
 #: Charge, and flags of charged hadron, neutral hadron, photon, electron and muon, with their shares.
 PARTICLES = torch.tensor(
@@ -81,48 +76,3 @@ def test_what_can_not_be_has_no_density(fitted: JointLevels) -> None:
 def test_continuous_columns_are_refused() -> None:
     with pytest.raises(ShapeError, match="5,000 different combinations of 2 columns"):
         JointLevels().fit(torch.randn(5_000, 2).double())
-
-
-def jets(n: int, seed: int) -> NDArray[np.float64]:
-    """Jets of 4 particles with 13 features: kinematics, impact parameters with heavy tails, charge and type."""
-    rng = np.random.default_rng(seed)
-    x = np.empty((n, 4, 13))
-    x[..., :2] = 0.2 * rng.standard_normal((n, 4, 2))
-    x[..., 2] = np.exp(-2 + 0.5 * rng.standard_normal((n, 4)))
-    x[..., 3:7] = 0.1 * rng.standard_t(2, (n, 4, 4))
-    x[..., 7:] = particles(4 * n, seed).reshape(n, 4, 6).numpy()
-    return x
-
-
-def test_jets_with_thirteen_features_have_particles_that_exist() -> None:
-    """EPiC-FM beyond kinematics (2312.00123); the type is learned from a moment's training."""
-    specification: dict[str, Any] = {
-        "kind": "epic_fm",
-        "hidden": 16,
-        "layers": 1,
-        "latent": 4,
-        "frequencies": 4,
-        "bijection": {
-            "kind": "columns",
-            "maps": {"0,1,2,3,4,5,6": "quantile_normal", "7,8,9,10,11,12": "joint_levels"},
-        },
-        "training": {"steps": 60, "batch_size": 128, "learning_rate": 6e-3},
-    }
-    x, c = jets(1_500, 1), np.zeros((1_500, 0))
-    drawn = create(specification).fit(x, c, seed=1).sample(c, seed=2)
-    present = drawn[drawn[..., 2] > 0]
-    assert {tuple(row) for row in present[:, 7:].tolist()} <= {tuple(row) for row in PARTICLES.tolist()}
-    charged = np.abs(present[:, 7]).mean()
-    assert charged == pytest.approx(0.55, abs=0.06)
-    # Heavy tails: the share beyond ten times the median is that of the truth, 3 %, within a factor.
-    for column in (3, 5):
-        far = [np.mean(np.abs(v) > 6 * np.median(np.abs(v))) for v in (present[:, column], x[..., column].ravel())]
-        assert 0.5 < far[0] / far[1] < 2
-
-
-def test_published_size_with_thirteen_features() -> None:
-    with torch.device("meta"):
-        network = Epic(
-            13, 12, hidden=300, layers=20, latent=16, frequencies=32, weight_norm=True, context_at_points=False
-        )
-        assert sum(parameter.numel() for parameter in network.parameters()) == 8_504_698

@@ -144,8 +144,11 @@ def events(n: int, seed: int) -> tuple[Array, Array]:
     return np.column_stack([x, np.exp(x[:, 0] + x[:, 1])]), c
 
 
-#: A bijection whose inverse alone is written.
-WITHOUT_DENSITY = {"kind": "columns", "maps": {"2": "joint_levels"}}
+#: Bijections whose inverse alone is written.
+WITHOUT_DENSITY: tuple[dict[str, Any], ...] = (
+    {"kind": "columns", "maps": {"2": "joint_levels"}},
+    {"kind": "columns", "maps": {"2,1": {"kind": "gated", "levels": 1}}},
+)
 
 
 def mixed_events(n: int, seed: int) -> tuple[Array, Array]:
@@ -242,9 +245,11 @@ def test_every_kind_is_among_them() -> None:
     assert not [kind for kind in bijection_kinds() if f"'{kind}'" not in str((BIJECTIONS, WITHOUT_DENSITY))]
 
 
-def test_levels_are_drawn_by_a_graph_and_their_density_is_refused(tmp_path: Path) -> None:
-    specification = {"kind": "affine_coupling", "bijection": WITHOUT_DENSITY, "blocks": 1, "hidden": 8}
+@pytest.mark.parametrize("bijection", WITHOUT_DENSITY, ids=str)
+def test_levels_are_drawn_by_a_graph_and_their_density_is_refused(bijection: Any, tmp_path: Path) -> None:
+    specification = {"kind": "affine_coupling", "bijection": bijection, "blocks": 1, "hidden": 8}
     x, c = mixed_events(300, seed=1)
+    x[:, 1] *= x[:, 2] != 0
     fitted = create({**specification, "training": TRAINING}).fit(x, c, seed=1)
     with pytest.raises(ExportError, match="can not be written"):
         export_log_prob(fitted, tmp_path / "never.onnx")
