@@ -1,7 +1,7 @@
 # make demo   a complete search on the embedded dijet ntuples, in a virtual environment of its own
 # make test   style, types and tests
 # make docs   the documentation as a site in build/docs; warnings are errors
-# make release-check   wheel and sdist, checked, and the demo from the wheel in an environment of its own
+# make release-check   wheel and sdist, checked, the demo from the wheel in an environment of its own, every extra used
 # make test-lowest   the tests of reading and of searches with the lowest versions that are allowed
 # Variables: PYTHON (3.11 to 3.13), VENV, PIP_FLAGS (for example an index of CPU-only wheels), PYTEST_FLAGS, DEMO_FLAGS
 
@@ -43,7 +43,10 @@ release-check: $(INSTALLED)
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python -m venv $(RELEASE)
 	$(RELEASE)/bin/pip install --quiet --prefer-binary $(PIP_FLAGS) -c constraints.txt dist/*.whl
-	cd $(RELEASE) && bin/cathode --version && bin/cathode config example nanoaod >nanoaod.yaml && bin/cathode demo --quick
+	cd $(RELEASE) && bin/cathode --version && bin/cathode demo --quick
+	cd $(RELEASE) && for name in nanoaod physlite lhco full-phase-space showers; do \
+		bin/cathode config example $$name >$$name.yaml && bin/cathode config check --quiet $$name.yaml || exit 1; done
+	$(BIN)/python tools/check_extras.py $(RELEASE) dist/*.whl -- $(PIP_FLAGS)
 
 # An environment of its own beside the other one. Old libraries warn of what newer ones have changed, so here a warning
 # is no error; pandas and tables are asked for by tests, and wanted at their lowest as well.

@@ -30,8 +30,10 @@ PACKAGES = (
 EXTRAS = {
     "simulation": ("pythia8mc", "fastjet"),
     "onnx": ("onnx", "onnxruntime"),
-    "xrootd": ("fsspec_xrootd",),
+    "xrootd": ("fsspec_xrootd", "XRootD"),
     "flows": ("zuko", "torchdiffeq"),
+    "geant4": ("geant4_pybind", "xraylib", "xpecgen"),
+    "dask": ("distributed", "dask_jobqueue"),
 }
 REINSTALL = "Install the tested versions: pip install -c constraints.txt cathode-hep"
 GIGABYTE = 1e9
