@@ -32,6 +32,7 @@ from cathode.validation.held_out import HeldOut, beside_window, held_out, outsid
 from cathode.validation.regions import dealt
 from cathode.validation.requirements import require, require_samples, require_spread
 from cathode.validation.sideband_closure import ClosureTest, closure_test
+from cathode.validation.turn_on import turn_on
 from cathode.validation.warnings import warnings_of_inputs
 
 __all__ = ["Search", "score"]
@@ -78,6 +79,9 @@ class Search(SearchSettings):
         require(events, self, others)
         for words in warnings_of_inputs(events, specification(self.method)):
             logger.warning("%s", words)
+        rise = turn_on(events.mass, self.region, weights=events.weights)
+        if rise is not None:
+            logger.warning("No significance will be quoted: %s.", rise)
         timer = Timer()
         with timer("observables"):
             observed = self._observed(events)

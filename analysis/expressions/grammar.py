@@ -79,7 +79,7 @@ def parse(text: str) -> Node:
             tree = ast.parse(line, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise ExpressionError(f"'{_short(line)}' is not an expression{place}: {_hint(line) or error}.") from None
+        raise ExpressionError(f"'{_short(line)}' is not an expression{place}: {_hint(line) or _said(error)}.") from None
     return _Translator(line).translate(tree.body)
 
 
@@ -96,12 +96,26 @@ _HABITS = {
 _OTHER_NAMES = {"fabs": "Write abs(x)", "pow": "Write x ** 2", "Abs": "Write abs(x)", "Sqrt": "Write sqrt(x)"}
 
 
+#: The same for what is no sign of its own.
+_PATTERNS = {
+    r"!(?!=)": "write 'not' (or ~) instead of !",
+    r"\b(AND|OR|NOT)\b": "write 'and', 'or' and 'not' in small letters",
+    r"(?<![<>=!])=(?!=)": "write == to compare",
+    r"\d\.?[fFL]\b": "write numbers without f or L, such as 1.0",
+}
+
+
 def _hint(line: str) -> str:
     """What to write instead, where a text has the signs of another language; else empty."""
     for sign, hint in _HABITS.items():
         if sign in line:
             return hint
-    return "write 'not' (or ~) instead of !" if re.search(r"!(?!=)", line) else ""
+    return next((hint for pattern, hint in _PATTERNS.items() if re.search(pattern, line)), "")
+
+
+def _said(error: BaseException) -> str:
+    """What Python's parser says, without the place in a file that there is not."""
+    return str(error.msg if isinstance(error, SyntaxError) else error)
 
 
 class _Translator:

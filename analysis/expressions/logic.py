@@ -104,8 +104,9 @@ def _are_conditions(symbol: str, *operands: Operand) -> bool:
     if len(set(kinds)) == 1 and kinds[0] != _FLOAT:
         return kinds[0] == _CONDITION
     raise ExpressionError(
-        f"'{symbol}' acts on conditions or on the bits of whole numbers, not on {' and '.join(kinds)}; put each "
-        "comparison in parentheses, as in '(nFatJet > 0) & (MET_pt > 100)'."
+        f"'{symbol}' acts on conditions or on the bits of whole numbers, not on {' and '.join(kinds)}; "
+        f"{'a power is written x ** 2; ' if symbol == '^' else ''}put each comparison in parentheses, as in "
+        "'(nFatJet > 0) & (MET_pt > 100)'."
     )
 
 

@@ -70,6 +70,13 @@ def _heard() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _knows_quiet(verb: Any, words: list[str]) -> bool:
+    """Whether the verb that these words begin with, through groups of verbs, has the option --quiet."""
+    for word in words:
+        verb = getattr(verb, "commands", {}).get(word, verb)
+    return any("--quiet" in each.opts for each in verb.params)
+
+
 class HonestGroup(TyperGroup):
     """Errors of input end with one message and status 1; a bug keeps its traceback."""
 
@@ -79,9 +86,10 @@ class HonestGroup(TyperGroup):
         mine, rest = args[:end], args[end:]
         loud = [each for each in mine if each in _VERBOSE]
         mine = [each for each in mine if each not in _VERBOSE]
-        quiet = bool(mine) and mine[0] in _QUIET
-        if quiet:
-            mine = [*mine[1:], "--quiet"]
+        words = [each for each in mine if each not in _QUIET]
+        if len(words) < len(mine):
+            # What prints nothing but its result is quiet as it is.
+            mine = [*words, "--quiet"] if _knows_quiet(self, words) else words
         return super().parse_args(ctx, [*loud[:1], *mine, *rest])
 
     def invoke(self, ctx: Any) -> Any:

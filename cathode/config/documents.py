@@ -79,6 +79,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        if (path / "config.yaml").is_file():
+            raise ConfigError(
+                f"{path} is a run, no analysis file: name {path / 'config.yaml'}, or several runs for "
+                "`cathode compare-runs`."
+            ) from error
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{path}: can not be read ({reason}). `cathode config example` prints a file to start from."

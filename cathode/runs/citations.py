@@ -17,6 +17,16 @@ KNOWN: Mapping[str, tuple[str, str]] = {
         "Quadfasel, Tobias and Schlaffer, Matthias and Shih, David and Sommerhalder, Manuel",
         "Classifying Anomalies THrough Outer Density Estimation (CATHODE)",
     ),
+    "2309.13111": (
+        "Finke, Thorben and Hein, Marie and Kasieczka, Gregor and Krämer, Michael and Mück, Alexander and "
+        "Prangchaikul, Parada and Quadfasel, Tobias and Shih, David and Sommerhalder, Manuel",
+        "Tree-based algorithms for weakly supervised anomaly detection",
+    ),
+    "2411.00085": (
+        "Das, Ranit and Finke, Thorben and Hein, Marie and Kasieczka, Gregor and Krämer, Michael and "
+        "Mück, Alexander and Shih, David",
+        "Accurate and robust methods for direct background estimation in resonant anomaly detection",
+    ),
     "1902.02634": (
         "Collins, Jack H. and Howe, Kiel and Nachman, Benjamin",
         "Extending the search for new resonances with machine learning",

@@ -26,7 +26,7 @@ BY_CHANCE = 0.01
 WINDOW, NEARBY, REGION = "window", "nearby sidebands", "validation region"
 
 #: Sidebands within this factor in mass of the window, for the prediction of what is near.
-_NEAR = 1.3
+NEAR = 1.3
 
 
 def mass_fit_tests(
@@ -68,8 +68,8 @@ def _nearby(fitted: MassModel, blank: MassModel, mass: FloatArray, weights: Floa
     Both fits share events, so the difference has at most the larger of the errors.
     """
     region = fitted.region_
-    low = max(region.low / _NEAR, region.sideband_low or 0.0)
-    high = min(region.high * _NEAR, region.sideband_high or math.inf)
+    low = max(region.low / NEAR, region.sideband_low or 0.0)
+    high = min(region.high * NEAR, region.sideband_high or math.inf)
     near = _region(region, low=region.low, high=region.high, sideband_low=low, sideband_high=high)
     other = None if near is None else _fitted(blank, near, mass, weights)
     if other is None:

@@ -50,8 +50,9 @@ class TurnOn:
         return (
             f"the spectrum rises from {self.low:.4g} to {self.high:.4g} GeV ({self.z:.1f} standard errors), within a "
             f"factor {REACH:g} of the window. Where it turns on, features change with the mass faster than anything "
-            f"interpolates. Move the window above {self.over:.4g} GeV, or lower the threshold of trigger or selection "
-            "that makes the spectrum rise"
+            f"interpolates. Move the window above {self.over:.4g} GeV, as in `signal: [{self.over:.4g}, "
+            f"{1.1 * self.over:.4g}]` under `region:`, or lower the threshold of trigger or selection that makes the "
+            "spectrum rise"
         )
 
 

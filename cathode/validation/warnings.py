@@ -18,6 +18,7 @@ from cathode.result import FeatureTest, MassModelSummary, ReweightingSummary, Se
 from cathode.template.mass_models import MassModel
 from cathode.template.rejection import Reweighted, steps
 from cathode.validation.inputs import heaviest, strange_columns
+from cathode.validation.mass_fit import NEAR
 
 #: Below this probability the mass fit, and what hangs on it, deserves a warning.
 _BAD_FIT = 0.01
@@ -113,7 +114,7 @@ def _heavy(events: Events) -> Iterator[str]:
         yield (
             f"One event carries {100 * share:.0f} % of all weight ({events.place_of(row)}, weight "
             f"{events.weights[row]:.4g}): counts, fits and trainings are those of this event. Cut its weight in the "
-            f"selection, as in `selection: abs(genWeight) < {0.5 * abs(events.weights[row]):.3g}`, or mend the weight."
+            f"selection, as in `selection: abs(genWeight) < {0.5 * abs(events.weights[row]):.6g}`, or mend the weight."
         )
 
 
@@ -160,6 +161,11 @@ def _sighted(specification: Any) -> Iterator[str]:
     if isinstance(specification, list | tuple):
         for each in specification:
             yield from _sighted(each)
+
+
+def _round(edge: float) -> str:
+    """An edge in GeV that nobody takes for a fitted one: two digits, or three of large ones."""
+    return f"{float(f'{edge:.2g}'):g}"
 
 
 def _left_out(events: Events) -> Iterator[str]:
@@ -261,10 +267,16 @@ def _expectations(result: SearchResult) -> Iterator[str]:
                 f"after the cut, not a direct estimate: {cut.reason}. It holds only if the cut does not change the "
                 "shape of the background spectrum."
             )
-        elif cut.reason:
+        elif cut.reason and cut.reason != result.withheld:
             yield (
                 f"At background efficiency {cut.background_efficiency:g} there is no expectation: {cut.reason}. Loosen "
                 "the cut, or use a reference with fewer negative weights."
+            )
+        if "scores are tied" in cut.obstacle:
+            yield (
+                f"The classifier tells too few events apart for a cut at {cut.background_efficiency:g}: "
+                f"{cut.obstacle}. Give it more to look at under `features:`, or ask for a looser cut, as in "
+                f"`background_efficiencies: [{2 * cut.effective_efficiency:.1g}]`."
             )
         if cut.template_passing < _FEW:
             yield (
@@ -327,6 +339,7 @@ def _features(result: SearchResult) -> Iterator[str]:
 
 def _mass_fit(result: SearchResult) -> Iterator[str]:
     """Where the mass fit is off."""
+    lowest = result.mass_model.fit_range[0]
     for test in result.mass_fit_tests:
         if test.passed:
             continue
@@ -335,12 +348,14 @@ def _mass_fit(result: SearchResult) -> Iterator[str]:
         if test.what == "nearby sidebands":
             yield (
                 f"The sidebands nearby predict another count in {where} than all of them: {test.observed:.6g} where "
-                f"all give {test.expected:.6g} ± {test.error:.3g}, {test.pull:+.1f} errors. Limit the sidebands."
+                f"all give {test.expected:.6g} ± {test.error:.3g}, {test.pull:+.1f} errors. Limit the sidebands, as in "
+                f"`sidebands: [{_round(test.low / NEAR)}, {_round(test.high * NEAR)}]` under `region:`."
             )
         elif test.fails:
             yield (
                 f"The mass fit does not predict the events in {where}: {numbers}. The template has the masses of that "
-                "fit; begin the sidebands above the turn-on, or use mass_model: kde."
+                f"fit; begin the sidebands above the turn-on, as in `sidebands: [{_round(0.5 * (lowest + test.low))}, "
+                "null]` under `region:`, or say `mass_model: {kind: kde}`."
             )
         else:
             yield (

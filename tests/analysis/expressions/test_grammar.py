@@ -70,6 +70,9 @@ def test_a_long_chain_is_no_deep_one() -> None:
     ("text", "hint"),
     [
         ("a > 1 && b > 2", "'and'"),
+        ("a > 1 AND b > 2", "small letters"),
+        ("a = 1", "=="),
+        ("a > 1.f", "without f"),
         ("a > 1 || b > 2", "'or'"),
         ("!(a > 1)", "'not'"),
         ("TMath::Abs(a) > 1", "abs(x)"),

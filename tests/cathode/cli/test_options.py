@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cathode.cli.app import app
 from cathode.cli.options import load_plugins, with_store
 from cathode.errors import ConfigError
 
@@ -39,3 +41,29 @@ def test_what_is_wrong_with_a_plugin_is_said(
 def test_a_file_is_no_name_of_a_module(name: str) -> None:
     with pytest.raises(ConfigError, match="no name of a module"):
         load_plugins([name])
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["-q config example cheap", "config -q example cheap", "config example cheap -q", "config -v example cheap -q -v"],
+)
+def test_loud_and_quiet_are_taken_at_every_level(words: str) -> None:
+    done = CliRunner().invoke(app, words.split())
+    assert done.exit_code == 0, done.output
+    assert "classifier" in done.stdout
+
+
+def test_a_verb_that_can_be_quiet_is_so_from_every_level(tmp_path: Path) -> None:
+    path = tmp_path / "cheap.yaml"
+    path.write_text(CliRunner().invoke(app, ["config", "example", "cheap"]).stdout, encoding="utf-8")
+    for words in (["-q", "config", "check", path], ["config", "-q", "check", path], ["config", "check", path, "-q"]):
+        done = CliRunner().invoke(app, [str(each) for each in words])
+        assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_run_is_no_analysis_file_and_is_told_what_to_name(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    done = CliRunner().invoke(app, ["run", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "is a run, no analysis file" in done.stderr
+    assert "compare-runs" in done.stderr
