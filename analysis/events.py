@@ -88,6 +88,14 @@ class Events:
         If a name can be no file, is not visible, or can not be told from another one.
     NonFiniteError
         If a feature, the mass or a weight is NaN or infinite; the message names column, count and first row.
+
+    Examples
+    --------
+    >>> events = Events(np.zeros((3, 2)), [3000.0, 3500.0, 4000.0], ("tau21", "delta_mj"))
+    >>> events[events.mass > 3200]
+    <Events: 2 events, mass 3500–4000 GeV, features tau21, delta_mj>
+    >>> events.feature("tau21").tolist()
+    [0.0, 0.0, 0.0]
     """
 
     x: FloatArray

@@ -100,6 +100,12 @@ class DijetSubstructure(Observables):
     """Masses, N-subjettiness and more of two jets from their constituents: `analysis.features.substructure`.
 
     `columns` are some of its names, by default all.
+
+    >>> seen = DijetSubstructure(columns=("mj_light", "tau21_light"))
+    >>> seen.names(("pt", "eta", "phi"))
+    ('mj_light', 'tau21_light')
+    >>> seen.compute(np.random.default_rng(1).uniform(0.1, 0.5, (4, 2, 5, 3))).shape
+    (4, 2)
     """
 
     kind: ClassVar[str] = "dijet_substructure"

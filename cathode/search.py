@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 class Search(SearchSettings):
     """A search for a resonance in one mass window, by any method, with the settings of `SearchSettings`.
 
+    >>> from cathode.region import Region
     >>> Search.of("cwola", region=Region(3300, 3700), folds=3).method.kind
     'cwola'
     """

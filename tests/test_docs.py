@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from analysis.datasets import embedded
 from cathode.cli.app import app
 from generators.registry import kinds
+from tools.run_tutorials import GALLERY, TUTORIALS, page_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -318,7 +319,10 @@ def test_commands_of_extending_run(workplace: Path) -> None:
 
 
 OTHER_PAGES = [
-    page for page in PAGES if page != EXTENDING and page.name != "README.md" and blocks(page, language="python")
+    page
+    for page in PAGES
+    if page not in (EXTENDING, ROOT / "README.md", *map(page_of, (*TUTORIALS, GALLERY)))
+    and blocks(page, language="python")
 ]
 
 

@@ -12,6 +12,7 @@ from cathode.config import AnalysisConfig
 from cathode.config.data import DataConfig
 from generators.registry import kinds as generator_kinds
 from tools import make_docs
+from tools.run_tutorials import TUTORIALS, page_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +40,8 @@ def test_every_kind_every_name_and_every_verb_is_in_the_references() -> None:
 def test_contents_name_every_page_once() -> None:
     listed = [page for pages in make_docs.CONTENTS.values() for page in pages]
     assert len(set(listed)) == len(listed)
+    tutorials = [str(page_of(name).relative_to(ROOT / "docs").with_suffix("")) for name in TUTORIALS]
+    assert make_docs.CONTENTS["Tutorials"] == tutorials
     text = make_docs.index()
     assert [path.stem for path in (ROOT / "docs").rglob("*.md") if text.count(path.stem) < 1] == []
 

@@ -34,6 +34,10 @@ ROOT = Path(__file__).parents[1]
 #: Captions of the contents -> pages, in their order.
 CONTENTS = {
     "Start": ["getting-started", "faq", "glossary"],
+    "Tutorials": [
+        "tutorials/search", "tutorials/own-data", "tutorials/template-quality", "tutorials/methods-compared",
+        "tutorials/scan-and-limit", "tutorials/full-phase-space", "tutorials/showers",
+    ],
     "Guides": [
         "generators", "methods", "choosing-a-density", "choosing-a-template", "full-phase-space", "showers",
         "pixels", "studies", "validating", "calibration", "statistics", "scanning", "scaling-out", "extending",
@@ -184,15 +188,6 @@ def _field(field: dataclasses.Field[Any]) -> str:
     return "required" if field.default_factory is dataclasses.MISSING else f"`{_cell(repr(field.default_factory()))}`"
 
 
-def gallery() -> str:
-    """Every picture of the documentation."""
-    lines = ["# Gallery", "", "Figures of `cathode run`, `cathode audit` and the benchmarks, as they are drawn.", ""]
-    for picture in sorted((ROOT / "docs" / "images").rglob("*.png")):
-        place = picture.relative_to(ROOT / "docs")
-        lines += [f"## {picture.stem.replace('_', ' ')}", "", f"![{picture.stem}]({place})", ""]
-    return "\n".join(lines)
-
-
 def index() -> str:
     """The first page, with all contents."""
     found = [f"# cathode-hep\n\n{_INTRODUCTION}"]
@@ -224,7 +219,7 @@ def main() -> None:
     shutil.copy(ROOT / "CHANGELOG.md", source / "changes.md")
     (source / "reference").mkdir()
     made = {"reference/configuration": configuration, "reference/kinds": kinds, "reference/python": python}
-    for name, write in {**made, "reference/commands": commands, "gallery": gallery, "index": index}.items():
+    for name, write in {**made, "reference/commands": commands, "index": index}.items():
         (source / f"{name}.md").write_text(write(), encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(source), str(output)]
     sys.exit(subprocess.run(command, check=False).returncode)

@@ -32,6 +32,9 @@ class Constituents(ConstituentOptions):
     Without `links`, `jets` + `collection` joins both if `collection` has no `jet_index` itself or a `constituent_index`
     is named, for files in which constituents are in several jets or in none: it has `jet_index` and
     `constituent_index`, as in FatJetPFCands_jetIdx and FatJetPFCands_pFCandsIdx.
+
+    >>> Constituents(leading=30).jets_per_event
+    2
     """
 
     @classmethod

@@ -50,7 +50,7 @@ def separation_power(first: FloatArray, second: FloatArray) -> float:
     What lies outside of the range is invisible. A histogram without entries is as far from any other as can be, and not
     from another one without.
 
-    >>> separation_power([1, 1, 0], [0, 1, 1])
+    >>> round(separation_power([1, 1, 0], [0, 1, 1]), 12)
     0.5
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)

@@ -40,7 +40,7 @@ def largest_rise(
     Bonferroni's factor for the pairs makes the p-value an upper bound: in a spectrum that falls or is flat it is below
     α in at most a fraction α of the samples. None where there is nothing in the range.
 
-    >>> found = largest_rise(np.repeat(np.linspace(1, 2, 100), 9) ** 0.5, 1.0, 1.4)
+    >>> found = largest_rise(np.repeat(np.linspace(1, 2, 100), 30) ** 0.5, 1.0, 1.4)
     >>> found.high > found.low, found.p_value < 1e-3
     (True, True)
     """

@@ -35,6 +35,13 @@ class BoostedTrees(Parameters):
 
     `jobs` threads (None: all cores, see `default_jobs`) do not change a result. After `fit`: `forest_`,
     `validation_losses_` (per member, the first entry without any tree), `features_`, `seed_`.
+
+    >>> rng = np.random.default_rng(1)
+    >>> y = np.repeat([1, 0], 100)
+    >>> x = rng.normal(y[:, None], 1, (200, 2))
+    >>> trees = BoostedTrees(members=1, max_iter=3, jobs=1).fit(x, y, seed=1)
+    >>> bool(trees.score(x[:100]).mean() > trees.score(x[100:]).mean())
+    True
     """
 
     kind: ClassVar[str] = "boosted_trees"

@@ -41,6 +41,13 @@ class Mlp(Parameters):
 
     After `fit`: `ensemble_`, `mean_`, `scale_`, `seed_`, and as views of the first `states_` (per member, best epoch
     first), `train_losses_` and `validation_losses_` (per member).
+
+    >>> rng = np.random.default_rng(1)
+    >>> y = np.repeat([1, 0], 100)
+    >>> x = rng.normal(y[:, None], 1, (200, 2))
+    >>> network = Mlp(layers=1, hidden=8, epochs=4, best_epochs=1, learning_rate=0.1).fit(x, y, seed=1)
+    >>> bool(network.score(x[:100]).mean() > network.score(x[100:]).mean())
+    True
     """
 
     kind: ClassVar[str] = "mlp"

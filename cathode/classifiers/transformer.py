@@ -58,6 +58,11 @@ class Transformer(Parameters):
 
     After `pretrained`: `start_`. After `fit`: `ensemble_`, `jets_`, `seed_`, and as a view of the first
     `validation_losses_`.
+
+    >>> x = np.random.default_rng(1).uniform(0.1, 0.5, (40, 2, 3, 3))  # two jets of three constituents
+    >>> small = Transformer(width=8, heads=2, blocks=1, jet_blocks=1, epochs=1, best_epochs=1, batch_size=16)
+    >>> small.fit(x, np.repeat([1, 0], 20), seed=1).score(x).shape
+    (40,)
     """
 
     kind: ClassVar[str] = "transformer"

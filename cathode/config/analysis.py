@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 
 
 class AnalysisConfig(Section):
-    """One analysis, complete: what `cathode run` needs and nothing else."""
+    """One analysis, complete: what `cathode run` needs and nothing else.
+
+    >>> config = AnalysisConfig.model_validate(
+    ...     {"data": {"files": "embedded:dijets", "features": "dijet"}, "region": {"signal": [3300, 3700]}}
+    ... )
+    >>> config.folds, config.search().method.kind
+    (5, 'cathode')
+    """
 
     data: DataConfig
     region: RegionConfig

@@ -13,7 +13,12 @@ from cathode.scans.windows import Pair, Windows
 
 
 class ScanPlan(PlanFile):
-    """What `cathode scan` searches: every window by every method with every seed, in data with and without signals."""
+    """What `cathode scan` searches: every window by every method with every seed, in data with and without signals.
+
+    >>> plan = ScanPlan(analysis="embedded:cheap", windows={"low": 3000, "high": 4000, "width": 400, "step": 0.5})
+    >>> plan.edges[:2], len(plan.configs())
+    (((3000.0, 3400.0), (3200.0, 3600.0)), 1)
+    """
 
     example: ClassVar[str] = "scan"
 

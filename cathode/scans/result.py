@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from analysis.inference.look_elsewhere import GlobalPValue, of_one_scan
+from analysis.printing import html_table, number, p_value, sigma
 from analysis.statistics.p_values import z_to_p
 from cathode.runtime.documents import Document
 from cathode.scans.measured import Asked, WindowCut, WindowSearch
@@ -113,6 +114,27 @@ class Scan(Document):
     def summary(self) -> list[dict[str, Any]]:
         """The most significant window of every series with its local and global p-values, as plain numbers."""
         return [_told(series) for series in self.series]
+
+    def __repr__(self) -> str:
+        return f"<Scan: {len(self.searches)} searches in {len(self.windows)} windows by {', '.join(self.methods)}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: every window of every series."""
+        header = ("", "window, GeV", "observed", "expected", "p", "local", "validation")
+        rows = [
+            (
+                f"{series.method}, {series.injected:,} events of {series.signal}" if series.injected else series.method,
+                f"{w.low:g}–{w.high:g}",
+                number(w.observed),
+                f"{number(w.expected)} ± {number(w.error)}",
+                p_value(w.p_value),
+                w.obstacle or sigma(w.significance, w.spread or None),
+                w.validation,
+            )
+            for series in self.series
+            for w in series.windows
+        ]
+        return html_table(repr(self)[1:-1], header, rows)
 
     def table(self) -> str:
         """Every cut of every search as CSV, numbers to the last bit."""

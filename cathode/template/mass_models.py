@@ -167,6 +167,12 @@ class DijetFitMass(_FromSidebands):
     functions : functions to choose from, in rising order.
     low : lower edge of the fit, GeV; None finds where the turn-on of the spectrum is over.
     sqrt_s : collision energy, GeV.
+
+    >>> mass = 2000 + np.random.default_rng(1).exponential(500, 5000)
+    >>> fitted = DijetFitMass().fit(mass[(mass < 3300) | (mass >= 3700)], Region(3300, 3700))
+    >>> there = np.count_nonzero((mass >= 3300) & (mass < 3700))
+    >>> bool(abs(fitted.expected().events - there) < 4 * there**0.5), fitted.sample(3, seed=1).shape
+    (True, (3,))
     """
 
     kind: ClassVar[str] = "dijet_fit"
@@ -239,6 +245,12 @@ class KdeMass(_FromSidebands):
     ----------
     reach : how far an event counts, in widths of the window in ln m; more than half of one on each side.
     degree : order of the polynomial in ln m, of the logarithm of the density.
+
+    >>> mass = 2000 + np.random.default_rng(1).exponential(500, 5000)
+    >>> fitted = KdeMass().fit(mass[(mass < 3300) | (mass >= 3700)], Region(3300, 3700))
+    >>> there = np.count_nonzero((mass >= 3300) & (mass < 3700))
+    >>> bool(abs(fitted.expected().events - there) < 4 * there**0.5)
+    True
     """
 
     kind: ClassVar[str] = "kde"

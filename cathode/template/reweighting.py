@@ -93,6 +93,16 @@ class Reweighting(ReweightingOptions):
     coarser: trees on substructure correct a template of constituents in seconds where a transformer needs minutes.
 
     After `fit`: `cross_fit_`, `template_weights_` (T,) of the sideband template, `diagnostics_`.
+
+    >>> from cathode.classifiers import BoostedTrees
+    >>> rng = np.random.default_rng(1)
+    >>> mass = rng.uniform(2000, 4000, 400)
+    >>> data = Events(rng.normal(0.3, 1, (400, 1)), mass, ("a",))
+    >>> template = Template(rng.normal(0, 1, (400, 1)).astype(np.float32), mass)
+    >>> trees = BoostedTrees(members=1, max_iter=20, jobs=1)
+    >>> fitted = Reweighting(classifier=trees, folds=2).fit(data, template, seed=1)
+    >>> bool(np.average(template.x[:, 0], weights=fitted.weights(template)) > template.x.mean())
+    True
     """
 
     classifier: WeakClassifier = field(default_factory=BoostedTrees)

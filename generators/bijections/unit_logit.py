@@ -20,9 +20,9 @@ class UnitLogit(LogitBetween):
 
     As `Logit` it goes on as a straight line outside of the interval, so that it is a bijection of the whole line.
 
-    >>> x = torch.tensor([[0.5], [0.2]])
+    >>> x = torch.tensor([[0.8], [0.2]])
     >>> [round(z, 3) for z in UnitLogit().fit(x).forward(x)[0].flatten().tolist()]
-    [0.0, -1.386]
+    [1.386, -1.386]
     """
 
     kind: ClassVar[str] = "unit_logit"

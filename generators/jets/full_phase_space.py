@@ -48,6 +48,10 @@ class FullPhaseSpace(FactorisedGenerator):
 
     What is drawn is moved onto the jets that it was asked for, see `conforming`, so that jets and m_jj that are
     computed from the constituents again are those of the first step.
+
+    >>> chain = FullPhaseSpace(constituents={"kind": "autoregressive_cloud", "width": 16})
+    >>> chain.jets["kind"], chain.constituents["width"]
+    ('flow_matching', 16)
     """
 
     kind: ClassVar[str] = "full_phase_space"

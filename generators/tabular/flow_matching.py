@@ -47,6 +47,14 @@ class FlowMatching(FlowInTime, FeatureDensity, OneLoss[ConditionalDensity]):
     Sampling takes `sampling_steps` of `solver` ("euler", "midpoint", "heun", "rk4"), or as many of "dopri5" as its
     `tolerance` needs. `log_prob` integrates with `density_steps` of "rk4", or with "dopri5" if that is the solver, and
     takes the divergence as `log_density` says: "exact", or "hutchinson" with so many `probes`.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> mass = rng.uniform(2, 3, (200, 1))
+    >>> flow = FlowMatching(sampling_steps=2, density_steps=2, training=TrainingSettings(steps=2, batch_size=64))
+    >>> flow = flow.fit(rng.normal(mass, 0.1), mass, seed=1)
+    >>> flow.sample(np.array([2.2, 2.8]), seed=2).shape, flow.log_prob(np.zeros((2, 1)), np.array([2.2, 2.8])).shape
+    ((2, 1), (2,))
     """
 
     kind: ClassVar[str] = "flow_matching"

@@ -30,6 +30,14 @@ class MaskedAutoregressiveFlow(TabularDensity):
     ten states of lowest validation loss; features are prepared by logit and standardisation.
 
     The masked networks have `layers` hidden layers of `hidden` units.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> mass = rng.uniform(2, 3, (200, 1))
+    >>> flow = MaskedAutoregressiveFlow(blocks=1, hidden=8, training=TrainingSettings(steps=2, batch_size=64))
+    >>> flow = flow.fit(rng.normal(mass, 0.1), mass, seed=1)
+    >>> flow.sample(np.array([2.2, 2.8]), seed=2).shape, flow.log_prob(np.zeros((2, 1)), np.array([2.2, 2.8])).shape
+    ((2, 1), (2,))
     """
 
     kind: ClassVar[str] = "maf"

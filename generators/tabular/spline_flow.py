@@ -59,6 +59,14 @@ class AutoregressiveSplineFlow(AutoregressiveSplineSettings, _SplineFlow):
     order. The masked network of a block has `layers` hidden layers of `hidden` units. The splines are
     "rational_quadratic", "quadratic", "cubic" or "linear", with `bins` bins on [−tail_bound, tail_bound], and the
     identity outside. A density takes one pass of the networks; a sample too, but feature by feature.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> mass = rng.uniform(2, 3, (200, 1))
+    >>> flow = AutoregressiveSplineFlow(blocks=1, hidden=8, training=TrainingSettings(steps=2, batch_size=64))
+    >>> flow = flow.fit(rng.normal(mass, 0.1), mass, seed=1)
+    >>> flow.sample(np.array([2.2, 2.8]), seed=2).shape, flow.log_prob(np.zeros((2, 1)), np.array([2.2, 2.8])).shape
+    ((2, 1), (2,))
     """
 
     kind: ClassVar[str] = AutoregressiveSplineSettings.kind
@@ -75,6 +83,13 @@ class CouplingSplineFlow(CouplingSplineSettings, _SplineFlow):
     `blocks` transforms, each of one half of the features given the context and the other half; see
     `transformed_features` for the halves. Other fields as in `AutoregressiveSplineFlow`; sampling is as fast as
     training.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> mass = rng.uniform(2, 3, (200, 1))
+    >>> flow = CouplingSplineFlow(blocks=2, hidden=8, training=TrainingSettings(steps=2, batch_size=64))
+    >>> flow.fit(rng.normal(mass, 0.1, (200, 2)), mass, seed=1).sample(np.array([2.2, 2.8]), seed=2).shape
+    (2, 2)
     """
 
     kind: ClassVar[str] = CouplingSplineSettings.kind

@@ -53,6 +53,15 @@ def test_the_quoted_window_is_the_largest_mean_over_seeds_of_the_first_cut() -> 
     assert Scan.from_json(found.to_json()).searches == found.searches
 
 
+def test_a_notebook_shows_every_window() -> None:
+    found = Scan(WINDOWS, (searched(0, 1.5), searched(1, 9.0, obstacle="the <spectrum> rises")))
+    assert repr(found) == "<Scan: 2 searches in 4 windows by m>"
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 1 + len(WINDOWS)
+    assert "<td>1000–1100</td><td>110</td><td>100 ± 5</td><td>0.067</td><td>1.5 σ</td>" in shown
+    assert "<td>the &lt;spectrum&gt; rises</td>" in shown
+
+
 def test_what_can_not_be_computed_is_no_excess() -> None:
     found = Scan(WINDOWS, (searched(0, 9.0, obstacle="the spectrum rises"), searched(1, 1.0)))
     (series,) = found.series
