@@ -13,6 +13,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "mp_lfc": {"kind": "mpgan", "latent": 128},
     "epic_gan": {"kind": "epic_gan"},
     "mdma": {"kind": "mdma"},
+    "igapt": {"kind": "igapt"},
     "deep_tree_gan": {"kind": "deep_tree_gan"},
     "deep_tree_gan2": {"kind": "deep_tree_gan2"},
     "tnf": {"kind": "tnf"},

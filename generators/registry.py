@@ -121,6 +121,7 @@ GENERATORS = Registry(
         "gan": "generators.tabular.gan:GenerativeAdversarialNetwork",
         "vae": "generators.tabular.vae:VariationalAutoencoder",
         "epic_fm": "generators.jets.epic_fm:EpicFM",
+        "igapt": "generators.jets.igapt:IGAPT",
         "beyond_kinematics": "generators.jets.beyond_kinematics:BeyondKinematics",
         "mpgan": "generators.jets.mpgan:MPGAN",
         "epic_gan": "generators.jets.epic_gan:EpicGAN",

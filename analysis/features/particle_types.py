@@ -14,7 +14,7 @@ from analysis.errors import ConstituentError
 from analysis.features.constituents import Array, FloatArray, relative_mass
 
 FEATURES = 13
-CHARGE, FLAGS, DISPLACEMENT = 3, slice(4, 9), slice(9, 13)
+CHARGE, FLAGS, IDENTITY, DISPLACEMENT = 3, slice(4, 9), slice(3, 9), slice(9, 13)
 #: Charged or not, of the five flags.
 _CHARGED = np.array([1, 0, 0, 1, 1])
 #: A track farther from the collision than so many errors is displaced.
@@ -40,11 +40,8 @@ NUMBERS = (
 )
 
 
-def impossible(clouds: FloatArray) -> NDArray[np.bool_]:
-    """Which present particles (N, P) can not exist.
-
-    Those without exactly one type, with a charge that is not ±1 for charged types and 0 for others, with an impact
-    parameter or an error of one although they are neutral, or without a positive error although they are charged.
+def impossible_types(clouds: FloatArray) -> NDArray[np.bool_]:
+    """Which present particles (N, P) have not exactly one type, or another charge than ±1 or 0 as the type has it.
 
     Raises
     ------
@@ -52,14 +49,23 @@ def impossible(clouds: FloatArray) -> NDArray[np.bool_]:
         If they have not thirteen features.
     """
     x = _checked(clouds)
-    flags, charge, displacement = x[..., FLAGS], x[..., CHARGE], x[..., DISPLACEMENT]
+    flags, charge = x[..., FLAGS], x[..., CHARGE]
     one_type = np.isin(flags, (0, 1)).all(axis=-1) & (flags.sum(axis=-1) == 1)
     charged = (flags * _CHARGED).sum(axis=-1) == 1
-    right_charge = np.where(charged, np.abs(charge) == 1, charge == 0)
+    right: NDArray[np.bool_] = one_type & np.where(charged, np.abs(charge) == 1, charge == 0)
+    return ~right & (x[..., 2] > 0)
+
+
+def impossible(clouds: FloatArray) -> NDArray[np.bool_]:
+    """Which present particles (N, P) can not exist, by `impossible_types` or by their track.
+
+    A neutral one has no impact parameter and no error of one, a charged one has positive errors.
+    """
+    x = _checked(clouds)
+    displacement = x[..., DISPLACEMENT]
     known = (displacement[..., [1, 3]] > 0).all(axis=-1)
-    right_track = np.where(charged, known, (displacement == 0).all(axis=-1))
-    wrong: NDArray[np.bool_] = ~(one_type & right_charge & right_track)
-    return wrong & (x[..., 2] > 0)
+    right = np.where(x[..., CHARGE] != 0, known, (displacement == 0).all(axis=-1))
+    return impossible_types(x) | (~right & (x[..., 2] > 0))
 
 
 def jet_numbers(clouds: FloatArray) -> Array:

@@ -53,6 +53,8 @@ def test_systems_with_presets_have_them_and_adversarial_ones_have_a_critic(modul
     systems = modules["jet_systems"]
     sized = {name for name in systems.SYSTEMS if "preset" in systems.with_preset(name, "small")}
     adversarial = {name for name in systems.SYSTEMS if systems.is_adversarial(name)}
-    assert adversarial == {"mpgan", "mp_lfc", "epic_gan", "mdma", "deep_tree_gan", "deep_tree_gan2", "tnf", "tf"}
+    assert adversarial == {
+        "mpgan", "mp_lfc", "epic_gan", "mdma", "igapt", "deep_tree_gan", "deep_tree_gan2", "tnf", "tf",
+    }  # fmt: skip
     assert sized == adversarial | {"jet_flow", "fpcd"}
     assert set(systems.TEACHERS) <= set(systems.SYSTEMS)

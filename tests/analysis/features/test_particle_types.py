@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.errors import ConstituentError
-from analysis.features.particle_types import NUMBERS, impossible, jet_numbers
+from analysis.features.particle_types import NUMBERS, impossible, impossible_types, jet_numbers
 
 TRACK = [0.1, 0.0, 0.4, 1, 1, 0, 0, 0, 0, 0.06, 0.02, -0.2, 0.05]
 PHOTON = [-0.1, 0.0, 0.4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
@@ -54,7 +54,11 @@ def test_what_exists_is_possible_and_absent_ones_are_not_asked() -> None:
     ],
 )
 def test_what_can_not_exist_is_found(particle: list[float]) -> None:
-    assert impossible(np.array([[TRACK, particle, NOTHING]])).tolist() == [[False, True, False]]
+    clouds = np.array([[TRACK, particle, NOTHING]])
+    assert impossible(clouds).tolist() == [[False, True, False]]
+    # Charge and flags alone say the same if these differ from what is possible.
+    known = particle[3:9] in (TRACK[3:9], PHOTON[3:9], MUON[3:9])
+    assert impossible_types(clouds).tolist() == [[False, not known, False]]
 
 
 def test_numbers_are_those_by_hand() -> None:

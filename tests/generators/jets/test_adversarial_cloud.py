@@ -15,6 +15,7 @@ from generators.jets.deep_tree_gan import DeepTreeGAN
 from generators.jets.deep_tree_gan2 import DeepTreeGAN2
 from generators.jets.epic_gan import EpicGAN
 from generators.jets.held_out import DistanceToHeldOut
+from generators.jets.igapt import IGAPT
 from generators.jets.mdma import MDMA
 from generators.jets.mpgan import MPGAN
 from generators.jets.tnf import TransformerFlow
@@ -28,6 +29,15 @@ ADVERSARIAL: tuple[dict[str, Any], ...] = (
     {"kind": "mpgan", "edges": [8, 8], "nodes": [8], "width": 8, "training": _TRAINING},
     {"kind": "epic_gan", "hidden": 12, "layers": 2, "multiplicity": 1, "training": _TRAINING},
     {"kind": "mdma", "width": 8, "hidden": 8, "critic_hidden": 8, "layers": 2, "heads": 2, "training": _TRAINING},
+    {
+        "kind": "igapt",
+        "width": 8,
+        "layers": 1,
+        "critic_layers": 1,
+        "heads": 2,
+        "multiplicity": 1,
+        "training": _TRAINING,
+    },
     {"kind": "deep_tree_gan", "branches": [2, 3], "features": [8], "root": 8, "hidden": 12, "training": _TRAINING},
     {
         "kind": "deep_tree_gan2",
@@ -52,7 +62,7 @@ ADVERSARIAL: tuple[dict[str, Any], ...] = (
     },
 )
 #: Those whose points are exchangeable from the beginning; a tree has leaves that differ.
-EXCHANGEABLE = ("mpgan", "epic_gan", "mdma")
+EXCHANGEABLE = ("mpgan", "epic_gan", "mdma", "igapt")
 #: Parameters of makers and critics of the publications, for clouds of so many points and columns that critics know.
 PUBLISHED = {
     "mpgan": (30, 0, 361_123, 355_617),
@@ -198,7 +208,7 @@ def test_distance_is_zero_for_the_truth_and_sees_a_wider_mass() -> None:
     torch.testing.assert_close(summaries[:, 0] ** 2, mass, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize("cls", [MPGAN, EpicGAN, MDMA, DeepTreeGAN, DeepTreeGAN2, TransformerFlow])
+@pytest.mark.parametrize("cls", [MPGAN, EpicGAN, MDMA, IGAPT, DeepTreeGAN, DeepTreeGAN2, TransformerFlow])
 def test_wrong_hyperparameters_are_named(cls: type[Any]) -> None:
     for wrong in ({"loss": "none"}, {"critic_rate": 0.0}, {"matching": -1.0}, {"optimiser": "sgd"}, {"penalty": -1}):
         with pytest.raises(HyperparameterError, match=next(iter(wrong))):
@@ -212,6 +222,8 @@ def test_wrong_hyperparameters_are_named(cls: type[Any]) -> None:
         ({"kind": "mpgan", "nodes": [4, 0]}, r"nodes\[1\] = 0"),
         ({"kind": "mdma", "heads": 3}, "heads = 3"),
         ({"kind": "tnf", "heads": 3}, "heads = 3"),
+        ({"kind": "igapt", "heads": 3}, "heads = 3"),
+        ({"kind": "igapt", "dropout": 1.0}, "dropout = 1.0"),
         ({"kind": "tnf", "blocks": -1}, "blocks = -1"),
         ({"kind": "deep_tree_gan", "features": [3]}, "2 numbers, not 1"),
         ({"kind": "deep_tree_gan2", "dropout": 1.0}, "dropout = 1.0"),
