@@ -1,12 +1,13 @@
 """Every generator of jets by one protocol: distances over floors, tests by classifiers, equal statistics, cost.
 
-    OMP_NUM_THREADS=1 python benchmarks/jets.py ../shared/data/jetnet_like --seconds 300
-    OMP_NUM_THREADS=1 python benchmarks/jets.py ../shared/data/jetnet_like --systems epic_gan mdma --json
+    OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --seconds 300
+    OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --systems epic_gan mdma --json
     OMP_NUM_THREADS=1 python benchmarks/jets.py JETNET --kind g --train 50000 --preset published --figures plots
     OMP_NUM_THREADS=1 python benchmarks/jets.py --speed                        # published sizes, nothing is trained
     OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --systems fpcd --distil 1 2 3 --json
 
-The folder holds files in the layout of JetNet, `t.hdf5` and so on. Every system learns from the same jets, without a
+The folder holds files in the layout of JetNet, `t.hdf5`, or `t150.hdf5` of 150 constituents, and so on; a ROOT file in
+its place is one of JetClass (`JETCLASS.root --kind Tbqq`). Every system learns from the same jets, without a
 context: N is drawn from a model of its own. It trains for as many steps as fit into `--seconds` of CPU time, which is
 measured in a short training before. What it draws is compared with jets that nothing has learned from:
 
@@ -40,7 +41,7 @@ from jet_figures import figures
 from jet_systems import PUBLISHED, SYSTEMS, TEACHERS, is_adversarial, with_preset
 from jet_tables import HEADER, line, table_of
 
-from analysis.datasets import embedded
+from analysis.datasets import embedded, read_jetclass
 from analysis.datasets.jetnet import read_jetnet_file
 from generators import create
 
@@ -48,10 +49,17 @@ from generators import create
 TRIAL = 15
 
 
-def jets_of(folder: str | None, kind: str, train: int) -> tuple[Clouds, Clouds]:
+def jets_of(place: str | None, kind: str, train: int) -> tuple[Clouds, Clouds]:
     """Clouds to learn from, and all others of the file."""
-    path = embedded("top_jets") if folder is None else os.path.join(folder, f"{kind}.hdf5")
-    jets = read_jetnet_file(path, kind)
+    if place is not None and place.endswith(".root"):
+        jets = read_jetclass(place, extras=())
+        if kind not in jets.classes:
+            raise SystemExit(f"--kind {kind}: the classes of JetClass are {', '.join(jets.classes)}.")
+        jets = jets[jets.labels == jets.classes.index(kind)]
+    else:
+        # Files of 150 constituents have that behind the letter of the kind.
+        path = embedded("top_jets") if place is None else os.path.join(place, f"{kind}.hdf5")
+        jets = read_jetnet_file(path, kind.removesuffix("150"))
     order = np.random.default_rng(3).permutation(len(jets))
     train = min(train, len(jets) // 2)
     return jets.clouds[order[:train], :, :3], jets.clouds[order[train:], :, :3]
@@ -165,8 +173,8 @@ def speed(jets: int = 1_000, turns: int = 4) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", default=None, help="of files in the layout of JetNet")
-    parser.add_argument("--kind", default="t", help="kind of jets")
+    parser.add_argument("place", nargs="?", default=None, help="folder of files of JetNet, or ROOT files of JetClass")
+    parser.add_argument("--kind", default="t", help="kind of jets: t, t150, …, or class of JetClass, such as Tbqq")
     parser.add_argument("--train", type=int, default=10_000, help="jets to learn from")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     parser.add_argument(
@@ -189,7 +197,7 @@ def main() -> None:
         found = speed()
         print(json.dumps({"conditions": conditions(), "speed": found}) if options.json else table_of(found))
         return
-    train, truth = jets_of(options.folder, options.kind, options.train)
+    train, truth = jets_of(options.place, options.kind, options.train)
     result: dict[str, Any] = {"conditions": conditions(), "learned_from": len(train), "compared_with": len(truth)}
 
     def say(text: str) -> None:
