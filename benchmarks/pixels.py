@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --speed
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --seconds 900 --figures docs/images
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --shape 16 48 --train 300 --events 300 --seconds 50
+    OMP_NUM_THREADS=1 python benchmarks/pixels.py --steps 300 --events 200
     OMP_NUM_THREADS=1 python benchmarks/pixels.py --systems iea_gan --seconds 3600 --json
 
 `--speed` makes events of 40 sensors of 250 × 768 pixels with the published networks, untrained, on every device there
@@ -13,7 +14,7 @@ seconds, and draws as many events as there are to compare with, at their conditi
 
 * the correlation matrix of the occupancies of the 40 sensors: relative Frobenius distance, and its floor;
 * the mean occupancy, the width of the occupancy of an event, and the distance W1 of its distribution in true widths;
-* the charge of hit pixels: half of the area between the spectra, and the mean size of clusters;
+* the charge of hit pixels: half of the area between the spectra, and the mean size and charge (ADU) of clusters;
 * the Fréchet distance of images in the features of a fixed network, and its floor.
 
 Beside the systems there are events of the simulation: others at the same conditions, "truth"; "single sensors", each
@@ -98,7 +99,7 @@ def compared(made: PixelEvents, true: PixelEvents, known: Array, seed: int) -> d
     correlation = correlation_distance(occupancy, true_occupancy, seed=seed)
     images = image_distance(image_features(made), known, seed=seed)
     spectra = [charge_spectrum(events) / max(1, len(events.adu)) for events in (made, true)]
-    sizes = clusters(made).size
+    found = clusters(made)
     return {
         "correlation": correlation.value,
         "correlation_floor": correlation.floor,
@@ -106,26 +107,27 @@ def compared(made: PixelEvents, true: PixelEvents, known: Array, seed: int) -> d
         "occupancy_width_percent": 100 * float(of_event.std()),
         "occupancy_w1": float(wasserstein_distance(of_event, of_true) / of_true.std()),
         "charge_difference": float(np.abs(spectra[0] - spectra[1]).sum() / 2),
-        "cluster_size": float(sizes.mean()) if len(sizes) else 0.0,
+        "cluster_size": float(found.size.mean()) if len(found.size) else 0.0,
+        "cluster_charge": float(found.charge.mean()) if len(found.charge) else 0.0,
         "fid": images.value,
         "fid_floor": images.floor,
     }
 
 
-def trained(what: dict[str, Any], images: Array, conditions: Array, seconds: float, seed: int) -> tuple[Any, Any]:
-    """A system after so many CPU seconds of training, and what that was like."""
-
-    def of(steps: int) -> Any:
-        return create(what, training={"steps": steps, "epochs": None})
-
+def steps_within(what: dict[str, Any], images: Array, conditions: Array, seconds: float, seed: int) -> int:
+    """How many steps a training makes in so many CPU seconds, by a short one."""
     times = []
     for steps in (2, 2 + TRIAL):
         start = time.process_time()
-        of(steps).fit(images[:60], conditions[:60], seed=seed)
+        create(what, training={"steps": steps, "epochs": None}).fit(images[:60], conditions[:60], seed=seed)
         times.append(time.process_time() - start)
-    steps = max(20, int(seconds * TRIAL / max(times[1] - times[0], 1e-3)))
+    return max(20, int(seconds * TRIAL / max(times[1] - times[0], 1e-3)))
+
+
+def trained(what: dict[str, Any], images: Array, conditions: Array, steps: int, seed: int) -> tuple[Any, Any]:
+    """A system after so many steps of training, and what that was like."""
     start = time.process_time()
-    fitted = of(steps).fit(images, conditions, seed=seed)
+    fitted = create(what, training={"steps": steps, "epochs": None}).fit(images, conditions, seed=seed)
     made = {"steps": steps, "training_s": time.process_time() - start}
     kept = {"kept_epoch": fitted.best_epochs_[0], "epochs": len(fitted.train_losses_)}
     return fitted, {**made, **kept, "losses": {name: each.train for name, each in fitted.losses_.items()}}
@@ -147,7 +149,9 @@ def quality(options: argparse.Namespace) -> list[dict[str, Any]]:
             shown[name] = events
     for kind in options.systems:
         for seed in options.seeds:
-            fitted, how = trained(specification(kind, "small", detector), images, conditions, options.seconds, seed)
+            what = specification(kind, "small", detector)
+            steps = options.steps or steps_within(what, images, conditions, options.seconds, seed)
+            fitted, how = trained(what, images, conditions, steps, seed)
             start = time.process_time()
             kept = SparseImages(len(at), detector)
             fitted.sample(at, seed=seed, out=kept)
@@ -166,10 +170,18 @@ def figures(shown: dict[str, PixelEvents], folder: Path) -> None:
     from matplotlib import pyplot
 
     folder.mkdir(parents=True, exist_ok=True)
-    percent = {name: 100 * events.occupancies().ravel() for name, events in shown.items()}
-    charges = {name: events.adu.astype(float) for name, events in shown.items()}
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 5.5), sharex="col", height_ratios=[3, 1], layout="constrained")
-    panels = ((percent, np.linspace(0, 6, 41), "occupancy of a sensor [%]"), (charges, np.linspace(7, 256, 42), "ADU"))
+    found = {name: clusters(events) for name, events in shown.items()}
+    panels: list[tuple[dict[str, Array], Array, str]] = [
+        (
+            {name: 100 * events.occupancies().ravel() for name, events in shown.items()},
+            np.linspace(0, 4, 33),
+            "occupancy of a sensor [%]",
+        ),
+        ({name: events.adu for name, events in shown.items()}, np.linspace(7, 256, 42), "charge of a pixel [ADU]"),
+        ({name: each.size for name, each in found.items()}, np.arange(0.5, 16), "pixels of a cluster"),
+        ({name: each.charge for name, each in found.items()}, np.linspace(0, 800, 41), "charge of a cluster [ADU]"),
+    ]
+    figure, axes = pyplot.subplots(2, 4, figsize=(15, 5), sharex="col", height_ratios=[3, 1], layout="constrained")
     for column, (values, edges, label) in enumerate(panels):
         densities = {name: np.histogram(each, edges)[0] / max(1, len(each)) for name, each in values.items()}
         truth = densities["simulation"]
@@ -178,10 +190,13 @@ def figures(shown: dict[str, PixelEvents], folder: Path) -> None:
             axes[0, column].stairs(density, edges, label=name, **style)
             ratio = np.divide(density, truth, out=np.full(len(truth), np.nan), where=truth > 0)
             axes[1, column].stairs(ratio, edges, **style)
-        axes[0, column].set(yscale="log", ylabel="share of entries")
-        axes[1, column].set(ylim=(0, 2), xlabel=label, ylabel="ratio")
-    axes[0, 0].legend(frameon=False)
-    figure.savefig(folder / "pixel-spectra.png", dpi=110)
+        axes[0, column].set(yscale="log")
+        axes[1, column].set(ylim=(0, 2), xlabel=label)
+        axes[1, column].axhline(1, color="grey", lw=0.5)
+    axes[0, 0].set(ylabel="share of entries")
+    axes[1, 0].set(ylabel="ratio to simulation")
+    axes[0, 0].legend(frameon=False, fontsize="small")
+    figure.savefig(folder / "pixel-spectra.png", dpi=80)
     pyplot.close(figure)
     figure, axes = pyplot.subplots(1, len(shown), figsize=(3.2 * len(shown) + 0.6, 3.4), layout="constrained")
     for axis, (name, events) in zip(np.atleast_1d(axes), shown.items(), strict=True):
@@ -189,7 +204,7 @@ def figures(shown: dict[str, PixelEvents], folder: Path) -> None:
         image = axis.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r")
         axis.set(title=name, xlabel="sensor", ylabel="sensor")
     figure.colorbar(image, ax=axes, label="correlation of occupancies")
-    figure.savefig(folder / "pixel-correlations.png", dpi=110)
+    figure.savefig(folder / "pixel-correlations.png", dpi=80)
     pyplot.close(figure)
 
 
@@ -251,6 +266,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=300, help="events to learn from")
     parser.add_argument("--events", type=int, default=400, help="events to draw and to compare with")
     parser.add_argument("--seconds", type=float, default=900, help="CPU seconds of a training")
+    parser.add_argument("--steps", type=int, help="steps of a training, whatever they take, instead of --seconds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     small = [PXD_SMALL.rows, PXD_SMALL.columns]
     parser.add_argument("--shape", type=int, nargs=2, default=small, help="rows and columns of a sensor")

@@ -13,6 +13,10 @@ from torch.nn import functional
 _RATIO = 4
 
 
+#: Width of features in front of the last layer, and where this begins: few pixels are hit, and the others are empty.
+_CONTRAST, _EMPTY = 2.5, -4.0
+
+
 class ConditionalNorm(nn.Module):
     """Batch norm of images (M, C, h, w) whose gain and bias are linear in a vector (M, V)."""
 
@@ -92,11 +96,18 @@ class PixelAttention(nn.Module):
 class ImageMaker(nn.Module):
     """Vectors (M, V) to images (M, 1, h, w) in [−1, 1], 2^K times as large as `base` after K stages of two blocks.
 
-    `channels` are those of the base and of every stage; behind stage `attention` there is `PixelAttention`.
+    `channels` are those of the base and of every stage; behind stage `attention` there is `PixelAttention`. With `fold`
+    the last convolution makes so many pixels along each axis at once, and images are larger by that.
     """
 
     def __init__(
-        self, condition: int, channels: Sequence[int], base: tuple[int, int], *, attention: int | None = None
+        self,
+        condition: int,
+        channels: Sequence[int],
+        base: tuple[int, int],
+        *,
+        fold: int = 1,
+        attention: int | None = None,
     ) -> None:
         super().__init__()
         self.first = channels[0]
@@ -108,9 +119,10 @@ class ImageMaker(nn.Module):
             for out, up in ((one, False), (other, True))
         )
         self.look = None if attention is None else PixelAttention(channels[attention])
-        self.norm, self.leave = nn.BatchNorm2d(channels[-1]), nn.Conv2d(channels[-1], 1, 3, padding=1)
-        # Most pixels are empty from the beginning.
-        nn.init.constant_(self.leave.get_parameter("bias"), -1.0)
+        self.norm, self.leave = nn.BatchNorm2d(channels[-1]), nn.Conv2d(channels[-1], fold**2, 3, padding=1)
+        self.fold = fold
+        nn.init.constant_(self.norm.weight, _CONTRAST)
+        nn.init.constant_(self.leave.get_parameter("bias"), _EMPTY)
 
     def forward(self, y: Tensor) -> Tensor:
         """The images."""
@@ -120,25 +132,33 @@ class ImageMaker(nn.Module):
             x = block(x, y)
             if self.look is not None and number == 2 * (self.attention or 0):
                 x = self.look(x)
-        return torch.tanh(self.leave(torch.relu(self.norm(x))))
+        return torch.tanh(functional.pixel_shuffle(self.leave(torch.relu(self.norm(x))), self.fold))
 
 
 class ImageEye(nn.Module):
-    """Images (M, 1, h, w) to vectors (M, C) by K stages of two blocks, the first of which halves, and a sum."""
+    """Images (M, 1, h, w) to vectors (M, C) by K stages of two blocks, the first of which halves, and a sum.
 
-    def __init__(self, channels: Sequence[int], *, attention: int | None = None) -> None:
+    The first convolution takes `fold` × `fold` pixels at once.
+    """
+
+    def __init__(self, channels: Sequence[int], *, fold: int = 1, attention: int | None = None) -> None:
         super().__init__()
-        self.attention = attention
-        self.enter = nn.Conv2d(1, channels[0], 3, padding=1)
+        self.fold, self.attention = fold, attention
+        self.enter = nn.Conv2d(fold**2, channels[0], 3, padding=1)
         self.blocks = nn.ModuleList(
             CriticBlock(size, other, down=down)
             for one, other in pairwise(channels)
             for size, down in _halved(one, other)
         )
         self.look = None if attention is None else PixelAttention(channels[attention])
+        # An image of zeros is a vector of zeros at first, however many pixels are summed.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """The vectors."""
+        x = functional.pixel_unshuffle(x, self.fold)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         for number, block in enumerate(self.blocks, start=1):
             x = block(x)

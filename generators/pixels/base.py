@@ -22,7 +22,7 @@ from generators.conditional_network import device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.flows.sizes import require_sizes
 from generators.pixels.held_out import DistanceToHeldOut
-from generators.pixels.networks import PixelCritic, PixelMaker
+from generators.pixels.networks import NOTHING, PixelCritic, PixelMaker
 from generators.pixels.objectives import CriticObjective, Dequantised, MakerObjective, Terms
 from generators.protocols import Array, Monitor
 from generators.sources import chunks_of, rows_within
@@ -42,6 +42,8 @@ _NOISE = 8e-3
 _ROUNDING = 1e-3
 #: Pixels that the map of charges is fitted to, and bytes of events that are drawn at once.
 _FITTED, _DRAWN_BYTES = 100_000, 1 << 26
+#: Events whose share of hit pixels a maker has at first, and whose mean charge is the unit of a critic.
+_BEGUN = 16
 
 
 def logarithmic_charge() -> dict[str, Any]:
@@ -59,7 +61,9 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
     `critic_channels` the other way round. `width` numbers describe a sensor, `latent` normal ones are its own. The
     critic attends behind stage `critic_attention`, and has embeddings of `embedded` numbers. It makes `critic_steps`
     for one of the maker, with `critic_rate` times its learning rate; both have Adam without clipping unless `training`
-    says so.
+    says so. In every step both see `sensors_at_once` of the sensors, drawn at random, of each event of the batch; a
+    maker lets all of them know of each other before. `fold` × `fold` pixels are one position of the largest images
+    inside of both networks.
 
     Beside the hinge loss there are `contrastive`, `uniformity`, `intra_event`, `orthogonal` and `consistency` times
     the terms of these names, see `generators.pixels.objectives`. `augment` names changes of images in front of the
@@ -78,6 +82,8 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
     latent: int = 32
     embedded: int = 64
     critic_attention: int | None = 2
+    fold: int = 2
+    sensors_at_once: int | None = 10
     contrastive: float = 1.0
     uniformity: float = 0.1
     intra_event: float = 0.0
@@ -90,7 +96,7 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
     bijection: str | dict[str, Any] = field(default_factory=logarithmic_charge)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=3000, batch_size=1, learning_rate=1e-3, clip=None, ema_decay=0.99, schedule="constant"
+            steps=3000, batch_size=4, learning_rate=3e-3, clip=None, ema_decay=0.98, schedule="constant"
         )
     )
 
@@ -99,8 +105,8 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
         """Refuse hyperparameters of its own that make no sense."""
 
     @abstractmethod
-    def critic(self, shape: tuple[int, ...], context: int) -> PixelCritic:
-        """An untrained critic of events (S, R, C)."""
+    def critic(self, shape: tuple[int, ...], context: int, charge: float = 1.0) -> PixelCritic:
+        """An untrained critic of events (S, R, C), whose true pixels have that mean charge, from nothing on."""
 
     def __post_init__(self) -> None:
         self.channels, self.critic_channels = list(self.channels), list(self.critic_channels)
@@ -110,6 +116,9 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
             values = getattr(self, name)
             require_sizes(self.kind, **{f"{name}[{place}]": size for place, size in enumerate(values)})
             own[f"stages of {name}"] = len(values) - 1
+        own["fold"] = self.fold
+        if self.sensors_at_once is not None:
+            own["sensors_at_once"] = self.sensors_at_once
         require_sizes(self.kind, **own)
         self._require_order()
         if not 0 <= self.threshold <= SATURATION:
@@ -217,17 +226,23 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
         )
 
     def adversaries(self, maker: PixelMaker, data: TrainingData, *, seed: int) -> Adversaries:
-        """A maker with an untrained critic, whose initial weights are drawn from the seed."""
+        """A maker whose images have the true share of hits, with an untrained critic, both of that seed.
+
+        Where nearly all pixels are hit, or none, gradients say nothing of single hits for long.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Adversaries(maker, self.critic(tuple(data.x.shape[1:]), data.context.shape[1]))
+            some, lowest = data.x[:_BEGUN].cpu(), float(self.charges()[self.threshold])
+            maker.begin_at(float((some >= lowest).float().mean()), lowest, data.context[:_BEGUN].cpu())
+            charge = max(float((some - NOTHING).mean()), _NOISE)
+            return Adversaries(maker, self.critic(tuple(data.x.shape[1:]), data.context.shape[1], charge))
 
     def phases(self, adversaries: Adversaries) -> list[Phase]:
         """Those of critic and maker, of which each moves itself in every step, whether gradients are clipped or not."""
         terms, dequantised = self.terms(), Dequantised(self.charges(), _NOISE)
-        critic = CriticObjective(adversaries, terms, dequantised)
+        critic = CriticObjective(adversaries, terms, dequantised, self.sensors_at_once)
         of_critic = self.optimiser_of(self.critic_rate)
-        maker = MakerObjective(adversaries, terms, dequantised)
+        maker = MakerObjective(adversaries, terms, dequantised, self.sensors_at_once)
         return [
             Phase("critic", critic, trainable(adversaries.critic), of_critic, repeat=self.critic_steps),
             Phase("maker", maker, trainable(adversaries.maker), self.optimiser_of()),

@@ -24,6 +24,8 @@ PUBLISHED: dict[str, Any] = {
     "latent": 128,
     "embedded": 1024,
     "critic_attention": 3,
+    "fold": 1,
+    "sensors_at_once": None,
     "training": {
         "steps": None,
         "epochs": 4,
@@ -68,12 +70,12 @@ class IEAGAN(PixelGenerator):
     @override
     def build(self, shape: tuple[int, ...], context: int) -> PixelMaker:
         conditions = RelatedSensors(shape[0], context, width=self.width, freedom=self.freedom, heads=self.heads)
-        maker = PixelMaker(conditions, shape, latent=self.latent, channels=self.channels)
+        maker = PixelMaker(conditions, shape, latent=self.latent, channels=self.channels, fold=self.fold)
         begun(maker, normed=False)
         return maker
 
     @override
-    def critic(self, shape: tuple[int, ...], context: int) -> PixelCritic:
+    def critic(self, shape: tuple[int, ...], context: int, charge: float = 1.0) -> PixelCritic:
         critic = PixelCritic(
             shape,
             context,
@@ -82,6 +84,8 @@ class IEAGAN(PixelGenerator):
             relations=Relations(self.critic_channels[-1], self.critic_heads),
             proxies=Proxies(shape[0], self.embedded),
             embedded=self.embedded,
+            fold=self.fold,
+            charge=charge,
         )
         begun(critic, normed=True)
         return critic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,8 @@ from generators.networks.relations import Relations
 #: Pixels of images that go through a network at once where no gradient is kept; of such an image there are up to some
 #: hundred copies.
 _PIXELS_AT_ONCE = 1 << 20
+#: Sensors whose images say how many pixels are hit at first, and what a hyperbolic tangent is at most.
+_BEGUN, _TANH = 4, 1 - 1e-6
 #: What no hit is, as networks see it.
 NOTHING = -1.0
 
@@ -43,33 +46,48 @@ class PixelMaker(nn.Module):
         *,
         latent: int,
         channels: Sequence[int],
+        fold: int = 1,
         attention: int | None = None,
     ) -> None:
         super().__init__()
         self.conditions, self.latent, self.shape = conditions, latent, shape
-        base = tuple(-(-size // 2 ** (len(channels) - 1)) for size in shape[1:])
-        self.padded = tuple(size * 2 ** (len(channels) - 1) for size in base)
+        times = fold * 2 ** (len(channels) - 1)
+        base = tuple(-(-size // times) for size in shape[1:])
+        self.padded = tuple(size * times for size in base)
         self.trunk = ImageMaker(
-            conditions.columns + latent, channels, (base[0], base[1]), attention=within(attention, channels)
+            conditions.columns + latent, channels, (base[0], base[1]), fold=fold, attention=within(attention, channels)
         )
 
-    def draw(self, c: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Events at c (N, C), with the random numbers of the generator, which is one of the CPU, or those of torch."""
-        numbers = self.conditions.numbers + self.latent
-        return self.made(torch.randn(len(c), self.shape[0], numbers, generator=generator).to(c), c)
+    def draw(self, c: Tensor, generator: torch.Generator | None = None, sensors: Tensor | None = None) -> Tensor:
+        """Events at c (N, C), with the random numbers of the generator, which is one of the CPU, or those of torch.
 
-    def made(self, noise: Tensor, c: Tensor) -> Tensor:
-        """Events of noise (N, S, latent + numbers of the conditions) at c (N, C)."""
+        Where `sensors` (K,) are given there are images of these alone, which know of the others as ever.
+        """
+        numbers = self.conditions.numbers + self.latent
+        return self.made(torch.randn(len(c), self.shape[0], numbers, generator=generator).to(c), c, sensors)
+
+    def made(self, noise: Tensor, c: Tensor, sensors: Tensor | None = None) -> Tensor:
+        """Events of noise (N, S, latent + numbers of the conditions) at c (N, C), or those sensors of them."""
         of_trunk, of_sensors = noise[..., : self.latent], noise[..., self.latent :]
-        vectors = torch.cat([self.conditions(of_sensors, c), of_trunk], dim=-1).flatten(0, 1)
+        known = torch.cat([self.conditions(of_sensors, c), of_trunk], dim=-1)
+        vectors = (known if sensors is None else known[:, sensors]).flatten(0, 1)
         images = in_parts(self.trunk, vectors, self.padded) if not self.training else self.trunk(vectors)
         top, left = ((wide - size) // 2 for wide, size in zip(self.padded, self.shape[1:], strict=True))
         cropped = images[:, 0, top : top + self.shape[1], left : left + self.shape[2]]
-        return cropped.reshape(len(c), *self.shape)
+        return cropped.reshape(len(c), self.shape[0] if sensors is None else len(sensors), *self.shape[1:])
 
     def made_like(self, x: Tensor, c: Tensor) -> Tensor:
         """Events at c (N, C), as many as x (N, S, R, C); the noise is that of torch."""
         return self.draw(c)
+
+    def begin_at(self, share: float, threshold: float, c: Tensor) -> None:
+        """Let so many pixels of untrained images, of some sensors at c (N, C), be above the threshold."""
+        sensors = torch.arange(min(self.shape[0], _BEGUN), device=c.device)
+        with torch.no_grad():
+            made = self.draw(c, sensors=sensors).flatten()
+            above = made.kthvalue(max(1, int((1 - share) * len(made)))).values
+            due, now = torch.atanh(torch.stack([torch.full_like(above, threshold), above]).clamp(-_TANH, _TANH))
+            self.trunk.leave.get_parameter("bias").add_(due - now)
 
 
 class PixelCritic(nn.Module):
@@ -77,7 +95,15 @@ class PixelCritic(nn.Module):
 
     The score of a sensor is linear in what its image is, times one and times the context; its embedding is made behind
     `relations` of all sensors. `proxies` are (S, E).
+
+    Nothing is zero for the layers, which have no biases at first: an image without hits has the score zero, and what
+    is summed over all pixels are the few that are hit. With −1 for nothing, and zeros around an image as hits of 15
+    ADU, these would be one part in a thousand of a sum that is the same for all images. `charge` is the mean of true
+    pixels from nothing on, and the sum over an image of that charge is one to the first layer, whatever its size:
+    spectral norms bound how steep the others are.
     """
+
+    nothing: Tensor
 
     def __init__(
         self,
@@ -89,15 +115,22 @@ class PixelCritic(nn.Module):
         relations: nn.Module,
         proxies: nn.Module,
         embedded: int,
+        fold: int = 1,
+        charge: float = 1.0,
     ) -> None:
         super().__init__()
-        self.halvings = len(channels) - 1
+        self.times = fold * 2 ** (len(channels) - 1)
+        self.unit = charge * math.prod(-(-size // self.times) for size in shape[1:])
         wide = channels[-1]
-        self.eye = ImageEye(channels, attention=within(attention, channels))
+        self.eye = ImageEye(channels, fold=fold, attention=within(attention, channels))
         self.score = nn.Linear(wide, 1)
         self.of_context = nn.Linear(context, wide, bias=False) if context else None
         self.relations, self.proxies = relations, proxies
         self.leave, self.norm = nn.Linear(wide, embedded), nn.LayerNorm(embedded)
+        # Norms of relations see how much there is beside this alone.
+        self.register_buffer(
+            "nothing", torch.tensor([1.0, -1.0]).repeat(wide)[:wide] / math.sqrt(wide), persistent=False
+        )
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Mean score (N,) of the sensors of events."""
@@ -105,14 +138,14 @@ class PixelCritic(nn.Module):
 
     def seen(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, S) and embeddings (N, S, E) of length one, of events (N, S, R, C) at c (N, C)."""
-        images = self._padded(x.flatten(0, 1)[:, None])
+        images = self._padded((x.flatten(0, 1)[:, None] - NOTHING) / self.unit)
         wide = self.leave.in_features
         found = self.eye(images) if torch.is_grad_enabled() else in_parts(self.eye, images, images.shape[2:])
         found = found.reshape(*x.shape[:2], wide)
         scores = self.score(found)[..., 0]
         if self.of_context is not None:
             scores = scores + (found * self.of_context(c)[:, None]).sum(dim=-1)
-        embeddings = self.norm(self.leave(self.relations(found)))
+        embeddings = self.norm(self.leave(self.relations(found + self.nothing)))
         return scores, functional.normalize(embeddings, dim=-1)
 
     def targets(self) -> Tensor:
@@ -123,9 +156,9 @@ class PixelCritic(nn.Module):
         """Empty pixels around, so that sizes can be halved."""
         pads: list[int] = []
         for size in reversed(images.shape[2:]):
-            more = -size % 2**self.halvings
+            more = -size % self.times
             pads += [more // 2, more - more // 2]
-        return functional.pad(images, pads, value=NOTHING)
+        return functional.pad(images, pads)
 
 
 class Proxies(nn.Module):

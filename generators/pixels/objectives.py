@@ -14,7 +14,7 @@ from generators.adversarial.losses import Hinge
 from generators.adversarial.phases import Adversaries
 from generators.adversarial.regularisation import orthogonal_penalty
 from generators.errors import HyperparameterError
-from generators.pixels.networks import PixelCritic
+from generators.pixels.networks import PixelCritic, PixelMaker
 
 #: Between such changes of a true image a critic is to see no difference.
 _CONSISTENT = ("translation",)
@@ -63,52 +63,81 @@ class Dequantised(nn.Module):
         return z + torch.rand_like(z) * width[torch.bucketize(z, middles).clamp(max=len(width) - 1)]
 
 
-class CriticObjective(nn.Module):
-    """Loss of the critic: hinge, the contrastive and the uniformity term of true events, and consistency."""
+class _Objective(nn.Module):
+    """What both sides have: each step is of so many sensors, drawn at random, or of all."""
 
-    def __init__(self, adversaries: Adversaries, terms: Terms, dequantised: Dequantised) -> None:
+    def __init__(
+        self, adversaries: Adversaries, terms: Terms, dequantised: Dequantised, sensors_at_once: int | None = None
+    ) -> None:
         super().__init__()
         self.adversaries, self.terms, self.dequantised = adversaries, terms, dequantised
+        self.sensors_at_once = sensors_at_once
+
+    def chosen(self, x: Tensor) -> Tensor | None:
+        """Sensors of events x (N, S, R, C), (K,); none if all are."""
+        sensors = x.shape[1]
+        if self.sensors_at_once is None or self.sensors_at_once >= sensors:
+            return None
+        return torch.randperm(sensors, device=x.device)[: self.sensors_at_once]
+
+    def true(self, x: Tensor, sensors: Tensor | None) -> Tensor:
+        """Images of those sensors, with noise."""
+        noisy: Tensor = self.dequantised(x if sensors is None else x[:, sensors])
+        return noisy
+
+    def targets(self, sensors: Tensor | None) -> Tensor:
+        """What the critic wants of the embeddings of those sensors."""
+        found = critic_of(self.adversaries).targets()
+        return found if sensors is None else found[sensors]
+
+
+class CriticObjective(_Objective):
+    """Loss of the critic: hinge, the contrastive and the uniformity term of true events, and consistency."""
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Of every event, (N,)."""
-        terms, critic = self.terms, critic_of(self.adversaries)
+        terms, critic, sensors = self.terms, critic_of(self.adversaries), self.chosen(x)
         with torch.no_grad():
-            made = self.adversaries.made_like(x, c)
-        true = self.dequantised(x)
-        of_true, embeddings = critic.seen(augmented(true, terms.augment), c)
-        of_made, _ = critic.seen(augmented(made, terms.augment), c)
-        loss = _HINGE.of_critic(of_true, of_made).mean(dim=1)
-        loss = loss + terms.contrastive * data_to_data(embeddings, critic.targets())
-        loss = loss + terms.uniformity * uniformity(embeddings)
+            made = maker_of(self.adversaries).draw(c, sensors=sensors)
+        true = self.true(x, sensors)
+        shown = [augmented(true, terms.augment), augmented(made, terms.augment)]
         if terms.consistency:
-            changed, _ = critic.seen(augmented(true, _CONSISTENT), c)
+            shown.append(augmented(true, _CONSISTENT))
+        # As one batch: no event depends on the others of it, and the norms of all layers are found once.
+        scores, embeddings = critic.seen(torch.cat(shown), c.repeat(len(shown), 1))
+        of_true, of_made, *of_changed = torch.split(scores, len(x))
+        loss = _HINGE.of_critic(of_true, of_made).mean(dim=1)
+        loss = loss + terms.contrastive * data_to_data(embeddings[: len(x)], self.targets(sensors))
+        loss = loss + terms.uniformity * uniformity(embeddings[: len(x)])
+        for changed in of_changed:
             loss = loss + terms.consistency * (changed - of_true).square().mean(dim=1)
         return loss
 
 
-class MakerObjective(nn.Module):
+class MakerObjective(_Objective):
     """Loss of the maker: hinge, contrastive and uniformity term of what it made, and how alike sensors are in truth."""
-
-    def __init__(self, adversaries: Adversaries, terms: Terms, dequantised: Dequantised) -> None:
-        super().__init__()
-        self.adversaries, self.terms, self.dequantised = adversaries, terms, dequantised
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Of every event, (N,); one that is made is compared with the true one of the same context."""
-        terms, critic = self.terms, critic_of(self.adversaries)
-        made = self.adversaries.made_like(x, c)
+        terms, critic, sensors = self.terms, critic_of(self.adversaries), self.chosen(x)
+        made = maker_of(self.adversaries).draw(c, sensors=sensors)
         scores, embeddings = critic.seen(augmented(made, terms.augment), c)
         loss = _HINGE.of_generator(scores).mean(dim=1)
-        loss = loss + terms.contrastive * data_to_data(embeddings, critic.targets())
+        loss = loss + terms.contrastive * data_to_data(embeddings, self.targets(sensors))
         loss = loss + terms.uniformity * uniformity(embeddings)
         if terms.intra_event:
             with torch.no_grad():
-                _, of_true = critic.seen(augmented(self.dequantised(x), terms.augment), c)
+                _, of_true = critic.seen(augmented(self.true(x, sensors), terms.augment), c)
             loss = loss + terms.intra_event * intra_event(of_true, embeddings)
         if terms.orthogonal:
             loss = loss + terms.orthogonal * orthogonal_penalty(self.adversaries.maker)
         return loss
+
+
+def maker_of(adversaries: Adversaries) -> PixelMaker:
+    """The maker of both."""
+    assert isinstance(adversaries.maker, PixelMaker)
+    return adversaries.maker
 
 
 def critic_of(adversaries: Adversaries) -> PixelCritic:

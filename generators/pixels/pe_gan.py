@@ -46,12 +46,14 @@ class PEGAN(PixelGenerator):
     def build(self, shape: tuple[int, ...], context: int) -> PixelMaker:
         conditions = SingleSensors(self._prior(shape[0]), context, width=self.width)
         attention = self.maker_attention
-        maker = PixelMaker(conditions, shape, latent=self.latent, channels=self.channels, attention=attention)
+        maker = PixelMaker(
+            conditions, shape, latent=self.latent, channels=self.channels, fold=self.fold, attention=attention
+        )
         begun(maker, normed=False)
         return maker
 
     @override
-    def critic(self, shape: tuple[int, ...], context: int) -> PixelCritic:
+    def critic(self, shape: tuple[int, ...], context: int, charge: float = 1.0) -> PixelCritic:
         critic = PixelCritic(
             shape,
             context,
@@ -60,6 +62,8 @@ class PEGAN(PixelGenerator):
             relations=NoRelations(),
             proxies=PriorEmbedding(self._prior(shape[0]), self.embedded),
             embedded=self.embedded,
+            fold=self.fold,
+            charge=charge,
         )
         begun(critic, normed=True)
         return critic

@@ -62,3 +62,15 @@ def test_attention_begins_without_effect_and_is_a_mean_of_values() -> None:
         pooled = functional.max_pool2d(layer.value(x), 2).mean(dim=(2, 3), keepdim=True)
         due = x + layer.leave(pooled.expand(-1, -1, 4, 6))
     torch.testing.assert_close(layer(x), due, atol=1e-5, rtol=1e-4)
+
+
+def test_with_a_fold_blocks_of_pixels_are_made_and_seen_at_once() -> None:
+    torch.manual_seed(5)
+    maker = ImageMaker(6, [8, 4], (2, 3), fold=2).requires_grad_(False)
+    assert maker(torch.randn(3, 6)).shape == (3, 1, 8, 12)
+    eye = ImageEye([4, 8], fold=2).requires_grad_(False)
+    assert torch.equal(eye(torch.zeros(1, 1, 16, 16)), torch.zeros(1, 8))
+    x = torch.zeros(4, 1, 16, 16)
+    for place, image in enumerate(x):
+        image[0, 6 + place // 2, 6 + place % 2] = 1.0
+    assert len(eye(x).unique(dim=0)) == 4  # each pixel of a block is told from the others
