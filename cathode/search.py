@@ -6,7 +6,10 @@ import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from analysis.events import Events
 from analysis.processes import cores
@@ -16,7 +19,7 @@ from cathode.observables import Observed
 from cathode.products import write_products
 from cathode.region import Interval
 from cathode.result import SearchResult
-from cathode.runtime.processes import in_parallel, installed
+from cathode.runtime.processes import all_in_parallel, helpers, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder
 from cathode.runtime.seeds import Seeds
@@ -38,6 +41,8 @@ from cathode.validation.warnings import warnings_of_inputs
 __all__ = ["Search", "score"]
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -222,18 +227,20 @@ class Search(SearchSettings):
         )
 
     def _learned(self, method: Method, window: Task, beside: Sequence[HeldOut], stages: Stages) -> list[Learned]:
-        """The background of the window, then those of the validation regions, half of all in a second process."""
+        """The background of the window, then those of the validation regions, shared among as many processes."""
         places = [stages, *(beside_window(stages, generator=index) for index in range(len(beside)))]
         asked = list(zip([window.background, *(each.task.background for each in beside)], places, strict=True))
         workers = cores() if self.workers is None else self.workers
         # A part of one's own stays in this process: another one may not be able to import it.
-        if len(asked) < 2 or workers < 2 or not installed(method):
-            return _learned_from(method, asked)
-        here = (len(asked) + 1) // 2
-        elsewhere = [(background, place.silenced()) for background, place in asked[here:]]
-        with in_parallel(workers, _learned_from, method, elsewhere) as answer:
-            mine = _learned_from(method, asked[:here])
-            return [*mine, *answer.result()]
+        others = helpers(workers, len(asked)) if installed(method) else 0
+        here, *elsewhere = _shared(asked, 1 + others)
+        work = [
+            partial(_learned_from, method, [(background, place.silenced()) for background, place in each])
+            for each in elsewhere
+        ]
+        with all_in_parallel(workers, work) as answers:
+            mine = _learned_from(method, here)
+            return [*mine, *(learned for answer in answers for learned in answer.result())]
 
     def _closed(
         self,
@@ -255,6 +262,13 @@ class Search(SearchSettings):
             window=window,
             touching=self.region.validation_regions(fraction=self.region_fraction),
         )
+
+
+def _shared(pieces: Sequence[_T], among: int) -> list[Sequence[_T]]:
+    """Pieces in their order for so many processes, the first of which have one more if they do not come out even."""
+    each, more = divmod(len(pieces), among)
+    ends = [each * number + min(number, more) for number in range(among + 1)]
+    return [pieces[first:last] for first, last in pairwise(ends)]
 
 
 def _learned_from(method: Method, asked: Sequence[tuple[Background, Stages]]) -> list[Learned]:

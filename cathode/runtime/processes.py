@@ -1,14 +1,14 @@
-"""Processes and threads: work in a second process, torch on one thread."""
+"""Processes and threads: work in other processes, torch on one thread."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from analysis.processes import is_worker, not_outliving
@@ -21,29 +21,49 @@ logger = logging.getLogger(__name__)
 def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
     """Compute `function(*args, **kwargs)` in a second process while the block runs; before it, with a single worker.
 
-    An error in the block ends that process too: nobody would wait for its answer. Loky and not a bare process pool:
-    scripts and notebooks need no ``if __name__ == "__main__"``. A process that is a worker itself does all the work.
-    Where there are two GPUs, the second process has the second one.
+    See `all_in_parallel`.
+    """
+    with all_in_parallel(workers, [partial(function, *args, **kwargs)]) as (answer,):
+        yield answer
+
+
+def helpers(workers: int, pieces: int) -> int:
+    """Processes beside this one that so many workers are for so many pieces of work.
+
+    A process that is a worker itself has none. Where there are GPUs there is one, which has the second of several.
+    """
+    if workers < 2 or pieces < 2:
+        return 0
+    if is_worker():
+        logger.info("This process is a worker itself: the work is done in it, one part after the other.")
+        return 0
+    import torch
+
+    return 1 if torch.cuda.device_count() else min(workers, pieces) - 1
+
+
+@contextmanager
+def all_in_parallel(workers: int, work: Sequence[Callable[[], Any]]) -> Iterator[tuple[Future[Any], ...]]:
+    """Do all pieces of work in other processes while the block runs; before it, if there are none.
+
+    An error in the block ends those processes too: nobody would wait for their answers. Loky and not a bare process
+    pool: scripts and notebooks need no ``if __name__ == "__main__"``.
 
     Raises
     ------
     WorkerError
-        If the second process was killed, perhaps for want of memory.
+        If another process was killed, perhaps for want of memory.
     """
-    if workers >= 2 and is_worker():
-        logger.info("This process is a worker itself: the work is done in it, one part after the other.")
-        workers = 1
-    if workers < 2:
-        done: Future[Any] = Future()
-        done.set_result(function(*args, **kwargs))
-        yield done
+    others = helpers(workers, 1 + len(work))
+    if not others:
+        yield tuple(map(_done, work))
         return
     from loky import BrokenProcessPool, get_reusable_executor
 
     environment = {"OMP_NUM_THREADS": "1", **_second_device()}
-    executor = get_reusable_executor(max_workers=1, timeout=60, env=environment)
+    executor = get_reusable_executor(max_workers=others, timeout=60, env=environment)
     try:
-        yield executor.submit(_not_outliving, os.getpid(), function, args, kwargs)
+        yield tuple(executor.submit(_not_outliving, os.getpid(), piece) for piece in work)
     except BaseException as error:
         # Not waited for, the next call could take the kill back, and the end of the program would wait for the worker.
         executor.shutdown(wait=True, kill_workers=True)
@@ -65,10 +85,16 @@ def _second_device() -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": visible.split(",")[1].strip() if "," in visible else "1"}
 
 
-def _not_outliving(parent: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call `function`, and end this process with its parent."""
+def _done(work: Callable[[], Any]) -> Future[Any]:
+    done: Future[Any] = Future()
+    done.set_result(work())
+    return done
+
+
+def _not_outliving(parent: int, work: Callable[[], Any]) -> Any:
+    """Do the work, and end this process with its parent."""
     with not_outliving(parent):
-        return function(*args, **kwargs)
+        return work()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from analysis.events import Events
 from analysis.folds import fold_of
 from analysis.statistics.p_values import z_to_p
 from cathode.classifiers.boosted_trees import BoostedTrees
+from cathode.classifiers.parallel import ordered_map
 from cathode.errors import CathodeError, ConfigError, EmptyRegionError
 from cathode.result import SearchResult
+from cathode.runtime.processes import all_in_parallel
 from cathode.search import Search
 from cathode.template.mass_models import DijetFitMass
 from generators.errors import ConstantFeatureError
@@ -172,6 +175,41 @@ class TestReproducibility:
         results = [toy_search(generator=small_flow_matching(), folds=2, workers=w).run(events) for w in (1, 2)]
         assert decisive(results[0]) == decisive(results[1])
         assert len(results[0].trainings) == 2
+
+    @pytest.mark.slow
+    def test_four_workers_share_a_whole_search_and_change_no_bit_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared: list[int] = []
+        threads: list[int] = []
+
+        def counting(workers: int, work: Sequence[Any]) -> Any:
+            shared.append(len(work))
+            return all_in_parallel(workers, work)
+
+        def noting(work: Any, pieces: Any, *, jobs: int, **others: Any) -> Any:
+            threads.append(jobs)
+            return ordered_map(work, pieces, jobs=jobs, **others)
+
+        monkeypatch.setattr("cathode.search.all_in_parallel", counting)
+        monkeypatch.setattr("cathode.classifiers.boosted_trees.ordered_map", noting)
+        events = toy_events(90_000, seed=33)
+        results = []
+        for workers in (1, 4):
+            threads.clear()
+            search = toy_search(
+                generator=small_flow_matching(epochs=1),
+                classifier=BoostedTrees(members=4, max_iter=5, jobs=workers),
+                folds=3,
+                closure_generators=3,
+                workers=workers,
+            )
+            results.append(search.run(events))
+            # Every training of every fold, of the window and of the validation regions, on as many threads.
+            assert threads
+            assert set(threads) <= {workers, min(workers, search.closure_members)}
+        # The generator of the window is trained here, those of the three groups of validation regions beside it.
+        assert shared == [0, 3]
+        assert len(results[0].trainings) == 4
+        assert decisive(results[0]) == decisive(results[1])
 
     def test_order_of_the_files_decides_no_fold(self) -> None:
         parts = [toy_events(6_000, seed=34), toy_events(9_000, seed=35), toy_events(5_000, seed=36)]
