@@ -13,6 +13,7 @@ GENERATORS = (
     "mpgan",
     "epic_gan",
     "mdma",
+    "igapt",
     "deep_tree_gan",
     "deep_tree_gan2",
     "epic_fm",
