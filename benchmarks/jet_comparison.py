@@ -75,7 +75,7 @@ def worth(drawn: Clouds, truth: Clouds) -> dict[str, Any]:
     return {"size": found.events, "at_least": found.at_least, "at_most": found.at_most}
 
 
-def amplified(drawn: Clouds, truth: Clouds, learned: int) -> dict[str, float | None]:
+def amplified(drawn: Clouds, truth: Clouds, learned: int) -> dict[str, float]:
     """A in 27 cells of mass, N and hardest constituent, of a single training, and its error of counting."""
     rng = np.random.default_rng(6)
     samples = []
@@ -94,9 +94,8 @@ def amplified(drawn: Clouds, truth: Clouds, learned: int) -> dict[str, float | N
 
     again = [once(*(each[rng.integers(0, len(each), len(each))] for each in samples), 2) for _ in range(40)]
     low, high = np.quantile(again, [0.16, 0.84], method="nearest")
-    # What chance alone can not tell from the truth is worth any number of events, of which JSON has no number: null.
-    found = {"factor": once(*samples, 1), "error": float((high - low) / 2) if np.isfinite(high) else math.inf}
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+    # What chance alone can not tell from the truth is worth any number of events.
+    return {"factor": once(*samples, 1), "error": float((high - low) / 2) if np.isfinite(high) else math.inf}
 
 
 def cost(fitted: Any, batches: tuple[int, ...]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""The tables of `jets.py` in Markdown."""
+"""The tables of `jets.py` in Markdown, and its numbers in JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 HEADER = [
@@ -48,3 +50,16 @@ def table_of(found: dict[str, Any]) -> str:
     """Speeds in Markdown."""
     rows = [f"| {name} | {each['us_a_jet']:,.0f} | {each['faster_than_epic_fm']:.1f} |" for name, each in found.items()]
     return "\n".join(["| | µs a jet | faster than `epic_fm`, 8 steps of midpoint |", "|---|---|---|", *rows])
+
+
+def as_json(result: Any) -> str:
+    """One object, with null where a number is infinite or none: a distance of momenta that overflow, for example."""
+    return json.dumps(_plain(result), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -26,7 +26,6 @@ measured in a short training before. What it draws is compared with jets that no
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
@@ -39,7 +38,7 @@ import torch
 from jet_comparison import Clouds, amplified, classifiers, cost, distances, larger, no_context, worth
 from jet_figures import figures
 from jet_systems import PUBLISHED, SYSTEMS, TEACHERS, is_adversarial, with_preset
-from jet_tables import HEADER, line, table_of
+from jet_tables import HEADER, as_json, line, table_of
 
 from analysis.datasets import embedded, read_jetclass
 from analysis.datasets.jetnet import read_jetnet_file
@@ -195,7 +194,7 @@ def main() -> None:
         options.seconds, options.drawn, options.tested, options.train = 0.1, 300, 200, 500
     if options.speed:
         found = speed()
-        print(json.dumps({"conditions": conditions(), "speed": found}) if options.json else table_of(found))
+        print(as_json({"conditions": conditions(), "speed": found}) if options.json else table_of(found))
         return
     train, truth = jets_of(options.place, options.kind, options.train)
     result: dict[str, Any] = {"conditions": conditions(), "learned_from": len(train), "compared_with": len(truth)}
@@ -236,7 +235,7 @@ def main() -> None:
     if options.figures is not None:
         figures(options.figures, drawn, truth, rows)
     if options.json:
-        print(json.dumps(result))
+        print(as_json(result))
 
 
 def conditions() -> dict[str, Any]:

@@ -58,3 +58,9 @@ def test_systems_with_presets_have_them_and_adversarial_ones_have_a_critic(modul
     }  # fmt: skip
     assert sized == adversarial | {"jet_flow", "fpcd"}
     assert set(systems.TEACHERS) <= set(systems.SYSTEMS)
+
+
+def test_what_is_no_number_is_null_in_json(modules: dict[str, Any]) -> None:
+    found = {"a": {"factor": float("inf"), "error": 0.5}, "rows": [float("nan"), np.float64(2), 3, "x", True]}
+    text = modules["jet_tables"].as_json(found)
+    assert text == '{"a": {"factor": null, "error": 0.5}, "rows": [null, 2.0, 3, "x", true]}'
