@@ -83,7 +83,7 @@ for name, curve in curves.items():
 significance_improvement([Line(name, curve.background_efficiency, curve.value) for name, curve in curves.items()])
 
 # %% [markdown]
-# Sideband events as they are differ from those of the window wherever a feature follows the mass, and that is what the
-# classifier of `cwola` finds as well. A density that is interpolated into the window does not have this difference; how
-# near it comes to the idealised detector is what a longer training and more trees buy. What each method assumes, and
-# how that breaks: [methods](../docs/methods.md).
+# Labels help; without them the three agree within their errors here, with true background or without: these features
+# hardly follow the mass, so sideband events as they are (`cwola`) serve as well as a density that is interpolated.
+# Where a feature does follow it, the classifier of `cwola` finds that difference too. What each method assumes, and how
+# that breaks: [methods](../docs/methods.md).

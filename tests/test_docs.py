@@ -131,7 +131,7 @@ def accept(arguments: list[str]) -> None:
         context = command.make_context(name, rest, parent=context)
 
 
-def accept_any(program: str, arguments: list[str]) -> None:
+def accept_any(program: str, arguments: list[str], page: Path) -> None:
     """The same for every program that the pages name."""
     if program == "cathode":
         accept(arguments)
@@ -140,20 +140,21 @@ def accept_any(program: str, arguments: list[str]) -> None:
         for target in arguments:
             assert "=" in target or re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     elif program == "python" and not arguments[0].startswith("-"):
-        assert (ROOT / arguments[0]).is_file(), arguments[0]
+        files = {block.file for block in blocks(page, language="python")}
+        assert arguments[0] in files or (ROOT / arguments[0]).is_file(), arguments[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_are_accepted(page: Path) -> None:
     for program, *arguments in filter(None, commands(page)):
-        accept_any(program, arguments)
+        accept_any(program, arguments, page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_named_in_the_text_exist(page: Path) -> None:
     for program, *arguments in mentions(page):
         try:
-            accept_any(program, arguments)
+            accept_any(program, arguments, page)
         except Exception as error:
             # Of a verb alone its arguments are missing, of a group its verb, and --help leaves. By name, because
             # typer has its own copy of click, or not, depending on its version.
@@ -294,21 +295,36 @@ def test_python_of_extending_runs() -> None:
     assert (load_classifier(fitted.save("fisher")).score(x) == fitted.score(x)).all()
 
 
-def test_commands_of_extending_run(workplace: Path) -> None:
-    """In processes of their own, as typed: the second process of a search has to find the module as well."""
+def run_as_typed(page: Path, folder: Path) -> None:
+    """All commands of a page as one script, with its files beside them."""
     for language in ("python", "yaml"):
-        for block in blocks(EXTENDING, language=language):
+        for block in blocks(page, language=language):
             if block.file:
-                (workplace / block.file).write_text(block.text, encoding="utf-8")
+                (folder / block.file).write_text(block.text, encoding="utf-8")
     environment = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "OMP_NUM_THREADS": "1",
     }
-    script = "\n".join(block.text for block in blocks(EXTENDING, language="console"))
+    script = "\n".join(block.text for block in blocks(page, language="console"))
     done = subprocess.run(
-        ["sh", "-euc", script], cwd=workplace, env=environment, capture_output=True, text=True, check=False
+        ["sh", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_commands_of_a_newcomer_run(workplace: Path) -> None:
+    run_as_typed(ROOT / "docs" / "newcomer.md", workplace)
+    own = json.loads((workplace / "runs" / "own" / "result.json").read_text(encoding="utf-8"))
+    assert own["method"]["generator"]["kind"] == "drifting_normal"
+    assert own["quick"]
+    assert own["counts"]["signal_region"] > 1000
+    assert (workplace / "runs" / "trial" / "report.html").is_file()
+
+
+def test_commands_of_extending_run(workplace: Path) -> None:
+    """In processes of their own, as typed: the second process of a search has to find the module as well."""
+    run_as_typed(EXTENDING, workplace)
     intervals = json.loads((workplace / "moved.json").read_text(encoding="utf-8"))["closures"]
     # One mean drift is not good enough over all of the sidebands, and better than nothing.
     assert all(0.5 < interval["auc"] < 0.7 for interval in intervals)
@@ -355,3 +371,37 @@ threads: 1
 def test_python_of_other_pages_runs(page: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run_folder)
     execute(page)
+
+
+#: Commands of the first pages that the test below leaves to others -> who runs them.
+ELSEWHERE = {
+    r"make (demo|test)": "the workflows of the repository",
+    r"git clone|cd |\. |python -m venv|pip install|^$": "make release-check installs into an environment of its own",
+    r"cathode demo": "make release-check, and tests/cathode/cli",
+    r"analysis\.yaml$": "the end of a line that writes there",
+    r"cathode run .*--store /scratch": "a place of others; tests/cathode/cli",
+    r"cathode data fetch": "needs the network; tests/analysis/datasets",
+    r"cathode data simulate": "tests/analysis/simulation",
+    r"cathode tasks": "tests/analysis/tasks; the folder of a study is another page's",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/validating.md"])
+@pytest.mark.usefixtures("registries", "one_thread")
+def test_commands_of_the_first_pages_run(page: str, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small search in the place of a reader's: what a page says works in the order in which it says it."""
+    monkeypatch.chdir(run_folder)
+    for folder in ("more", "other"):
+        (run_folder / folder).mkdir(exist_ok=True)
+        if not (run_folder / folder / "dijets.root").exists():
+            (run_folder / folder / "dijets.root").symlink_to(embedded("dijets"))
+    ran = 0
+    for words in commands(ROOT / page):
+        if any(re.match(pattern, shlex.join(words).replace("'", "")) for pattern in ELSEWHERE):
+            continue
+        done = CliRunner().invoke(app, words[1:])
+        # With --strict a validation that failed is told by 3.
+        assert done.exit_code in ((0, 3) if "--strict" in words else (0,)), f"{shlex.join(words)}: {done.output}"
+        ran += 1
+    assert ran > 0

@@ -24,6 +24,7 @@ def test_every_key_is_in_the_reference() -> None:
     for section in ("data.constituents", "template.reweighting", "validation"):
         assert f"## {section}\n" in text
     assert "| `folds` | `int` | `5` |" in text
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
     assert "None" not in text
 
 

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 
 #: Captions of the contents -> pages, in their order.
 CONTENTS = {
-    "Start": ["getting-started", "faq", "glossary"],
+    "Start": ["newcomer", "getting-started", "faq", "glossary"],
     "Tutorials": [
         "tutorials/search", "tutorials/own-data", "tutorials/template-quality", "tutorials/methods-compared",
         "tutorials/scan-and-limit", "tutorials/full-phase-space", "tutorials/showers",

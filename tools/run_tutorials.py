@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ TUTORIALS = (
 #: The same, with a page of its own beside the tutorials.
 GALLERY = "gallery"
 
+#: Letters of a line that was printed, at most.
+WIDTH = 110
 #: Colours of a picture; a figure has few.
 COLOURS = 64
 #: Pixels of the longer side of a picture at most.
@@ -154,7 +157,15 @@ def plain(text: str) -> str:
     """What a terminal is left with: no commands to it, no bars."""
     lines = _COMMANDS.sub("", text).replace("\r\n", "\n").split("\n")
     kept = [line.rsplit("\r", 1)[-1].rstrip() for line in lines if not _BARS.search(line)]
-    return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip("\n")
+    wrapped = [part for line in kept for part in _wrapped(line)]
+    return re.sub("\n{3,}", "\n\n", "\n".join(wrapped)).strip("\n")
+
+
+def _wrapped(line: str) -> list[str]:
+    """A sentence that is too long for a page, in lines."""
+    if len(line) <= WIDTH:
+        return [line]
+    return textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def write(name: str) -> None:

@@ -45,29 +45,49 @@ class AnalysisConfig(Section):
     (5, 'cathode')
     """
 
-    data: DataConfig
-    region: RegionConfig
+    data: DataConfig = Field(description="what is read")
+    region: RegionConfig = Field(description="where to look")
     method: MethodConfig = Field(
         default_factory=lambda: MethodConfig(),
-        description="where the background comes from and how data are told from it: cathode, cwola or anode",
+        description="where the background comes from and how data are told from it: cathode, cwola, anode …",
     )
-    mass_model: MassModelConfig = Field(default_factory=lambda: MassModelConfig())
-    template: TemplateConfig = Field(default_factory=lambda: TemplateConfig())
-    observables: ObservablesConfig = Field(default_factory=lambda: ObservablesConfig())
-    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
-    folds: int = Field(default=5, ge=2)
-    background_efficiencies: tuple[Fraction, ...] = Field(default=(1e-2, 1e-3), min_length=1)
-    validation: ValidationConfig = Field(default_factory=lambda: ValidationConfig())
-    comparison: ComparisonConfig = Field(default_factory=lambda: ComparisonConfig())
+    mass_model: MassModelConfig = Field(
+        default_factory=lambda: MassModelConfig(), description="the spectrum of the background: dijet_fit or kde"
+    )
+    template: TemplateConfig = Field(
+        default_factory=lambda: TemplateConfig(), description="what is drawn as background, and by which generator"
+    )
+    observables: ObservablesConfig = Field(
+        default_factory=lambda: ObservablesConfig(), description="what the classifier sees, of data and template alike"
+    )
+    classifier: ClassifierConfig = Field(
+        default_factory=lambda: ClassifierConfig(), description="what tells data from template"
+    )
+    folds: int = Field(
+        default=5, ge=2, description="parts of the events; each is scored by classifiers that were trained without it"
+    )
+    background_efficiencies: tuple[Fraction, ...] = Field(
+        default=(1e-2, 1e-3),
+        min_length=1,
+        description="fractions of the template that pass a cut; the first is the one to quote",
+    )
+    validation: ValidationConfig = Field(
+        default_factory=lambda: ValidationConfig(), description="how the template is tested"
+    )
+    comparison: ComparisonConfig = Field(
+        default_factory=lambda: ComparisonConfig(), description="what `cathode compare` compares"
+    )
     calibration: File | None = Field(
         default=None, description="calibration.json of this search, as `cathode calibrate` writes it; corrects p-values"
     )
-    label: LabelConfig = Field(default_factory=lambda: LabelConfig())
+    label: LabelConfig = Field(
+        default_factory=lambda: LabelConfig(), description="what figures carry: experiment, luminosity, energy"
+    )
     quick: bool = Field(
         default=False,
         description="a cheap trial: trainings, folds and ensembles are kept small, and the result says so",
     )
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, description="of everything random")
     output: str | None = Field(default=None, description="run folder, relative to the working directory")
     store: str | None = Field(
         default=".cathode-store",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class RegionConfig(Section):
     """Where to look, in GeV; all intervals are half-open."""
 
-    signal: tuple[float, float]
+    signal: tuple[float, float] = Field(description="the window, [low, high]")
     sidebands: tuple[float | None, float | None] | None = Field(
         default=None, description="outer borders, null for none on that side; null alone uses every selected event"
     )

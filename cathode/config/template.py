@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class ReweightingConfig(Section, ReweightingOptions):
     """How the template is corrected by what a classifier still finds in the sidebands."""
 
-    classifier: ClassifierConfig = Field(default_factory=lambda: ClassifierConfig())
+    classifier: ClassifierConfig = Field(
+        default_factory=lambda: ClassifierConfig(), description="what tells data from template in the sidebands"
+    )
     observables: ObservablesConfig | None = Field(default=None, description="null sees what the search sees")
 
     def build(self) -> Reweighting:
@@ -42,7 +44,9 @@ Reweightings = Annotated[
 class TemplateConfig(Section):
     """How the background template is made."""
 
-    generator: GeneratorConfig = Field(default_factory=lambda: GeneratorConfig())
+    generator: GeneratorConfig = Field(
+        default_factory=lambda: GeneratorConfig(), description="what learns the sidebands and draws in the window"
+    )
     oversampling: float = Field(default=4, gt=0, description="template events per event of the signal region")
     reweighting: Reweightings | None = Field(
         default=None, description="null leaves the template as it is drawn; a list is applied from first to last"

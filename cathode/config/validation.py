@@ -12,7 +12,10 @@ from cathode.config.section import File, Fraction, Section
 class ValidationConfig(Section):
     """How the template is tested before it is believed."""
 
-    closure: bool = True
+    closure: bool = Field(
+        default=True,
+        description="repeat the search in validation regions; nothing is claimed without",
+    )
     region_fraction: Fraction = Field(
         default=0.5, description="width of a validation region over the width of the window"
     )

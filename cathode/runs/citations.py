@@ -77,6 +77,15 @@ KNOWN: Mapping[str, tuple[str, str]] = {
     ),
 }
 
+#: Those whose number, title and authors agree with a public text of the authors or of the field.
+CHECKED = frozenset(
+    {
+        "2109.00546", "2001.04990", "2001.05001", "1906.04032", "1705.07057", "2210.02747", "2310.06897",
+        "2301.08128", "2106.05285", "1810.05165", "physics/0702156",
+    }
+)  # fmt: skip
+#: What stands above the entries; BibTeX skips what is in none.
+_REMARK = "% Add the journals. An entry without a title has the number that the code names, and nothing else.\n"
 #: What every search uses: trees of weak classifiers aside, the direct estimate and the p-value of an uncertain one.
 ALWAYS = ("2411.00085", "physics/0702156")
 _ARXIV = re.compile(r"\b(\d{4}\.\d{4,5}|[a-z-]+/\d{7})\b")
@@ -89,7 +98,10 @@ def papers(result: SearchResult) -> tuple[str, ...]:
 
 
 def bibtex(result: SearchResult) -> str:
-    """BibTeX of the software and of `papers`; an entry without a title has only its number."""
+    """BibTeX of the software and of `papers`; an entry without a title has only its number.
+
+    Title and authors of entries that are not `CHECKED` are marked by a comment.
+    """
     version = result.versions.get("cathode-hep", "")
     software = [
         "@software{cathode-hep,",
@@ -98,14 +110,15 @@ def bibtex(result: SearchResult) -> str:
         f"  version = {{{version}}},",
         "}",
     ]
-    return "\n\n".join(["\n".join(software), *(_entry(number) for number in papers(result))]) + "\n"
+    return _REMARK + "\n" + "\n\n".join(["\n".join(software), *(_entry(number) for number in papers(result))]) + "\n"
 
 
 def _entry(number: str) -> str:
     authors, title = KNOWN.get(number, ("", ""))
     fields = {"author": authors, "title": f"{{{title}}}" if title else "", "eprint": number, "archivePrefix": "arXiv"}
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-    return "\n".join([f"@misc{{arXiv:{number},", *lines, "}"])
+    unchecked = ["% not compared with the publication"] if title and number not in CHECKED else []
+    return "\n".join([*unchecked, f"@misc{{arXiv:{number},", *lines, "}"])
 
 
 def _parts(specification: Any) -> Iterator[type[Any]]:

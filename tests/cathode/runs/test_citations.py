@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from cathode.result import SearchResult
-from cathode.runs.citations import ALWAYS, KNOWN, bibtex, papers
+from cathode.runs.citations import ALWAYS, CHECKED, KNOWN, bibtex, papers
 
 
 def result_of(method: dict[str, Any]) -> SearchResult:
@@ -29,6 +29,26 @@ def test_the_text_is_bibtex() -> None:
     assert len(re.findall(r"^@\w+\{[^,]+,$", text, re.MULTILINE)) == 1 + len(set(re.findall(r"eprint = {(.*)},", text)))
     assert "title = {{Neural Spline Flows}}" in text
     assert "version = {1.2}" in text
+
+
+def test_what_was_not_compared_is_marked() -> None:
+    text = bibtex(result_of({"kind": "cathode", "generator": {"kind": "autoregressive_spline"}}))
+    entries = text.split("\n\n")[1:]
+    marked = {entry for entry in entries if entry.startswith("% not compared")}
+    assert {re.search(r"eprint = {(.*)}", entry)[1] for entry in marked} == {  # type: ignore[index]
+        number
+        for number in papers(result_of({"kind": "cathode", "generator": {"kind": "autoregressive_spline"}}))
+        if number in KNOWN and number not in CHECKED
+    }
+    assert KNOWN.keys() >= CHECKED
+    # No field but those that are known.
+    assert set(re.findall(r"^  (\w+) = ", text, re.MULTILINE)) == {
+        "author",
+        "title",
+        "version",
+        "eprint",
+        "archivePrefix",
+    }
 
 
 def test_numbers_are_those_of_arxiv() -> None:
