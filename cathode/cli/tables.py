@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -43,15 +44,38 @@ def conclusion(result: SearchResult) -> Iterator[RenderableType]:
     yield Text(validation(result), style="green" if result.validated else "bold yellow")
 
 
-def cuts(result: SearchResult) -> Table:
-    """One row for each background efficiency, in the order in which they were asked for."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("background efficiency", "observed", "expected", "stat", "sys", "p exact", "p", "local"):
-        # On a narrow terminal a significance stays in one piece.
-        table.add_column(title, justify="right", no_wrap=title == "local")
+#: Columns of a terminal that a table of cuts needs, one line for each; on a narrower one each has a column.
+_WIDE = 100
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """A table that lies on a wide terminal and stands on a narrow one."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width >= _WIDE:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            for title in self.titles:
+                table.add_column(title, justify="right", no_wrap=title == "local")
+            for row in self.rows:
+                table.add_row(*row)
+        else:
+            table = Table(box=box.SIMPLE, pad_edge=False, show_header=False)
+            for row in zip(self.titles, *self.rows, strict=True):
+                table.add_row(*row)
+        yield table
+
+
+def cuts(result: SearchResult) -> RenderableType:
+    """What was counted and expected at each background efficiency, in the order in which they were asked for."""
+    titles = ["background efficiency", "observed", "expected", "stat", "sys", "p exact", "p", "local"]
     known = any(cut.signal_efficiency is not None for cut in result.cuts)
     if known:
-        table.add_column("true signal kept", justify="right")
+        titles.append("true signal kept")
+    rows = []
     for cut in result.cuts:
         row = [
             _asked_and_realised(cut),
@@ -65,14 +89,15 @@ def cuts(result: SearchResult) -> Table:
         ]
         if known:
             row.append("–" if cut.signal_efficiency is None else f"{100 * cut.signal_efficiency:.1f} %")
-        table.add_row(*row)
-    return table
+        rows.append(row)
+    return _Cuts(titles, rows)
 
 
 def _asked_and_realised(cut: CutResult) -> str:
     """A background efficiency, and in parentheses the realised one where ties or rounding make it another."""
     asked, realised = f"{cut.background_efficiency:g}", cut.effective_efficiency
-    return asked if abs(realised / cut.background_efficiency - 1) < 0.02 else f"{asked} ({realised:.2g})"
+    near = abs(realised / cut.background_efficiency - 1) < 0.02 or f"{realised:.2g}" == asked
+    return asked if near else f"{asked} ({realised:.2g})"
 
 
 def null_distributions(calibration: Calibration) -> RenderableType:
