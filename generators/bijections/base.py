@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -36,6 +36,8 @@ class FittedBijection(nn.Module, ABC):
 
     kind: ClassVar[str]
     learned: ClassVar[tuple[str, ...]] = ()
+    #: Whether a column may have a single value, such as a flag of what is rare, because several are drawn together.
+    takes_constants: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -202,8 +204,10 @@ def _usable(x: Tensor, weights: Tensor | None, context: Tensor | None) -> tuple[
     return used, rows[used], w[used] / total, None if c is None else c[used]
 
 
-def spread(x: Tensor) -> tuple[Tensor, Tensor]:
+def spread(x: Tensor, *, constants: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of every column of x (N, D), each (D,); refuses columns with one value.
+
+    Those that are named in `constants` may have one.
 
     Raises
     ------
@@ -211,7 +215,7 @@ def spread(x: Tensor) -> tuple[Tensor, Tensor]:
         Names the first such column by its index.
     """
     low, high = x.amin(dim=0), x.amax(dim=0)
-    constant = (high <= low).nonzero().flatten().tolist()
+    constant = [column for column in (high <= low).nonzero().flatten().tolist() if column not in constants]
     if constant:
         column = constant[0]
         raise ConstantFeatureError(

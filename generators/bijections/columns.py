@@ -53,7 +53,8 @@ class Columns(NoisyBijection):
         return sorted(group[column] for group, step in pairs for column in step.discrete_columns)
 
     def _learn_noisy(self, x: Tensor, weights: Tensor, context: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
-        spread(x)
+        pairs = zip(self._groups, self._steps(), strict=True)
+        spread(x, constants=[column for group, step in pairs if step.takes_constants for column in group])
         last = max((index for group in self._groups for index in group), default=0)
         if last >= x.shape[1]:
             raise ShapeError(f"maps of Columns names column {last}, but x has {x.shape[1]} columns, counted from 0.")

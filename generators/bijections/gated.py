@@ -38,6 +38,7 @@ class Gated(NoisyBijection):
 
     kind: ClassVar[str] = "gated"
     learned: ClassVar[tuple[str, ...]] = ("typical",)
+    takes_constants: ClassVar[bool] = True
 
     levels: int = 1
     gate: int = 0

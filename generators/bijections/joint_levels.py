@@ -39,6 +39,7 @@ class JointLevels(NoisyBijection):
 
     kind: ClassVar[str] = "joint_levels"
     learned: ClassVar[tuple[str, ...]] = ("levels", "edges")
+    takes_constants: ClassVar[bool] = True
 
     @property
     @override

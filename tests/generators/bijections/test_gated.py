@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generators.bijections.gated import Gated
-from generators.errors import HyperparameterError, ShapeError
+from generators.errors import ConstantFeatureError, HyperparameterError, ShapeError
 from generators.registry import create
 
 #: Charge and type; the first and the last have no track.
@@ -103,6 +103,20 @@ def test_rows_that_do_not_fit_are_named(x: list[list[float]], said: str) -> None
         Gated(levels=1).fit(torch.tensor(x).double())
     assert type(caught.value).__module__ == "generators.errors"
     assert isinstance(caught.value, ShapeError) or "Columns" in said
+
+
+def test_a_flag_of_what_does_not_occur_is_no_hindrance_but_a_constant_of_another_column_is() -> None:
+    """A sample without muons has a column of zeros."""
+    x = torch.cat([particles(300, 10), torch.randn(300, 1)], dim=1)[:, [0, 1, 4, 2, 3]]
+    x[:, 1] = 0.0
+    for step in ({"kind": "gated", "levels": 2}, "joint_levels"):
+        key = "0,1,3,4" if isinstance(step, dict) else "0,1"
+        fitted = create({"kind": "columns", "maps": {key: step, "2": "standardise"}}).fit(x)
+        z, _ = fitted.forward(x)
+        torch.testing.assert_close(fitted.inverse(z), x, rtol=1e-6, atol=1e-6)
+    x[:, 2] = 1.0
+    with pytest.raises(ConstantFeatureError, match="x, column 2"):
+        create({"kind": "columns", "maps": {"0,1,3,4": {"kind": "gated", "levels": 2}, "2": "standardise"}}).fit(x)
 
 
 def test_a_gate_that_is_none_is_named() -> None:

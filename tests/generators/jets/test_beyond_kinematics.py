@@ -124,3 +124,14 @@ def test_clouds_without_the_features_are_refused() -> None:
     x, c = jets(100, 1)
     with pytest.raises(ShapeError, match="x has 3 columns"):
         create(SPECIFICATION).fit(x[..., :3], c, seed=1)
+
+
+@pytest.mark.slow
+def test_published_network_makes_a_step_and_a_sample() -> None:
+    x, c = jets(60, 13)
+    training = {"epochs": None, "steps": 1, "batch_size": 8}
+    made = create({"kind": "beyond_kinematics", "preset": "published", "sampling_steps": 1, "training": training})
+    drawn = made.fit(x, c, seed=1).sample(c[:10], seed=2)
+    assert drawn.shape == (10, POINTS, 13)
+    assert np.isfinite(drawn).all()
+    assert not impossible(drawn).any()
