@@ -188,13 +188,15 @@ def figures(shown: dict[str, PixelEvents], folder: Path) -> None:
         for name, density in densities.items():
             style: dict[str, Any] = {"color": "black", "lw": 2} if name == "simulation" else {"lw": 1.2}
             axes[0, column].stairs(density, edges, label=name, **style)
+            if name == "simulation":
+                continue
             ratio = np.divide(density, truth, out=np.full(len(truth), np.nan), where=truth > 0)
-            axes[1, column].stairs(ratio, edges, **style)
+            axes[1, column].stairs(ratio, edges, baseline=None, **style)
         axes[0, column].set(yscale="log")
         axes[1, column].set(ylim=(0, 2), xlabel=label)
-        axes[1, column].axhline(1, color="grey", lw=0.5)
+        axes[1, column].axhline(1, color="black", lw=1)
     axes[0, 0].set(ylabel="share of entries")
-    axes[1, 0].set(ylabel="ratio to simulation")
+    axes[1, 0].set(ylabel="ratio")
     axes[0, 0].legend(frameon=False, fontsize="small")
     figure.savefig(folder / "pixel-spectra.png", dpi=80)
     pyplot.close(figure)
