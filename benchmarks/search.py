@@ -7,7 +7,8 @@ Every size is a search of its own in a process of its own with one thread: windo
 GeV, everything else as it comes, and the report. Events are the first of `qcd.root`; features beyond the four of dijets
 are normal numbers that say nothing. CPU seconds are charged to the stage that next says where it stands. `exponents`
 are the powers of the number of events with which CPU seconds and memory grow from the smallest to the largest size, and
-the same for features.
+the same for features. `config_check_cpu_s` is the median of what `cathode config check` of the demo takes, data
+included, in several processes of their own.
 """
 
 from __future__ import annotations
@@ -90,6 +91,22 @@ def in_a_process(folder: Path, events: int, features: int) -> dict[str, Any]:
     return found
 
 
+def config_check(folder: str, times: int = 5) -> float:
+    """Median of the CPU seconds of a look at an analysis file, the first of which may have to compile its modules."""
+    from cathode.config import embedded_text
+
+    path = Path(folder) / "demo.yaml"
+    path.write_text(embedded_text("demo"), encoding="utf-8")
+    command = [sys.executable, "-m", "cathode", "config", "check", str(path), "--quiet"]
+    seconds = []
+    for _ in range(1 + times):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return float(np.median(seconds[1:]))
+
+
 def exponents(rows: list[dict[str, Any]], size: str) -> dict[str, float]:
     """Powers of a size with which CPU seconds and memory grow; of nothing else that changes."""
     ends = min(rows, key=lambda row: row[size]), max(rows, key=lambda row: row[size])
@@ -117,11 +134,14 @@ def main() -> None:
     others = [in_a_process(arguments.folder, middle["events"], features) for features in more]
     by_features = [middle, *others]
     largest = max(by_events, key=lambda row: row["events"])
+    with tempfile.TemporaryDirectory() as temporary:
+        looked_at = config_check(temporary)
     result = {
         "searches": [*by_events, *others],
         "exponents": {"events": exponents(by_events, "events"), "features": exponents(by_features, "features")},
         "search_cpu_s_476k": largest["cpu_s"] if largest["events"] > 450_000 else None,
         "report_cpu_s": largest["by_stage"].get("report"),
+        "config_check_cpu_s": looked_at,
         "threads": os.environ.get("OMP_NUM_THREADS", "unset"),
         "load_average": os.getloadavg()[0],
         "versions": {"python": platform.python_version()}
@@ -136,6 +156,7 @@ def main() -> None:
     for row in result["searches"]:
         parts = "".join(f"{row['by_stage'].get(stage, 0.0):>13.1f}" for stage in stages)
         print(f"{row['events']:>8,}{row['features']:>10}{row['cpu_s']:>8.1f}{row['peak_mb']:>7.0f}{parts}")
+    print(f"config check: {result['config_check_cpu_s']:.2f} CPU s")
     for size, powers in result["exponents"].items():
         print(f"with {size}: " + ", ".join(f"{name} ^ {power:.2f}" for name, power in powers.items()))
 

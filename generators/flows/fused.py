@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from generators.errors import ShapeError
 from generators.flows import composed_spline, kernels
+
+logger = logging.getLogger(__name__)
 
 Pair = tuple[Tensor, Tensor]
 
@@ -224,3 +227,6 @@ def _apply(function: Any, *arguments: Any) -> Any:
 for _function in (Forward.forward, Inverse.forward, Gradient.forward):
     # torch asks for the signature at every call, and finding it takes longer than a small spline.
     _function.__signature__ = inspect.signature(_function)  # type: ignore[union-attr]
+
+if not kernels.is_kept(kernels.backward):
+    logger.warning("Splines are compiled for this processor, once per installation; that takes up to half a minute.")

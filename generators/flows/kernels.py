@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -33,6 +34,12 @@ def compiled(function: _F, liberties: frozenset[str] = frozenset({"contract"})) 
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no writable folder
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+
+def is_kept(function: Any) -> bool:
+    """Whether what `compiled` makes of a function lies on disk, from where all processes of an installation take it."""
+    folder = Path(function.stats.cache_path or "")
+    return any(folder.glob(f"*.{function.py_func.__qualname__}-*.nbi"))
 
 
 @compiled

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numba
 import numpy as np
 import pytest
 import torch
@@ -59,3 +62,18 @@ def test_nan_stays_where_it_is() -> None:
     kernels.forward(x, p, BOUND, MINIMUM, y, log_slope)
     assert set(np.flatnonzero(np.isnan(y))) <= {4}
     assert np.isfinite(np.delete(log_slope, 4)).all()
+
+
+def doubled(x: float) -> float:
+    return 2 * x
+
+
+def test_what_is_compiled_is_kept_for_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    here = kernels.compiled(doubled)
+    assert not kernels.is_kept(here)
+    assert here(1.5) == 3.0
+    assert kernels.is_kept(here)
+    elsewhere = kernels.compiled(doubled)
+    assert elsewhere(1.5) == 3.0
+    assert sum(elsewhere.stats.cache_hits.values()) == 1
