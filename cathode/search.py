@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from cathode.observables import Observed
 from cathode.products import write_products
 from cathode.region import Interval
 from cathode.result import SearchResult
+from cathode.runtime.heard import heard, in_words_of
 from cathode.runtime.processes import all_in_parallel, helpers, installed
 from cathode.runtime.progress import Progress, silent
 from cathode.runtime.run_folder import RESULT, RunFolder
@@ -110,7 +111,7 @@ class Search(SearchSettings):
         signal = observed[self.region.signal(observed.events.mass)]
         with timer("mass model"):
             mass_model = copy.deepcopy(self.mass_model).fit(sideband.mass, self.region, weights=sideband.weights)
-        with timer("generator"):
+        with timer("generator"), heard("generators") as said:
             method = self.method.prepared(self._unlabelled(observed), stages)
             window = self._window(signal, sideband, mass_model, auxiliary)
             beside = self._beside(sideband, auxiliary, stages) if self.closure else ()
@@ -123,6 +124,8 @@ class Search(SearchSettings):
             evaluation = evaluated(self, events.columns, observed, method, fitted, reference, stages)
         known = {"template": learned, **{_stage(index): each for index, each in enumerate(learned_beside)}}
         result = result_of(self, events, observed, mass_model, known, closure, evaluation, timer, stages.folder)
+        told = in_words_of(events.columns, said, result.warnings)
+        result = replace(result, warnings=(*result.warnings, *told))
         place = stages.folder.path
         if place is not None:
             write_products(
