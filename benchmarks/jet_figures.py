@@ -53,7 +53,7 @@ def distributions(drawn: dict[str, Clouds], truth: Clouds) -> Figure:
         low, high = np.quantile(true, [BEYOND, 1 - BEYOND])
         whole = label == "constituents"
         # A number that nearly all jets share is shown beside the next ones.
-        edges = np.arange(low - 0.5, high + 1.5) if whole else np.linspace(low, high, BINS + 1)
+        edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1) if whole else np.linspace(low, high, BINS + 1)
         density = np.histogram(true, edges)[0] / len(true)
         top.stairs(density, edges, color="black", label="truth", lw=2)
         for name, clouds in drawn.items():
