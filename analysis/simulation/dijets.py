@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from analysis.errors import SimulationError
 from analysis.outputs import check_output_file
 from analysis.simulation.parts import enough, folder_beside, in_order, read_events, write_events
-from analysis.simulation.processes import LEADING_JET_PT, process
+from analysis.simulation.processes import LEADING_JET_PT, Process, process
 from analysis.tasks import Task, executor, task
 
 if TYPE_CHECKING:
@@ -79,18 +79,31 @@ def simulate_dijets(
         seed=seed,
         constituents=constituents,
     )
-    run = zlib.crc32(repr((chosen, seed)).encode())
-    generator = "Pythia 8" if shower == "simple" else f"Pythia 8 ({shower} shower)"
-    title = f"{generator} {chosen.name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
-    done, ntuple = 0, dijet_ntuple(output, title=title, constituents=constituents)
+    ntuple = dijet_ntuple(output, title=_title(chosen.name, shower, n_events, seed), constituents=constituents)
     with folder_beside(Path(output), chunks) as folder, ntuple as extend:
-        for block, events in enumerate(in_order(folder, executor(workers), read_events), start=1):
-            extend(_numbered(events, run, block, done))
-            done += len(events)
+        for done, events in _numbered_in_order(in_order(folder, executor(workers), read_events), (chosen, seed)):
+            extend(events)
             logger.info("%s: %d of %d events", chosen.name, done, n_events)
-            if progress is not None:
-                progress(done, n_events)
+            (progress or _unwatched)(done, n_events)
     return Path(output)
+
+
+def _unwatched(done: int, total: int) -> None:
+    """Nobody wants to know."""
+
+
+def _title(name: str, shower: str, n_events: int, seed: int) -> str:
+    generator = "Pythia 8" if shower == "simple" else f"Pythia 8 ({shower} shower)"
+    return f"{generator} {name} dijets, 13 TeV, fast CMS-like detector; {n_events} events, seed {seed}; GeV"
+
+
+def _numbered_in_order(blocks: Iterable[Any], of: tuple[Process, int]) -> Iterator[tuple[int, Any]]:
+    """Events of each block with their numbers, and how many there are with them; `of` a process and a seed."""
+    run, done = zlib.crc32(repr(of).encode()), 0
+    for block, events in enumerate(blocks, start=1):
+        numbered = _numbered(events, run, block, done)
+        done += len(events)
+        yield done, numbered
 
 
 def _require(output: str | os.PathLike[str], n_events: int, workers: int) -> None:
