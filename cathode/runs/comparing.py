@@ -41,6 +41,10 @@ class RunComparison:
     ----------
     runs : in the order in which they were named.
     names : the shortest ends of their paths that tell them apart.
+
+    >>> rows = RunComparison(runs=(), names=()).searches()  # `compare_runs(["runs/a", "runs/b"])` makes one
+    >>> [row.title for row in rows[:3]]
+    ['window, GeV', 'method', 'generator']
     """
 
     runs: tuple[Run, ...]
