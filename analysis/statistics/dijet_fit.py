@@ -31,6 +31,8 @@ FUNCTIONS = ("f2", "f3", "f4", "f5")
 _ARRAYS = ("basis", "coefficients", "covariance", "expected")
 _ACCEPTABLE = 0.01
 _PREFERRED = 0.05
+#: The largest m/√s whose logarithm is taken.
+_LAST = 1 - 1e-6
 
 
 def n_parameters(function: str) -> int:
@@ -246,7 +248,9 @@ def _raw_terms(mass: ArrayLike, k: int, sqrt_s: float, centre: float) -> FloatAr
     """1, ln(1 − x), −u, −u², … at masses (...,): (..., k)."""
     m = np.asarray(mass, dtype=float)
     u = np.log(m / centre)
-    return np.stack([np.ones_like(u), np.log1p(-m / sqrt_s)] + [-(u**power) for power in range(1, k - 1)], axis=-1)
+    # Bins may end at √s, where the density is zero and its logarithm none.
+    below = np.log1p(-np.minimum(m / sqrt_s, _LAST))
+    return np.stack([np.ones_like(u), below] + [-(u**power) for power in range(1, k - 1)], axis=-1)
 
 
 def _uncentre(k: int, shift: float) -> FloatArray:

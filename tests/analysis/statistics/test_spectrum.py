@@ -296,3 +296,13 @@ def test_case_edges_rise_by_about_a_resolution() -> None:
     edges = np.array(CASE_EDGES)
     assert len(edges) == 36
     assert np.all((np.diff(edges) / edges[:-1] > 0.03) & (np.diff(edges) / edges[:-1] < 0.07))
+
+
+def test_the_density_ends_at_the_collision_energy_without_a_warning() -> None:
+    """The last bin may end there: (1 − x)^p1 is zero, and so are its errors."""
+    fit = fit_bins(asimov(np.geomspace(2000, 7000, 30), (9.0, 5.0, 0.4)), "f3")
+    mass = np.array([6000.0, 13_000.0])
+    density = fit.density(mass)
+    down, up = fit.band(mass)
+    assert density[0] > 0.1
+    assert 0 <= down[1] <= density[1] <= up[1] < 1e-20
