@@ -128,3 +128,19 @@ def test_a_step_of_some_sensors_is_of_those_of_the_same_place() -> None:
     assert {int(sensor) for each in chosen if each is not None for sensor in each} == {0, 1, 2, 3}
     targets = objective.targets(sensors)
     assert torch.equal(targets, critic.targets()[sensors])
+
+
+def test_every_term_can_be_left_out() -> None:
+    """In the released code a loss that is off is a name without a value."""
+    data, terms = data_of(4), ("contrastive", "uniformity", "intra_event", "orthogonal")
+    losses = []
+    for left in (None, *terms):
+        weights = {name: 0.0 if name == left else 1.0 for name in terms}
+        generator, adversaries = begun("iea_gan", data, **weights)
+        torch.manual_seed(3)
+        losses.append([float(p.objective(data.x, data.context).mean().detach()) for p in generator.phases(adversaries)])
+    assert np.isfinite(losses).all()
+    critic, maker = np.abs(np.array(losses[1:]) - losses[0]).T
+    assert (critic[:2] > 1e-3).all()  # the other two are the maker's alone
+    assert critic[2:] == pytest.approx(0, abs=1e-3)
+    assert (maker > 1e-6).all()
