@@ -1,8 +1,8 @@
 """The search in the full phase space on dijets: how good its template is, and how much signal it needs.
 
-    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets
-    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets --injections 500 2000 6000 --json
-    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py ../shared/data/dijets --store fps --seeds 2
+    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py FOLDER --injections 500 2000 6000 --json
+    OMP_NUM_THREADS=1 python benchmarks/full_phase_space.py FOLDER --store fps --seeds 2
 
 With a `--store` an interrupted benchmark goes on where it was, processes can share the seeds, and the last one to be
 run, with all seeds and injections, prints the medians.

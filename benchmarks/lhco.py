@@ -1,6 +1,6 @@
 """The LHC Olympics benchmark: S/√B = 2.2 hidden in 3.3–3.7 TeV, found by CATHODE and by what bounds it.
 
-    python benchmarks/lhco.py ../shared/data/dijets
+    python benchmarks/lhco.py FOLDER
     python benchmarks/lhco.py folder/with/lhc-olympics/files --injections 5 --json
 
 The folder holds either `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`, or the public R&D files

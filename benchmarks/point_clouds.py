@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/point_clouds.py
     OMP_NUM_THREADS=1 python benchmarks/point_clouds.py --only throughput --json
-    OMP_NUM_THREADS=1 python benchmarks/point_clouds.py ../shared/data/jetnet_like --only quality --steps 1000
+    OMP_NUM_THREADS=1 python benchmarks/point_clouds.py FOLDER --only quality --steps 1000
 
 * throughput: EPiC of 6 layers of 128, the transformer of PC-JeDi and the mean field, for clouds of at most 30, 64 and
   150 points (28, 44 and 50 on average before the cut) and batches of 256 and 1024, beside plain padded implementations

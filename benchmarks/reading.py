@@ -1,6 +1,6 @@
 """Throughput from ROOT ntuples to features, beside bare uproot + awkward doing the same arithmetic.
 
-    python benchmarks/reading.py ../shared/data/dijets/qcd.root
+    python benchmarks/reading.py FOLDER/qcd.root
     python benchmarks/reading.py 'ntuples/*.root' --json
 
 Both sides read the same branches, require two jets, and compute the dijet mass, the light jet's mass, the difference of

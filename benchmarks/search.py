@@ -1,7 +1,7 @@
 """What a default search costs, stage by stage, and how that grows with events and with features.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py ../shared/data/dijets
-    OMP_NUM_THREADS=1 python benchmarks/search.py ../shared/data/dijets --events 476000 --features 4 --json
+    OMP_NUM_THREADS=1 python benchmarks/search.py FOLDER
+    OMP_NUM_THREADS=1 python benchmarks/search.py FOLDER --events 476000 --features 4 --json
 
 Every size is a search of its own in a process of its own with one thread: window 3300-3700 GeV, sidebands from 2300
 GeV, everything else as it comes, and the report. Events are the first of `qcd.root`; features beyond the four of dijets
