@@ -61,6 +61,7 @@ class AutoregressiveSplineFlow(AutoregressiveSplineSettings, _SplineFlow):
     identity outside. A density takes one pass of the networks; a sample too, but feature by feature.
 
     >>> import numpy as np
+    >>> from generators.training.settings import TrainingSettings
     >>> rng = np.random.default_rng(1)
     >>> mass = rng.uniform(2, 3, (200, 1))
     >>> flow = AutoregressiveSplineFlow(blocks=1, hidden=8, training=TrainingSettings(steps=2, batch_size=64))
@@ -85,6 +86,7 @@ class CouplingSplineFlow(CouplingSplineSettings, _SplineFlow):
     training.
 
     >>> import numpy as np
+    >>> from generators.training.settings import TrainingSettings
     >>> rng = np.random.default_rng(1)
     >>> mass = rng.uniform(2, 3, (200, 1))
     >>> flow = CouplingSplineFlow(blocks=2, hidden=8, training=TrainingSettings(steps=2, batch_size=64))
