@@ -43,8 +43,8 @@ change the classes, not the page.
 its network for {0} features and {1} column of context, also by default; where there is none, or its size depends on
 more than that, it is –. Papers are those that the module or the class cites. Each is made by
 `create("KIND", …)`, or in YAML by `kind: KIND`, and has `fit(x, context, seed=…)` and `sample(context, seed=…)`.
-*Passes* are evaluations of the network for one draw, as it comes. What was measured is a line of the page that it
-links to, where its conditions stand, and –, where no page has such a number.
+*Passes* are evaluations of the network for one draw, as it comes. What was measured is below each table, with the page
+whose line it is and where its conditions stand.
 """
 #: Evaluations in a step of a solver or sampler; the last step of Heun has one.
 _EVALUATIONS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dpm++2m": 1, "dpm2": 2}
@@ -59,10 +59,21 @@ def page() -> str:
             kinds[module[1]].append(kind)
     parts, known = [_HEAD.format(*SIZE)], tomllib.loads(MEASURED.read_text(encoding="utf-8"))
     for room, title in _ROOMS.items():
-        names = "kind", "what it is", "density", "passes", "presets", "parameters", "measured", "papers"
-        rows = [names, ("---",) * len(names), *(_row(kind, known.get(kind, {})) for kind in sorted(kinds[room]))]
-        parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
+        chosen = sorted(kinds[room])
+        names = "kind", "what it is", "density", "passes", "parameters"
+        parts.append(f"## {title}\n\n" + _table(names, [_row(kind, known.get(kind, {})) for kind in chosen]))
+        measured = [_measured(kind, known[kind]) for kind in chosen if "measured" in known.get(kind, {})]
+        if measured:
+            parts.append(_table(("kind", "what was measured"), measured))
     return "\n".join(parts)
+
+
+def _table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (names, ("---",) * len(names), *rows))
+
+
+def _measured(kind: str, known: dict[str, str]) -> tuple[str, str]:
+    return f"`{kind}`", f"{known['measured']} ([page]({known['page']}))"
 
 
 def _row(kind: str, known: dict[str, str]) -> tuple[str, ...]:
@@ -71,13 +82,18 @@ def _row(kind: str, known: dict[str, str]) -> tuple[str, ...]:
     what = " ".join(own.strip().split("\n\n")[0].split("\n")).replace("|", "\\|")
     what = re.sub(r"\s+", " ", what)
     cited = dict.fromkeys(_ARXIV.findall((sys.modules[cls.__module__].__doc__ or "") + own))
-    papers = ", ".join(f"[{number}](https://arxiv.org/abs/{number})" for number in cited) or "–"
-    presets = ", ".join(f"`{name}`" for name in getattr(cls, "presets", {})) or "–"
+    what = _ARXIV.sub(lambda found: _paper(found.group()), what)
+    others = ", ".join(_paper(number) for number in cited if number not in own.split("\n\n")[0])
+    presets = ", ".join(f"`{name}`" for name in getattr(cls, "presets", {}))
+    said = [what, f"{others}." if others else "", f"Presets {presets}." if presets else ""]
     made = create(kind)
     density = "yes" if isinstance(made, DensityGenerator) else "no"
-    measured = f"{known['measured']} ([page]({known['page']}))" if "measured" in known else "–"
     passes = _passes(made) or known.get("passes", "1")
-    return f"`{kind}`", what, density, passes, presets, _parameters(made), measured, papers
+    return f"`{kind}`", " ".join(each for each in said if each), density, passes, _parameters(made)
+
+
+def _paper(number: str) -> str:
+    return f"[{number}](https://arxiv.org/abs/{number})"
 
 
 def _passes(generator: Any) -> str:
