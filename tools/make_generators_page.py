@@ -46,8 +46,8 @@ more than that, it is –. Papers are those that the module or the class cites. 
 *Passes* are evaluations of the network for one draw, as it comes. What was measured is below each table, with the page
 whose line it is and where its conditions stand.
 """
-#: Evaluations in a step of a solver or sampler; the last step of Heun has one.
-_EVALUATIONS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4, "dpm++2m": 1, "dpm2": 2}
+#: Evaluations in a step of a solver or sampler, of others one; the last step of Heun has one.
+_EVALUATIONS = {"midpoint": 2, "heun": 2, "stochastic_heun": 2, "rk4": 4}
 
 
 def page() -> str:
@@ -102,7 +102,7 @@ def _passes(generator: Any) -> str:
     solver, steps = said.get("solver") or said.get("sampler"), said.get("sampling_steps")
     if steps is None:
         return ""
-    return str(steps * _EVALUATIONS.get(solver, 1) - (solver == "heun"))
+    return str(steps * _EVALUATIONS.get(solver, 1) - (solver in ("heun", "stochastic_heun")))
 
 
 def _parameters(generator: Any) -> str:

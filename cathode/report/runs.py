@@ -14,7 +14,7 @@ from analysis.printing import number
 from cathode.diagnostics import Diagnostics
 from cathode.products import DIAGNOSTICS
 from cathode.report.template import Picture, drawn, rendered
-from cathode.runs.comparing import RunComparison
+from cathode.runs.comparing import RunComparison, cut_at
 from cathode.runtime.run_folder import RESULT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def figures(comparison: RunComparison) -> Iterator[tuple[str, str, Figure]]:
     for number_of, (efficiency, _) in enumerate(comparison.cuts()):
         found = {}
         for name, result in zip(comparison.names, comparison.results, strict=True):
-            cut = next((each for each in result.cuts if each.background_efficiency == efficiency), None)
+            cut = cut_at(result, efficiency)
             if cut is not None and np.isfinite(cut.expected) and cut.expected > 0:
                 error = np.hypot(np.sqrt(max(cut.observed, 1.0)), cut.uncertainty * cut.observed / cut.expected)
                 found[name] = (cut.observed / cut.expected, float(error / cut.expected))

@@ -105,7 +105,7 @@ class RunComparison:
         }
 
     def _of_cut(self, efficiency: float) -> Iterator[Row]:
-        cuts = [_cut(each, efficiency) for each in self.results]
+        cuts = [cut_at(each, efficiency) for each in self.results]
         pairs = list(zip(self.results, cuts, strict=True))
         yield Row("observed", tuple(NONE if c is None else number(c.observed) for c in cuts))
         yield Row("expected", tuple(NONE if c is None else _expected(c) for c in cuts))
@@ -195,7 +195,8 @@ def _names(places: Sequence[Path]) -> Iterator[str]:
     yield from short
 
 
-def _cut(result: SearchResult, efficiency: float) -> CutResult | None:
+def cut_at(result: SearchResult, efficiency: float) -> CutResult | None:
+    """The cut of a run at this background efficiency; None if it has none."""
     return next((cut for cut in result.cuts if cut.background_efficiency == efficiency), None)
 
 
