@@ -176,6 +176,18 @@ class TestEnsemble:
         with pytest.raises(HyperparameterError, match="no member 7"):
             fitted.member(7)
 
+    def test_it_is_known_which_member_made_a_row_also_of_several_states(self) -> None:
+        """Where the states of one member are spoilt, its rows change and no others."""
+        short = {**MEMBER, "training": {"epochs": 3, "steps": None, "batch_size": 256, "best_states": 2}}
+        x, c = gaussian_events(600, seed=3)
+        fitted = create({"kind": "ensemble", "members": 2, "generator": short}).fit(x, c, seed=1)
+        assert len(fitted.networks_) == 4
+        drawn, chosen = fitted.sample(c, seed=5), fitted.members_of(c, seed=5)
+        fitted.networks_[2:] = fitted.networks_[:2]
+        changed = (fitted.sample(c, seed=5) != drawn).any(axis=1)
+        assert np.array_equal(changed, chosen == 1)
+        assert np.bincount(chosen).tolist() == [300, 300]
+
     def test_shares_are_what_they_say(self) -> None:
         generator = torch.Generator().manual_seed(1)
         assert torch.equal(SHARES["seeds"](5, 3, generator), torch.ones(5, 3))
