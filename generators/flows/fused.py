@@ -229,4 +229,8 @@ for _function in (Forward.forward, Inverse.forward, Gradient.forward):
     _function.__signature__ = inspect.signature(_function)  # type: ignore[union-attr]
 
 if not kernels.is_kept(kernels.backward):
-    logger.warning("Splines are compiled for this processor, once per installation; that takes up to half a minute.")
+    # Of this machine at this moment, not of what is computed: no result repeats it.
+    logger.warning(
+        "Splines are compiled for this processor, once per installation; that takes up to half a minute.",
+        extra={"of_machine": True},
+    )

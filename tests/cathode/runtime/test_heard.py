@@ -55,3 +55,11 @@ def test_a_warning_of_a_generator_is_in_the_result(monkeypatch: pytest.MonkeyPat
     )
     result = search.run(toy_events(4000, seed=3))
     assert np.count_nonzero([each == "The generator has collapsed." for each in result.warnings]) == 1
+
+
+def test_what_is_said_of_the_machine_is_in_no_result() -> None:
+    log = logging.getLogger("generators.somewhere")
+    with heard("generators") as said:
+        log.warning("Compiled.", extra={"of_machine": True})
+        log.warning("Odd.")
+    assert said == ["Odd."]
