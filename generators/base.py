@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from generators.artifact import fingerprint
 from generators.bijections.base import FittedBijection
 from generators.conditional_network import after_epoch
-from generators.context import ContextMap, context_rows
+from generators.context import ContextMap, as_columns, context_rows
 from generators.errors import NonFiniteInputError, NotFittedError, ShapeError
 from generators.network_settings import NetworkSettings
 from generators.protocols import Array, Monitor
@@ -145,6 +145,8 @@ class NetworkGenerator(NetworkSettings, ABC, Generic[S]):
     ) -> Self:
         """Learn from x (N, *event), context (N, C) and optional event weights (N,), which may be negative.
 
+        A context (N,) is one of a single column, here and wherever one is asked for.
+
         Rows of weight zero are left out. x may be a memory map, a data set of h5py or `ParquetRows`, of which only
         parts are in memory; clouds may be `Ragged`.
 
@@ -173,7 +175,7 @@ class NetworkGenerator(NetworkSettings, ABC, Generic[S]):
         seed: int,
     ) -> Self:
         """As `fit`, by another objective: `learn` gets a copy with the fitted preprocessing, and the data behind it."""
-        w = event_weights(x, weights)
+        w, context = event_weights(x, weights), as_columns(context)
         self.check(x, context, w)
         w = relative_weights(w)
         used = w != 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,6 +76,16 @@ class ContextMap:
         return (_logarithm(c, self.logarithmic) - self.shift) / self.scale
 
 
+def as_columns(context: Array) -> NDArray[Any]:
+    """A context (N, C) as it is; (N,) is one of a single column, (N, 1).
+
+    >>> as_columns(np.array([3.0, 4.0])).shape
+    (2, 1)
+    """
+    c = np.asarray(context)
+    return c[:, None] if c.ndim == 1 else c
+
+
 def context_rows(context: Array, columns: int) -> NDArray[np.float64]:
     """Context (N, C) of as many columns in double precision; of a single column (N,) will do.
 
@@ -87,8 +98,8 @@ def context_rows(context: Array, columns: int) -> NDArray[np.float64]:
         If the columns are others.
     """
     c = np.asarray(context, np.float64)
-    if c.ndim == 1 and columns == 1:
-        c = c[:, None]
+    if columns == 1:
+        c = as_columns(c)
     if c.ndim != 2 or c.shape[1] != columns:
         raise ShapeError(f"context has shape {c.shape}; it must be (events, {columns}).")
     return c

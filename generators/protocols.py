@@ -50,7 +50,7 @@ class ConditionalGenerator(Protocol):
         monitor: Monitor | None = None,
         checkpoint: Path | None = None,
     ) -> Self:
-        """Learn from x (N, *event), context (N, C) and optional event weights (N,).
+        """Learn from x (N, *event), context (N, C), or (N,) of a single column, and optional event weights (N,).
 
         With `checkpoint` the training state is written there after every epoch, and a call that finds a state of the
         same model, data, settings and seed continues from it.
@@ -58,7 +58,7 @@ class ConditionalGenerator(Protocol):
         ...
 
     def sample(self, context: Array, *, seed: int) -> Array:
-        """Draw one event per context row: (N, C) -> (N, *event)."""
+        """Draw one event per context row: (N, C), or (N,) of a single column, -> (N, *event)."""
         ...
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from generators.artifact import fingerprint
 from generators.base import under
-from generators.context import context_rows
+from generators.context import as_columns, context_rows
 from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.coordinates import Coordinates, ExactCoordinates, gathered, repeated
 from generators.parameters import Parameters
@@ -90,7 +90,7 @@ class FactorisedGenerator(Parameters, ABC):
         NonFiniteInputError, ShapeError, TooFewRowsError
             Before anything changes; and what the two generators raise.
         """
-        w = event_weights(x, weights)
+        w, context = event_weights(x, weights), as_columns(context)
         self.check(x, context, w)
         data_hash = fingerprint(x, context, weights)
         w = relative_weights(w)

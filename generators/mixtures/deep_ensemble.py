@@ -17,7 +17,7 @@ from torch import Tensor
 
 from generators.artifact import fingerprint
 from generators.base import under
-from generators.context import context_rows
+from generators.context import as_columns, context_rows
 from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.base import are_densities, generator_of
 from generators.parameters import Parameters
@@ -75,6 +75,7 @@ class DeepEnsemble(Parameters):
 
         `monitor` counts all trainings as one, which is continued from `checkpoint`; see `TrainingSequence`.
         """
+        context = as_columns(context)
         data_hash = fingerprint(x, context, weights)
         used = relative_weights(event_weights(x, weights)) != 0
         rows, given = np.asarray(x)[used], None if weights is None else np.asarray(weights, np.float64)[used]
@@ -88,7 +89,7 @@ class DeepEnsemble(Parameters):
             for name, share, own in zip(names, shares, _seeds(seed, self.members), strict=True)
         ]
         self.seed_, self.data_hash_ = seed, data_hash
-        self.context_columns_ = 1 if c.ndim == 1 else c.shape[1]
+        self.context_columns_ = c.shape[1]
         return self
 
     def sample(self, context: Array, *, seed: int, out: Any = None) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from torch.quasirandom import SobolEngine
 
 from generators.artifact import fingerprint
 from generators.base import under
-from generators.context import context_rows
+from generators.context import as_columns, context_rows
 from generators.errors import HyperparameterError, NotFittedError, ShapeError
 from generators.factorised.base import are_densities, generator_of
 from generators.parameters import Parameters
@@ -89,7 +89,7 @@ class Blockwise(Parameters, ABC):
         NonFiniteInputError, ShapeError, TooFewRowsError
             Before anything changes; and what the generators raise.
         """
-        w = event_weights(x, weights)
+        w, context = event_weights(x, weights), as_columns(context)
         self._check(x, context, w)
         used = w != 0
         rows, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))

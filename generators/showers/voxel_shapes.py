@@ -16,7 +16,7 @@ from torch import Tensor
 from generators.artifact import fingerprint
 from generators.base import under
 from generators.bijections.base import uniform
-from generators.context import context_rows
+from generators.context import as_columns, context_rows
 from generators.errors import HyperparameterError, NotFittedError
 from generators.factorised.base import generator_of
 from generators.parameters import Parameters
@@ -89,6 +89,7 @@ class VoxelShapes(Parameters):
             Before anything changes; and what the generator raises.
         """
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+        context = as_columns(context)
         self._check(x, context, w)
         used = w != 0
         rows, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.artifact import fingerprint
+from generators.context import as_columns
 from generators.errors import NotFittedError
 from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
@@ -55,7 +56,7 @@ class EventMixing(Parameters):
         NonFiniteInputError, ShapeError, TooFewRowsError, ContextRangeError, WeightError
             Before anything changes.
         """
-        w = event_weights(x, weights)
+        w, context = event_weights(x, weights), as_columns(context)
         check_rows(x, context, w)
         used = np.flatnonzero(w)
         mass = masses_of(np.asarray(context)[used])

@@ -59,10 +59,14 @@ class EventContract(Contract):
             torch.manual_seed(1)
             one, before = self.fitted.sample(c, seed=3), torch.get_rng_state()
             torch.manual_seed(2)
-            again = self.fitted.sample(c, seed=3)
+            again = self.fitted.sample(_flat(c), seed=3)
             torch.manual_seed(1)
             untouched = torch.equal(before, torch.get_rng_state())
-        expect(np.array_equal(one, again), "The same seed must draw the same events, whatever torch.manual_seed was.")
+        expect(
+            np.array_equal(one, again),
+            "The same seed must draw the same events, whatever torch.manual_seed was, and at a context (N,) those of "
+            "(N, 1).",
+        )
         expect(not np.array_equal(one, self.fitted.sample(c, seed=4)), "Another seed must draw other events.")
         expect(untouched, "Drawing must not use the global random numbers of torch; take a torch.Generator.")
 
@@ -115,10 +119,13 @@ class EventContract(Contract):
         )
 
     def check_same_seed_same_model_other_seed_another(self) -> None:
-        """A fit repeats with its seed; where there is a training, its start and its batches follow the seed."""
+        """A fit repeats with its seed, also from a context (N,) of one column; where there is a training, start and
+        batches follow the seed.
+        """
         x, c = self.events(600, 14)
-        one, two, other = (self.quick().fit(x, c, seed=seed).state() for seed in (1, 1, 2))
-        expect(_same(one, two), f"The same seed must give the same model: {_differing(one, two)}.")
+        one, two, other = (self.quick().fit(x, at, seed=seed).state() for at, seed in ((c, 1), (_flat(c), 1), (c, 2)))
+        said = "The same seed must give the same model, and a context (N,) that of (N, 1)"
+        expect(_same(one, two), f"{said}: {_differing(one, two)}.")
         if is_trained(self.make()):
             networks = [key for key in one if "network." in key]
             expect(
@@ -156,6 +163,11 @@ class EventContract(Contract):
         expect(_same(one, two), f"A resumed training ended elsewhere: {_differing(one, two)}.")
         with refused(CheckpointError, "A checkpoint of another seed"):
             self.quick(**training).fit(x, c, seed=2, checkpoint=path)
+
+
+def _flat(context: Floats) -> Floats:
+    """Context (N, C) as it is; a single column as (N,), which generators take too."""
+    return context[:, 0] if context.shape[1] == 1 else context
 
 
 def _same(one: State, other: State) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from generators import fingerprint
+from generators.context import as_columns
 from generators.errors import ConstantFeatureError, NotFittedError, ShapeError
 from generators.registry import register
 from generators.tabular.base import check_features
@@ -23,7 +24,7 @@ class LinearGaussian:
     iterations: int = 30
 
     def fit(self, x, context, *, weights=None, seed, monitor=None, checkpoint=None):
-        x, context = np.asarray(x, np.float64), np.asarray(context, np.float64)
+        x, context = np.asarray(x, np.float64), as_columns(context).astype(np.float64)
         w = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
         check_features(x, context, w)
         hash_ = fingerprint(x, context, weights)
@@ -61,7 +62,8 @@ class LinearGaussian:
         return x
 
     def log_prob(self, x, context):
-        basis, x = self._basis(self._checked(context)), np.asarray(x, np.float64)
+        context, x = self._checked(context), np.asarray(x, np.float64)
+        basis = self._basis(context)
         check_features(x, context, np.ones(len(x)), minimum=0)
         if x.shape[1] != len(self.mean_):
             raise ShapeError(f"x has {x.shape[1]} features; this density was fitted with {len(self.mean_)}.")
@@ -72,7 +74,7 @@ class LinearGaussian:
     def _checked(self, context):
         if not hasattr(self, "mean_"):
             raise NotFittedError("linear_gaussian must be fitted first.")
-        context = np.asarray(context, np.float64)
+        context = as_columns(context).astype(np.float64)
         check_features(np.zeros((len(context), 1)), context, np.ones(len(context)), minimum=0)
         if context.shape[1] != self.context_.shape[1]:
             raise ShapeError(f"context has {context.shape[1]} columns; the fit had {self.context_.shape[1]}.")
