@@ -7,10 +7,59 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from typing_extensions import override
 
 _COLUMN = re.compile(r"^x, column (\d+):")
+
+
+@dataclass(frozen=True)
+class Said:
+    """A warning, for another process; `aside` of a thread other than the one that does the work."""
+
+    logger: str
+    level: int
+    words: str
+    of_machine: bool
+    aside: bool
+
+
+class _Recorder(logging.Handler):
+    """Keeps warnings for another process."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[Said] = []
+        self._thread = threading.get_ident()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        of_machine, aside = bool(getattr(record, "of_machine", False)), record.thread != self._thread
+        self.said.append(Said(record.name, record.levelno, record.getMessage(), of_machine, aside))
+
+
+@contextmanager
+def recorded() -> Iterator[list[Said]]:
+    """Warnings of all loggers of this process, which `repeat` says in another one."""
+    recorder, log = _Recorder(), logging.getLogger()
+    log.addHandler(recorder)
+    try:
+        yield recorder.said
+    finally:
+        log.removeHandler(recorder)
+
+
+def repeat(said: Sequence[Said]) -> None:
+    """Say in this process what was `recorded` in another, in its order, as if it had come from this thread."""
+    for each in said:
+        log = logging.getLogger(each.logger)
+        if log.isEnabledFor(each.level):
+            record = log.makeRecord(each.logger, each.level, "", 0, each.words, (), None)
+            record.of_machine = each.of_machine
+            if each.aside:
+                record.thread = None
+            log.handle(record)
 
 
 class _Listener(logging.Handler):

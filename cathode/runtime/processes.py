@@ -9,16 +9,28 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 from analysis.processes import is_worker, not_outliving
 from cathode.errors import WorkerError
+from cathode.runtime.heard import Said, recorded, repeat
+
+#: Where an error of another process has what was said before it.
+_SAID = "_said"
 
 logger = logging.getLogger(__name__)
 
 
+class Answer(Protocol):
+    """What a piece of work will have given."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for it, at most so many seconds, and log what the other process warned of."""
+        ...
+
+
 @contextmanager
-def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Future[Any]]:
+def in_parallel(workers: int, function: Any, *args: Any, **kwargs: Any) -> Iterator[Answer]:
     """Compute `function(*args, **kwargs)` in a second process while the block runs; before it, with a single worker.
 
     See `all_in_parallel`.
@@ -43,8 +55,10 @@ def helpers(workers: int, pieces: int) -> int:
 
 
 @contextmanager
-def all_in_parallel(workers: int, work: Sequence[Callable[[], Any]]) -> Iterator[tuple[Future[Any], ...]]:
+def all_in_parallel(workers: int, work: Sequence[Callable[[], Any]]) -> Iterator[tuple[Answer, ...]]:
     """Do all pieces of work in other processes while the block runs; before it, if there are none.
+
+    Warnings of another process are logged in this one when its result is taken, so in the order in which that is done.
 
     An error in the block ends those processes too: nobody would wait for their answers. Loky and not a bare process
     pool: scripts and notebooks need no ``if __name__ == "__main__"``.
@@ -63,7 +77,7 @@ def all_in_parallel(workers: int, work: Sequence[Callable[[], Any]]) -> Iterator
     environment = {"OMP_NUM_THREADS": "1", **_second_device()}
     executor = get_reusable_executor(max_workers=others, timeout=60, env=environment)
     try:
-        yield tuple(executor.submit(_not_outliving, os.getpid(), piece) for piece in work)
+        yield tuple(_Elsewhere(executor.submit(_not_outliving, os.getpid(), piece)) for piece in work)
     except BaseException as error:
         # Not waited for, the next call could take the kill back, and the end of the program would wait for the worker.
         executor.shutdown(wait=True, kill_workers=True)
@@ -85,16 +99,38 @@ def _second_device() -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": visible.split(",")[1].strip() if "," in visible else "1"}
 
 
-def _done(work: Callable[[], Any]) -> Future[Any]:
+@dataclasses.dataclass(frozen=True)
+class _Elsewhere:
+    """The answer of another process, with what was said there."""
+
+    future: Future[tuple[Any, list[Said]]]
+
+    def result(self, timeout: float | None = None) -> Any:
+        try:
+            answer, said = self.future.result(timeout)
+        except Exception as error:
+            repeat(vars(error).pop(_SAID, ()))
+            raise
+        repeat(said)
+        # Once is enough.
+        said.clear()
+        return answer
+
+
+def _done(work: Callable[[], Any]) -> Answer:
     done: Future[Any] = Future()
     done.set_result(work())
     return done
 
 
-def _not_outliving(parent: int, work: Callable[[], Any]) -> Any:
+def _not_outliving(parent: int, work: Callable[[], Any]) -> tuple[Any, list[Said]]:
     """Do the work, and end this process with its parent."""
-    with not_outliving(parent):
-        return work()
+    with not_outliving(parent), recorded() as said:
+        try:
+            return work(), said
+        except Exception as error:
+            vars(error)[_SAID] = said
+            raise
 
 
 @contextmanager

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
-import numpy as np
 import pytest
 
-from cathode.classifiers.boosted_trees import BoostedTrees
-from cathode.region import Region
 from cathode.runtime.heard import heard, in_words_of
-from cathode.search import Search
-from cathode.testing.toy import toy_events
-from generators import create
+from cathode.testing.toy import TrueGenerator, toy_events
+from tests.cathode.toys import toy_search
 
 
 def test_only_warnings_of_this_name_and_thread_are_kept() -> None:
@@ -35,26 +32,32 @@ def test_a_feature_that_was_named_is_not_named_again() -> None:
     assert in_words_of(("a", "b"), said, known) == ("The feature 'b': odd.", "x, column 7: of no feature.")
 
 
-def test_a_warning_of_a_generator_is_in_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = create("gaussian_mixture", components=1, training={"steps": 5})
-    fit = type(generator).fit
+def warning_generator() -> Any:
+    """A generator that says of every training how many events it had; its class goes along to other processes."""
 
-    def warns(self: object, *args: object, **kwargs: object) -> object:
-        logging.getLogger("generators.tabular").warning("The generator has collapsed.")
-        return fit(self, *args, **kwargs)  # type: ignore[arg-type]
+    class Warns(TrueGenerator):
+        def fit(self, x: Any, context: Any, **others: Any) -> Any:
+            logging.getLogger("generators.toy").warning("%d events, the last of mass %.3f.", len(x), context[-1, 0])
+            return super().fit(x, context, **others)
 
-    monkeypatch.setattr(type(generator), "fit", warns)
-    search = Search(
-        region=Region(3300, 3700),
-        generator=generator,
-        classifier=BoostedTrees(members=1, max_iter=3, jobs=1),
-        folds=2,
-        background_efficiencies=(0.1,),
-        closure=False,
-        workers=1,
-    )
-    result = search.run(toy_events(4000, seed=3))
-    assert np.count_nonzero([each == "The generator has collapsed." for each in result.warnings]) == 1
+    return Warns()
+
+
+def test_warnings_are_the_same_and_in_one_order_with_any_number_of_workers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cathode.search.installed", lambda part: True)
+    events = toy_events(20_000, seed=5)
+    told, logged = [], []
+    for workers in (1, 4):
+        caplog.clear()
+        search = toy_search(generator=warning_generator(), folds=2, workers=workers)
+        result = search.run(events)
+        told.append([words for words in result.warnings if "of mass" in words])
+        logged.append([record.getMessage() for record in caplog.records if record.name == "generators.toy"])
+    # The window and the validation regions.
+    assert len(set(told[0])) == 2
+    assert told[0] == told[1] == logged[0] == logged[1]
 
 
 def test_what_is_said_of_the_machine_is_in_no_result() -> None:

@@ -106,7 +106,7 @@ class TestBeside:
             "with in_parallel(2, os.getpid) as answer:\n"
             "    worker = answer.result()\n"
             "with in_parallel(2, time.sleep, 300) as answer:\n"
-            "    while not answer.running(): time.sleep(0.05)\n"
+            "    while not answer.future.running(): time.sleep(0.05)\n"
             "    print(worker, flush=True)\n"
             "    time.sleep(300)\n"
         )
