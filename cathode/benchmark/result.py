@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.printing import html_table
 from cathode.benchmark.measured import Measured
 from cathode.runtime.documents import Document
 
@@ -42,6 +43,29 @@ class Benchmark(Document):
     failures: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     load_average: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Benchmark: {len(self.measured)} searches by {', '.join(self.methods) or 'no method'}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: means over the searches of every method."""
+        if not self.measured:
+            return html_table(repr(self)[1:-1], (), ())
+        strongest, first = max(self.strengths), self.efficiencies[0]
+        header = (
+            "method",
+            f"max SIC, S/√B {strongest:g}",
+            f"Z at {first:g}",
+            "bias without a signal",
+            "closure, AUC",
+            "CPU s",
+        )
+        keys = ("max_sic", "significance", "bias_1pct", "closure_auc", "seconds")
+        rows = [
+            (name, *(str(Mean(found[key][0], found[key][1], int(math.isfinite(found[key][0])))) for key in keys))
+            for name, found in self.summary()["methods"].items()
+        ]
+        return html_table(repr(self)[1:-1], header, rows)
 
     @property
     def methods(self) -> tuple[str, ...]:

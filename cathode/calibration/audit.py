@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder, is_log
+from analysis.printing import html_table, number, sigma
 from analysis.statistics.p_values import significance_with_uncertainty
 from analysis.tasks import RETRIES, Task, TaskFolder, Workers, executor, resume, task
 from cathode.calibration.event_file import store_events, stored_events
@@ -77,6 +78,33 @@ class Audit(Document):
     windows: tuple[AuditedWindow, ...]
     failures: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        low, high = self.chosen
+        return f"<Audit: {len(self.windows)} windows without a signal beside {low:g}–{high:g} GeV>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: what is claimed at every cut of every window."""
+        naive = tuple(dict.fromkeys(name for window in self.windows for cut in window.cuts for name in cut.naive))
+        header = ("window, GeV", "background efficiency", "observed", "expected", *naive, "this search", "validation")
+        rows = [
+            (
+                f"{window.low:g}–{window.high:g}",
+                f"{cut.background_efficiency:g}",
+                number(cut.observed),
+                f"{number(cut.expected)} ± {number(cut.uncertainty)}",
+                *(_sigma(cut.naive.get(name, math.nan)) for name in naive),
+                _sigma(cut.ours) if window.validation == "passed" else f"({_sigma(cut.ours)})",
+                window.validation,
+            )
+            for window in self.windows
+            for cut in window.cuts
+        ]
+        return html_table(repr(self)[1:-1], header, rows)
+
+
+def _sigma(significance: float) -> str:
+    return "–" if math.isnan(significance) else sigma(significance)
 
 
 def naive_significances(cut: CutResult) -> dict[str, float]:

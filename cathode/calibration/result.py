@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from cathode.calibration.null import NullDistribution
+from analysis.printing import html_table, p_value
+from cathode.calibration.null import FEWEST, NullDistribution
 from cathode.errors import CalibrationError
 from cathode.runtime.documents import Document
 
@@ -47,6 +48,21 @@ class Calibration(Document):
     experiments: tuple[Experiment, ...]
     failures: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        failed = f", {sum(self.failures.values())} failed" if self.failures else ""
+        return f"<Calibration: {len(self.experiments)} pseudo-experiments{failed}, {self.events:,.0f} events each>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: what the significances of every cut are distributed like."""
+        header = ("background efficiency", "mean, 0 is perfect", "width, 1 is perfect", "p of N(0, 1)")
+        rows = []
+        for efficiency in self.experiments[0].significance if len(self.experiments) >= FEWEST else ():
+            null = self.null(efficiency)
+            (mean, mean_error), (width, width_error) = null.mean, null.width
+            told = (f"{mean:.2f} ± {mean_error:.2f}", f"{width:.2f} ± {width_error:.2f}", p_value(null.ks_p_value))
+            rows.append((f"{efficiency:g}", *told))
+        return html_table(repr(self)[1:-1], header, rows)
 
     def null(self, background_efficiency: float, *, exact: bool = False) -> NullDistribution:
         """Significances at one cut, with the systematic error or, `exact`, without it.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cathode.cli.options import Json, Output, Quiet
+from cathode.cli.options import Json, Output, Quiet, Seed
 from cathode.cli.terminal import Terminal, echo
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch public data sets, cluster raw ones, or simulate.")
@@ -130,7 +130,6 @@ simulation = typer.Typer(no_args_is_help=True, help="Simulate dijets, jets, show
 app.add_typer(simulation, name="simulate")
 
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; the file does not depend on it.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
 
 @simulation.command()
@@ -176,7 +175,7 @@ def dijets(
 def jets(
     number: Annotated[int, typer.Option("--jets", "-n", min=1, help="Selected jets.")] = 10_000,
     kind: Annotated[str, typer.Option(help="top, or light: of light quarks and gluons.")] = "top",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
+    seed: Seed = 1,
     workers: Workers = 1,
     output: Output = None,
     json: Json = False,
@@ -246,7 +245,7 @@ def pixels(
         str, typer.Option(help="pxd, 40 sensors of 250 × 768 pixels, or pxd-small, of 32 × 96.")
     ] = "pxd",
     events: Annotated[int, typer.Option("--events", "-n", min=1, help="Events.")] = 100,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")] = 1,
+    seed: Seed = 1,
     output: Output = None,
     json: Json = False,
     quiet: Quiet = False,

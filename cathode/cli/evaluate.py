@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cathode.cli.options import Json, Quiet
+from cathode.cli.options import Json, Quiet, Seed
 from cathode.cli.terminal import Terminal, echo
 
 app = typer.Typer(no_args_is_help=True, help="Compare generated events with reference ones.")
@@ -32,7 +32,7 @@ def showers(
     test: Annotated[
         list[str] | None, typer.Option("--test", help="Classifier test: high, low or low-normed; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    seed: Seed = 1,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -14,6 +14,7 @@ from cathode.cli.options import (
     Overrides,
     Plugins,
     Quiet,
+    Seed,
     SharedStore,
     load_plugins,
     with_store,
@@ -51,7 +52,7 @@ def sample(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .root, .parquet or .h5.")] = Path(
         "template.root"
     ),
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    seed: Seed = 1,
     plugins: Plugins = None,
     json: Json = False,
 ) -> None:

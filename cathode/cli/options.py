@@ -31,6 +31,8 @@ SharedStore = Annotated[
     Path | None,
     typer.Option("--store", help="Where runs share what they have trained; `--set store=null` shares nothing."),
 ]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Partial = Annotated[bool, typer.Option("--partial", help="Only what is done, though there is more to do.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
 Quick = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cathode.cli.options import Json, Output, Plugins, Quiet, load_plugins
+from cathode.cli.options import Json, Output, Partial, Plugins, Quiet, load_plugins
 from cathode.cli.tasks import TASKS_FAILED, Retries, plain
 from cathode.cli.terminal import Terminal
 from cathode.cli.workers import Scheduler, Workers, workforce
@@ -103,7 +103,7 @@ def status(folder: Folder, json: Json = False) -> None:
 @app.command()
 def collect(
     folder: Folder,
-    partial: Annotated[bool, typer.Option("--partial", help="Only what is done, though there is more to do.")] = False,
+    partial: Partial = False,
     workers: Workers = None,
     pages: NoPages = False,
     plugins: Plugins = None,

@@ -269,9 +269,10 @@ def full_checks(found: FullValidation) -> RenderableType:
         table.add_column(title, justify="left")
     group = ""
     for each in found.checks:
-        value = "–" if math.isnan(each.value) else f"{each.value:.3g}" + (f" ± {each.error:.2g}" if each.error else "")
         said = each.note if each.passed is None else _passed(each.passed)
-        table.add_row(each.group if each.group != group else "", escape(each.name), value, each.requirement, said)
+        table.add_row(
+            each.group if each.group != group else "", escape(each.name), each.measured, each.requirement, said
+        )
         group = each.group
     return table
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cathode.cli.options import Json, Plugins, Quiet, load_plugins
+from cathode.cli.options import Json, Partial, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal, echo
 from cathode.cli.workers import Scheduler, Workers, workforce
 
@@ -109,7 +109,7 @@ def status(folder: Folder, json: Json = False) -> None:
 @app.command()
 def collect(
     folder: Folder,
-    partial: Annotated[bool, typer.Option("--partial", help="Only what is done, though there is more to do.")] = False,
+    partial: Partial = False,
 ) -> None:
     """Print arguments and results of all tasks as JSON, in the order of the plan."""
     from analysis.tasks import TaskFolder

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from analysis.printing import html_table
 from cathode.runtime.documents import Document
 
 
@@ -24,6 +26,13 @@ class Check:
     passed: bool | None
     note: str = ""
 
+    @property
+    def measured(self) -> str:
+        """Value and error as text."""
+        if math.isnan(self.value):
+            return "–"
+        return f"{self.value:.3g} ± {self.error:.2g}" if self.error else f"{self.value:.3g}"
+
 
 @dataclass(frozen=True)
 class FullValidation(Document):
@@ -41,6 +50,21 @@ class FullValidation(Document):
     experiments: dict[str, int]
     failures: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        failed, made = (sum(each.passed is which for each in self.checks) for which in (False, True))
+        return (
+            f"<FullValidation: {failed} of {failed + made} tests failed, {len(self.checks) - failed - made} not made>"
+        )
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: every test."""
+        said = {True: "yes", False: "no"}
+        rows = [
+            (c.group, c.name, c.measured, c.requirement, c.note if c.passed is None else said[c.passed])
+            for c in self.checks
+        ]
+        return html_table(repr(self)[1:-1], ("", "test", "found", "required", "passed"), rows)
 
     @property
     def passed(self) -> bool:

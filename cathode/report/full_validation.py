@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 from analysis.atomic import write_text
-from cathode.full_validation.result import Check, FullValidation
+from cathode.full_validation.result import FullValidation
 from cathode.report.template import rendered
 
 PAGE = "validation.html"
@@ -25,7 +24,6 @@ def write_validation_page(found: FullValidation, folder: Path | str) -> Path:
             found=found,
             headline=headline(found),
             groups=groups,
-            measured=measured,
             settings=settings,
         ),
     )
@@ -41,10 +39,3 @@ def headline(found: FullValidation) -> str:
     if missing:
         return f"Validation is incomplete: nothing was tested of {', '.join(missing)}."
     return f"Validation passed: {sum(each.passed is True for each in found.checks)} tests."
-
-
-def measured(check: Check) -> str:
-    """Value and error as text."""
-    if math.isnan(check.value):
-        return "–"
-    return f"{check.value:.3g} ± {check.error:.2g}" if check.error else f"{check.value:.3g}"

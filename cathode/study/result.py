@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.printing import html_table
 from cathode.runtime.documents import Document
 from cathode.study.variants import label
 
@@ -43,18 +44,29 @@ class StudyResult(Document):
     seeds: tuple[int, ...]
     versions: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        failed = sum(bool(row.failure) for row in self.rows)
+        return f"<StudyResult: {len(self.rows)} variants by {self.sorted_by}{f', {failed} failed' if failed else ''}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks, the best first."""
+        header, *rows = self._table()
+        return html_table(repr(self)[1:-1], header, rows)
+
     def markdown(self) -> str:
         """The table."""
+        header, *rows = self._table()
+        return "\n".join(f"| {' | '.join(each)} |" for each in (header, ["---"] * len(header), *rows)) + "\n"
+
+    def _table(self) -> list[list[str]]:
+        """Titles, and a row for every variant."""
         paths = list(dict.fromkeys(path for row in self.rows for path in row.settings))
-        lines = [
-            f"| {' | '.join([*paths, *self.metrics, 'trainings'])} |",
-            "|" + "---|" * (len(paths) + len(self.metrics) + 1),
-        ]
+        lines = [[*paths, *self.metrics, "trainings"]]
         for row in self.rows:
             told = [label({"": row.settings[path]}).strip() if path in row.settings else "" for path in paths]
             numbers = [shown(row.mean.get(name, math.nan), row.deviation.get(name, math.nan)) for name in self.metrics]
-            lines.append(f"| {' | '.join([*told, *numbers, row.failure or str(row.trainings)])} |")
-        return "\n".join(lines) + "\n"
+            lines.append([*told, *numbers, row.failure or str(row.trainings)])
+        return lines
 
 
 def shown(mean: float, deviation: float) -> str:

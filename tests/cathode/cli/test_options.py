@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import cathode.cli
 from cathode.cli.app import app
 from cathode.cli.options import load_plugins, with_store
 from cathode.errors import ConfigError
@@ -67,3 +70,24 @@ def test_a_run_is_no_analysis_file_and_is_told_what_to_name(tmp_path: Path) -> N
     assert done.exit_code == 1
     assert "is a run, no analysis file" in done.stderr
     assert "compare-runs" in done.stderr
+
+
+def test_what_several_verbs_share_is_declared_once() -> None:
+    said = Counter(
+        ast.unparse(argument.annotation)
+        for file in Path(cathode.cli.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        for argument in node.args.args
+        if argument.annotation is not None
+    )
+    options = {text: number for text, number in said.items() if text.startswith("Annotated")}
+    assert len(options) > 30
+    assert not [text for text, number in options.items() if number > 1]
+
+
+@pytest.mark.parametrize("verb", [["sample", "run"], ["data", "simulate", "dijets"], ["data", "simulate", "showers"]])
+def test_a_negative_seed_is_refused(verb: list[str]) -> None:
+    done = CliRunner().invoke(app, [*verb, "--seed", "-1", "--output", "x"])
+    assert done.exit_code == 2
+    assert "--seed" in done.output

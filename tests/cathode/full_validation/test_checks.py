@@ -113,6 +113,10 @@ def test_the_page_says_what_failed_and_what_was_not_made(tmp_path: Path) -> None
     assert not found.passed
     assert not FullValidation((good, none), {}, {}).passed
     assert FullValidation.from_json(found.to_json()).checks[:2] == found.checks[:2]
+    assert repr(found) == "<FullValidation: 1 of 2 tests failed, 1 not made>"
+    shown = found._repr_html_()
+    assert "<td>closure</td><td>AUC</td><td>0.1 ± 0.01</td><td>&lt; 1</td><td>yes</td>" in shown
+    assert "<td>lower</td><td>–</td><td></td><td>no experiment</td>" in shown
     page = write_validation_page(found, tmp_path).read_text()
     assert "Validation failed: 1 of 3 tests, the first KS &lt;b&gt;." in page
     assert "0.1 ± 0.01" in page

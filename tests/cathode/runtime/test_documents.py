@@ -1,11 +1,14 @@
+import ast
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+import cathode
 from cathode.errors import ResultError
 from cathode.runtime.documents import Document
 
@@ -49,3 +52,13 @@ def test_what_no_version_wrote_is_refused(parts: object) -> None:
         Whole.from_json(json.dumps({"schema_version": 2, "numbers": [1.5], "parts": parts}))
     with pytest.raises(ResultError, match="schema version"):
         Whole.from_json(json.dumps({"schema_version": 1, "parts": parts}))
+
+
+def test_every_document_has_a_short_repr_and_a_table_for_notebooks() -> None:
+    found = {}
+    for file in Path(cathode.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and "Document" in [ast.unparse(base) for base in node.bases]:
+                found[node.name] = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+    assert len(found) > 7
+    assert not [name for name, methods in found.items() if not {"__repr__", "_repr_html_"} <= methods]

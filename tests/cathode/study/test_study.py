@@ -89,8 +89,12 @@ def test_rows_of_nothing_come_last_and_say_why() -> None:
     assert (good.mean["w1m"], good.deviation["w1m"]) == (2.0, pytest.approx(math.sqrt(2)))
     large = [StudyRow({}, {"equivalent_jets": v}, {}, 1) for v in (5.0, 50.0)]
     assert best_first(large, "equivalent_jets")[0] is large[1]
-    table = StudyResult(("w1m",), "w1m", (good, none), (1, 2)).markdown()
-    assert "| 3–4 | – | ValueError: no |" in table
+    found = StudyResult(("w1m",), "w1m", (good, none), (1, 2))
+    assert "| 3–4 | – | ValueError: no |" in found.markdown()
+    assert repr(found) == "<StudyResult: 2 variants by w1m, 1 failed>"
+    shown_there = found._repr_html_()
+    assert "<th>a</th><th>w1m</th><th>trainings</th>" in shown_there
+    assert "<td>1</td><td>2 ± 1.4</td><td>2</td>" in shown_there
     assert shown(2.0, math.nan) == "2"
 
 
