@@ -5,6 +5,7 @@
     OMP_NUM_THREADS=1 python benchmarks/jets.py JETNET --kind g --train 50000 --preset published --figures plots
     OMP_NUM_THREADS=1 python benchmarks/jets.py --speed                        # published sizes, nothing is trained
     OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --systems fpcd --distil 1 2 3 --json
+    OMP_NUM_THREADS=1 python benchmarks/jets.py FOLDER --seeds 1 2 --output measured
 
 The folder holds files in the layout of JetNet, `t.hdf5`, or `t150.hdf5` of 150 constituents, and so on; a ROOT file in
 its place is one of JetClass (`JETCLASS.root --kind Tbqq`). Every system learns from the same jets, without a
@@ -21,11 +22,16 @@ measured in a short training before. What it draws is compared with jets that no
   the system itself, which is trained for half of the time; a number of steps that is no power of two is not halved to;
 * A, the statistical amplification by mass, N and hardest constituent in 27 cells, with the error of counting, from
   drawing anew from both samples; it is that of one training, and trainings scatter beyond it.
+
+`--output` keeps what was measured by system and seed, with the jets that were drawn, and a later call goes on from
+there. `systems` of `--json` has the rows of the first seed, `seeds` those of all; what is the best system is decided by
+means over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import platform
@@ -40,6 +46,7 @@ from jet_figures import figures
 from jet_systems import PUBLISHED, SYSTEMS, TEACHERS, is_adversarial, with_preset
 from jet_tables import HEADER, as_json, line, table_of
 
+from analysis.atomic import write_text
 from analysis.datasets import embedded, read_jetclass
 from analysis.datasets.jetnet import read_jetnet_file
 from generators import create
@@ -102,18 +109,37 @@ def trained(what: dict[str, Any], clouds: Clouds, seconds: float, seed: int) -> 
 
 
 def judged(
-    name: str, what: dict[str, Any], train: Clouds, truth: Clouds, options: Any
+    what: dict[str, Any], seed: int, train: Clouds, truth: Clouds, options: Any
 ) -> tuple[dict[str, Any], Clouds]:
-    """All numbers of one system, and what it drew."""
-    fitted, row = trained(what, train, options.seconds, options.seed)
+    """All numbers of one training of a system, and what it drew."""
+    fitted, row = trained(what, train, options.seconds, seed)
     drawn = fitted.sample(no_context(options.drawn), seed=2)
     found, _ = distances(drawn, truth)
     row = {"kind": what["kind"], "preset": what.get("preset", "default"), **row, **found}
     row |= {
         "classifiers": classifiers(drawn, truth, options.tested, seed=4),
         "equivalent": worth(drawn, truth),
+        "amplification": amplified(drawn, truth, len(train)),
     }
     return row | cost(fitted, (1, 100, options.drawn)), drawn
+
+
+def kept(name: str, seed: int, train: Clouds, truth: Clouds, options: Any) -> tuple[dict[str, Any], Clouds]:
+    """The same of a system of the table, or what an earlier call has kept of it."""
+    what, folder = with_preset(name, options.preset), options.output
+    if folder is None:
+        return judged(what, seed, train, truth, options)
+    numbers, jets = folder / f"{name}-{seed}.json", folder / f"{name}-{seed}.npy"
+    if not numbers.exists():
+        row, drawn = judged(what, seed, train, truth, options)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(jets, drawn)
+        write_text(numbers, as_json(row) + "\n")
+    # What is no number in JSON was infinite.
+    row = json.loads(
+        numbers.read_text(), object_hook=lambda each: {k: math.inf if v is None else v for k, v in each.items()}
+    )
+    return row, np.load(jets)
 
 
 def fpd_of(fitted: Any, drawn: int, truth: Clouds) -> float:
@@ -122,10 +148,10 @@ def fpd_of(fitted: Any, drawn: int, truth: Clouds) -> float:
     return float(found["fpd"]["value"])
 
 
-def distilled(what: dict[str, Any], train: Clouds, truth: Clouds, options: Any) -> dict[str, Any]:
+def distilled(what: dict[str, Any], seed: int, train: Clouds, truth: Clouds, options: Any) -> dict[str, Any]:
     """FPD of students of a system by their steps, over that of the system after the same training."""
     training = {**what.get("training", {}), "epochs": None}
-    teacher, own = trained(what, train, options.seconds / 2, options.seed)
+    teacher, own = trained(what, train, options.seconds / 2, seed)
     least = fpd_of(teacher, options.drawn, truth)
     taught = {**what, "training": {**training, "steps": own["steps"]}}
     student = {"epochs": None, "batch_size": 128, "ema_decay": 0.99, "steps": max(20, own["steps"] // 3)}
@@ -139,7 +165,7 @@ def distilled(what: dict[str, Any], train: Clouds, truth: Clouds, options: Any) 
         for steps in options.distil:
             if name == "halving" and steps not in (1, 2, 4, 8):
                 continue
-            made = create({**kind, "teacher": taught, "sampling_steps": steps}).fit(train, c, seed=options.seed)
+            made = create({**kind, "teacher": taught, "sampling_steps": steps}).fit(train, c, seed=seed)
             found = fpd_of(made, options.drawn, truth)
             out[f"{name}, {steps}"] = {"fpd": found, "over_teacher": found / max(least, 1e-12)}
     return out
@@ -182,7 +208,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300, help="CPU time of each training")
     parser.add_argument("--drawn", type=int, default=10_000, help="jets to draw")
     parser.add_argument("--tested", type=int, default=2_000, help="jets of each kind for classifiers")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--output", type=Path, default=None, help="folder that keeps what was measured")
     parser.add_argument("--quick", action="store_true", help="does it work?")
     parser.add_argument("--speed", action="store_true", help="only the speed at published sizes")
     parser.add_argument("--distil", type=int, nargs="+", default=[], help="numbers of steps of distilled systems")
@@ -210,18 +237,21 @@ def main() -> None:
     say(f"{len(train)} jets to learn from, {len(truth)} to compare with; pT 3 % larger: {result['power']}")
     say(f"truth against truth: {result['truth']}")
     say("| " + " | ".join(HEADER) + " |\n|" + "---|" * len(HEADER))
-    rows, drawn, students = {}, {}, {}
-    for name in options.systems:
-        what = with_preset(name, options.preset)
-        rows[name], drawn[name] = judged(name, what, train, truth, options)
-        say(line(name, rows[name]))
-        if name in TEACHERS and options.distil:
-            students[name] = distilled(what, train, truth, options)
-            say(f"{name} distilled: {students[name]}")
-    result["systems"] = rows
-    result["amplification"] = {name: amplified(drawn[name], truth, len(train)) for name in rows}
+    by_seed: dict[str, dict[str, Any]] = {name: {} for name in options.systems}
+    drawn, students = {}, {}
+    for seed in options.seeds:
+        for name in options.systems:
+            by_seed[name][str(seed)], jets = kept(name, seed, train, truth, options)
+            drawn.setdefault(name, jets)
+            say(line(f"{name}, seed {seed}", by_seed[name][str(seed)]))
+            if name in TEACHERS and options.distil:
+                found = distilled(with_preset(name, options.preset), seed, train, truth, options)
+                students[f"{name}, seed {seed}"] = found
+                say(f"{name}, seed {seed}, distilled: {found}")
+    rows = {name: next(iter(each.values())) for name, each in by_seed.items()}
+    result |= {"systems": rows, "seeds": by_seed, "distillation": students}
+    result["amplification"] = {name: row["amplification"] for name, row in rows.items()}
     say(f"amplification: {result['amplification']}")
-    result["distillation"] = students
     result["distilled_fpd_over_teacher"] = {
         f"{name}, {how}": each["over_teacher"]
         for name, found in students.items()
@@ -229,9 +259,13 @@ def main() -> None:
         if isinstance(each, dict)
     }
     for key in ("w1m", "fpd"):
-        adversarial = [row[key]["over_floor"] for name, row in rows.items() if is_adversarial(name)]
-        result[f"best_{key}_over_floor"] = min(adversarial, default=None)
-        say(f"best_{key}_over_floor of the adversarial ones: {result[f'best_{key}_over_floor']}")
+        adversarial = {
+            name: float(np.mean([row[key]["over_floor"] for row in each.values()]))
+            for name, each in by_seed.items()
+            if is_adversarial(name)
+        }
+        result[f"best_{key}_over_floor"] = min(adversarial.values(), default=None)
+        say(f"{key} over floor of the adversarial ones, mean over seeds: {adversarial}")
     if options.figures is not None:
         figures(options.figures, drawn, truth, rows)
     if options.json:
