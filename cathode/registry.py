@@ -21,6 +21,7 @@ CLASSIFIERS = Registry(
         "scikit_learn": "cathode.classifiers.scikit_learn:ScikitLearn",
         "deep_sets": "cathode.classifiers.deep_sets:DeepSets",
         "energy_flow": "cathode.classifiers.deep_sets:EnergyFlow",
+        "shower_resnet": "cathode.classifiers.shower_resnet:ShowerResNet",
     },
     unknown=ConfigError,
     wrong=ConfigError,

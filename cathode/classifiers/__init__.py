@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cathode.classifiers.protocol import kinds as kinds
     from cathode.classifiers.protocol import load_classifier as load_classifier
     from cathode.classifiers.protocol import register as register
+    from cathode.classifiers.shower_resnet import ShowerResNet as ShowerResNet
     from cathode.classifiers.transformer import Transformer as Transformer
 
 _WHERE = {
@@ -32,6 +33,7 @@ _WHERE = {
     "EnergyFlow": "deep_sets",
     "Mlp": "mlp",
     "Pretrainable": "protocol",
+    "ShowerResNet": "shower_resnet",
     "SubstructureRegression": "backbones",
     "Transformer": "transformer",
     "WeakClassifier": "protocol",

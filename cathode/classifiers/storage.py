@@ -85,7 +85,7 @@ def save_folder(
 
     return FORMAT.write(
         folder,
-        lambda: save({name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}),
+        lambda: save({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}),
         kind=kind,
         hyperparameters=hyperparameters,
         seed=seed,

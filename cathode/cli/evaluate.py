@@ -30,7 +30,8 @@ def showers(
         "showers"
     ),
     test: Annotated[
-        list[str] | None, typer.Option("--test", help="Classifier test: high, low or low-normed; may be repeated.")
+        list[str] | None,
+        typer.Option("--test", help="Classifier test: high, low, low-normed or resnet; may be repeated."),
     ] = None,
     seed: Seed = 1,
     json: Json = False,

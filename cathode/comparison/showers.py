@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.datasets.shower_files import open_showers
 from analysis.errors import TooFewEventsError, nearest
 from analysis.metrics.frechet import FrechetSampling, frechet_physics_distance, kernel_physics_distance
 from analysis.metrics.sampling import Sampling
 from analysis.metrics.shower_histograms import Comparison, comparisons, voxel_spectrum
-from analysis.metrics.showers import Observables, cut, high_level, low_level, low_level_normed, observables
+from analysis.metrics.showers import Observables, cut, high_level, observables
 from analysis.metrics.sic_and_auc import Measured
 from analysis.showers.layered import Geometry
 from analysis.showers.layers import Float
 from analysis.showers.voxels import Showers
-from cathode.classifiers import BoostedTrees
-from cathode.classifiers.two_sample import held_out_auc
+from cathode.classifiers import BoostedTrees, ShowerResNet
+from cathode.comparison.shower_classifiers import (
+    TESTS,
+    ClassifierScore,
+    by_trees,
+    by_volume,
+    resnet_of,
+    rows_at_once,
+)
 from cathode.comparison.shower_details import ShowerDetails, shower_details
 from cathode.errors import ConfigError
 from cathode.runtime.progress import Progress
 from cathode.runtime.seeds import Seeds
 
-#: Inputs of a classifier, by the name of its test; "high" looks at observables, the others at voxels.
-TESTS = ("high", "low", "low-normed")
-
-#: Trees on more voxels than this take hours; the tests on voxels are then made only if they are asked for.
+#: Trees on more voxels than this take hours; the tests on voxels are then made only if they are asked for. The network
+#: always has to be.
 MANY_VOXELS = 1_000
-
-#: Numbers of voxels that are held at once.
-_AT_ONCE = 20_000_000
-
-#: Rows in which a column must differ from its median to tell anything; with fewer a fold may hold none.
-_VARIES = 50
-
-#: The defect that every classifier test is shown beside the sample: all energies too large by this factor.
-DEFECT = 1.03
 
 #: Below this probability of a Kolmogorov–Smirnov test the samples were made for different incident energies.
 _OTHER_ENERGIES = 1e-4
@@ -49,18 +45,6 @@ _OTHER_ENERGIES = 1e-4
 #: Of FPD and KPD in the challenge.
 _FRECHET = FrechetSampling(smallest=10_000, largest=50_000)
 _KERNEL = Sampling(10_000, 10)
-
-
-@dataclass(frozen=True, eq=False)
-class ClassifierScore:
-    """AUC of trees between generated and reference showers; of halves of the reference; and of one half with a defect.
-
-    `floor` and `defect` are None where the test was not repeated for them.
-    """
-
-    auc: Measured
-    floor: Measured | None = None
-    defect: Measured | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,23 +127,23 @@ def evaluate_showers(
     *,
     tests: Sequence[str] | None = None,
     trees: BoostedTrees | None = None,
+    network: ShowerResNet | None = None,
     folds: int = 3,
     seed: int = 1,
     progress: Progress | None = None,
 ) -> ShowerEvaluation:
     """Compare two files of showers, in any layout, by the conventions of the CaloChallenge (2410.21611).
 
-    Parameters
-    ----------
-    tests : out of `TESTS`; by default all of them, of more than 1,000 voxels "high" alone.
-    trees : the classifier, 10 members unless given; each event is scored by trees that have not seen it.
+    `tests` are out of `TESTS`, by default those by trees, of more than 1,000 voxels "high" alone; "resnet" is for
+    layers of one binning. The classifiers are `trees`, 10 members unless given, and `network`, a small one unless
+    given; each event is scored by one that has not seen it.
 
     Raises
     ------
     InputFileError, GeometryError, UnitsError, NtupleReadError
         If a file is not one of showers of this geometry.
     ConfigError
-        If there is no such test.
+        If there is no such test, or it is not for this geometry.
     TooFewEventsError
         If there are too few showers for halves and folds.
     """
@@ -171,30 +155,30 @@ def evaluate_showers(
     order = np.random.default_rng(seeds("halves")).permutation(len(theirs))
     halves = theirs.rows(order[::2]), theirs.rows(order[1::2])
     vectors = high_level(ours), high_level(theirs)
-    frechet, floor, kernel = _distances(vectors, (high_level(halves[0]), high_level(halves[1])), seeds, say)
-    scores = {}
-    for number, name in enumerate(chosen):
-        say("classifiers", number, len(chosen), name)
-        scores[name] = _score(name, files, geometry, vectors, halves, trees or BoostedTrees(members=10), folds, seeds)
-    say("classifiers", 1, 1)
+    distances = _distances(vectors, (high_level(halves[0]), high_level(halves[1])), seeds, say)
+    trees = trees or BoostedTrees(members=10)
+    named = {name: partial(by_trees, name, files, geometry, vectors, halves, trees) for name in TESTS[:3]}
+    named["resnet"] = partial(by_volume, files, geometry, network)
+    scores = _scores({name: partial(named[name], folds=folds, seeds=seeds) for name in chosen}, say)
     say("details", 0, 1)
-    chooser = (trees or BoostedTrees(members=10)) if "high" in chosen else None
-    details = shower_details(files, (ours, theirs), halves, geometry, trees=chooser, folds=folds, seeds=seeds)
+    details = shower_details(
+        files, (ours, theirs), halves, geometry, trees=trees if "high" in chosen else None, folds=folds, seeds=seeds
+    )
     say("details", 1, 1)
     return ShowerEvaluation(
         geometry,
         ours,
         theirs,
-        (*comparisons(ours, theirs, geometry), spectrum),
-        tuple(comparisons(*halves, geometry)),
-        frechet,
-        floor,
-        kernel,
-        scores,
-        (our_mean, their_mean),
-        details,
-        seed,
-        tuple(_warnings(ours, theirs)),
+        histograms=(*comparisons(ours, theirs, geometry), spectrum),
+        floor=tuple(comparisons(*halves, geometry)),
+        frechet=distances[0],
+        frechet_floor=distances[1],
+        kernel=distances[2],
+        classifiers=scores,
+        averages=(our_mean, their_mean),
+        details=details,
+        seed=seed,
+        warnings=tuple(_warnings(ours, theirs)),
     )
 
 
@@ -214,7 +198,7 @@ def _spectrum(files: tuple[Path, Path], geometry: Geometry, largest: float, say:
     """Energies of single voxels of both files, up to the largest."""
     say("reading", 2, 4, "voxels")
     with open_showers(files[0], geometry) as a, open_showers(files[1], geometry) as b:
-        size = _rows_at_once(geometry)
+        size = rows_at_once(geometry)
         found = voxel_spectrum(a.dense(size), b.dense(size), geometry, largest)
     say("reading", 4, 4)
     return found
@@ -234,17 +218,25 @@ def _distances(
     return frechet, floor, kernel
 
 
+def _scores(tests: dict[str, Callable[[], ClassifierScore]], say: Progress) -> dict[str, ClassifierScore]:
+    """What every test finds."""
+    found = {}
+    for number, (name, test) in enumerate(tests.items()):
+        say("classifiers", number, len(tests), name)
+        found[name] = test()
+    say("classifiers", 1, 1)
+    return found
+
+
 def _tests(tests: Sequence[str] | None, geometry: Geometry) -> tuple[str, ...]:
     for name in tests or ():
         if name not in TESTS:
             raise ConfigError(f"There is no classifier test '{name}'. {nearest(name, TESTS)}")
     if tests is not None:
+        if "resnet" in tests:
+            resnet_of(geometry)
         return tuple(dict.fromkeys(tests))
-    return TESTS if geometry.voxels <= MANY_VOXELS else TESTS[:1]
-
-
-def _rows_at_once(geometry: Geometry) -> int:
-    return max(1, _AT_ONCE // geometry.voxels)
+    return TESTS[:3] if geometry.voxels <= MANY_VOXELS else TESTS[:1]
 
 
 def _looked_at(path: Path, geometry: Geometry) -> tuple[Observables, Float]:
@@ -258,42 +250,8 @@ def _looked_at(path: Path, geometry: Geometry) -> tuple[Observables, Float]:
             yield chunk
 
     with open_showers(path, geometry) as file:
-        found = observables(summed(file.dense(_rows_at_once(geometry))), geometry)
+        found = observables(summed(file.dense(rows_at_once(geometry))), geometry)
     return found, total / len(found)
-
-
-def _score(
-    name: str,
-    files: tuple[Path, Path],
-    geometry: Geometry,
-    vectors: tuple[Float, Float],
-    halves: tuple[Observables, Observables],
-    trees: BoostedTrees,
-    folds: int,
-    seeds: Seeds,
-) -> ClassifierScore:
-    def auc(generated: NDArray[Any], reference: NDArray[Any], purpose: str) -> Measured:
-        pooled = np.concatenate([generated, reference])
-        varies = (pooled != np.median(pooled, axis=0)).sum(axis=0) >= min(_VARIES, len(pooled) // 4)
-        return held_out_auc(trees, reference[:, varies], generated[:, varies], name=purpose, folds=folds, seeds=seeds)
-
-    if name != "high":
-        make = low_level if name == "low" else low_level_normed
-        return ClassifierScore(auc(_inputs(files[0], geometry, make), _inputs(files[1], geometry, make), name))
-    first, second = halves
-    energies = {"total": DEFECT * first.total, "layers": DEFECT * first.layers}
-    return ClassifierScore(
-        auc(*vectors, name),
-        auc(high_level(first), high_level(second), "floor"),
-        auc(high_level(replace(first, **energies)), high_level(second), "defect"),
-    )
-
-
-def _inputs(
-    path: Path, geometry: Geometry, make: Callable[[Showers, Geometry], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    with open_showers(path, geometry) as file:
-        return np.concatenate([make(chunk, geometry) for chunk in file.dense(_rows_at_once(geometry))])
 
 
 def _warnings(generated: Observables, reference: Observables) -> Iterator[str]:

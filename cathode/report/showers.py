@@ -11,7 +11,8 @@ import numpy as np
 
 from analysis.atomic import write_text
 from analysis.outputs import check_output_folder
-from cathode.comparison.showers import DEFECT, ShowerEvaluation
+from cathode.comparison.shower_classifiers import DEFECT
+from cathode.comparison.showers import ShowerEvaluation
 from cathode.report.template import Picture, pictured, rendered
 
 if TYPE_CHECKING:
