@@ -152,8 +152,10 @@ def mass_dependence(
     full = np.bincount(at, w, bins).astype(float)
     spread = _distance_deviation(centres, full / full.sum())
     rng = np.random.default_rng(seed)
-    found = [_dependence(at, w, full, centres, spread, selected)]
-    found += [_dependence(at, w, full, centres, spread, rng.permutation(selected)) for _ in range(_PERMUTATIONS)]
+    rows = np.flatnonzero(selected)
+    # As many events chosen anew are a permutation of the selection, and where few pass much cheaper.
+    drawn = (rng.choice(len(mass), len(rows), replace=False, shuffle=False) for _ in range(_PERMUTATIONS))
+    found = [_dependence(at, w, full, centres, spread, each) for each in (rows, *drawn)]
     values = np.array(found)
     ks, correlation = values[0]
     reached = (values >= values[0] * (1 - 1e-12)).mean(axis=0)
@@ -166,9 +168,9 @@ def _dependence(
     full: FloatArray,
     centres: FloatArray,
     spread: float,
-    selected: BoolArray,
+    selected: NDArray[np.int64],
 ) -> tuple[float, float]:
-    """KS distance and distance correlation of bins `at` (N,) with total content `full` (B,)."""
+    """KS distance and distance correlation of bins `at` (N,) with total content `full` (B,) and selected rows."""
     passing = np.bincount(at[selected], weights[selected], len(full))
     share = passing.sum() / full.sum()
     apart = np.cumsum(passing / passing.sum() - (full - passing) / (full - passing).sum())
