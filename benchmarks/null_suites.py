@@ -13,9 +13,9 @@ What a method gets wrong about real data, these experiments do not know, as thos
 
 Every experiment is a task that stays done, one after another on one thread; the cheapest methods come first. Of every
 method with a direct estimate, at the first cut: mean and width of the significances Z with their errors (0 and 1 of a
-perfect search), the Kolmogorov-Smirnov p-value of the uniformity of p-values, the share of p-values below 0.05, all with
-the systematic (`quoted`) and without (`exact`); how many were not computable, how many passed validation, and CPU
-seconds per experiment.
+perfect search), the Kolmogorov-Smirnov p-value of the uniformity of p-values, the share of p-values below 0.05, all
+with the systematic (`quoted`) and without (`exact`); for how many there was a significance and how many passed
+validation, and CPU seconds per experiment.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def configured(method: str) -> AnalysisConfig:
 
 def prepared(folder: Path) -> str:
     """The world, trained once, in a folder; its fingerprint."""
-    from cathode.calibration.experiments import TEMPLATE, prepare
     from cathode.calibration.event_file import store_events
+    from cathode.calibration.experiments import TEMPLATE, prepare
     from cathode.calibration.pseudo_data import selected
     from cathode.commands import train_template
 

@@ -62,6 +62,7 @@ METHODS = Registry(
         "curtains": "cathode.methods.curtains:Curtains",
         "feta": "cathode.methods.feta:Feta",
         "rad_ot": "cathode.methods.rad_ot:RadOt",
+        "transit": "cathode.methods.transit:Transit",
         "sigma": "cathode.methods.sigma:Sigma",
         "drapes": "cathode.methods.drapes:Drapes",
         "r_anode": "cathode.methods.r_anode:RAnode",

@@ -15,7 +15,7 @@ from cathode.methods.lacathode import require_followed
 from cathode.methods.protocol import Background, Learned, Task
 from cathode.methods.templated import Templated
 from cathode.methods.training import trained_once
-from cathode.methods.transport import AlongFlow, moved_events, refuse_negative
+from cathode.methods.transport import TRANSPORT, AlongFlow, moved_events, refuse_negative
 from cathode.registry import METHODS, default_generator
 from cathode.runtime.specification import specification
 from cathode.runtime.stages import Stages
@@ -23,9 +23,6 @@ from cathode.template.drawing import Template, train_stage
 
 if TYPE_CHECKING:
     from generators.protocols import DensityGenerator
-
-#: Where the map lies in a run folder.
-TRANSPORT = "transport"
 
 
 def default_map() -> Any:

@@ -11,12 +11,13 @@ from typing_extensions import override
 
 from analysis.events import FloatArray
 from cathode.errors import ConfigError
-from cathode.methods.curtains import TRANSPORT, default_map
+from cathode.methods.curtains import default_map
 from cathode.methods.idealised import sample_inside
 from cathode.methods.lacathode import latents, require_followed
 from cathode.methods.protocol import Background, Learned, Task
 from cathode.methods.salad import simulation_beside
 from cathode.methods.templated import Templated
+from cathode.methods.transport import TRANSPORT
 from cathode.registry import METHODS, default_generator
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import Template, train_generator, train_stage

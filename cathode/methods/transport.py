@@ -11,6 +11,9 @@ from analysis.events import Events, FloatArray
 from cathode.errors import WeightsError
 from cathode.template.drawing import Template
 
+#: Where the map of a method lies in a run folder.
+TRANSPORT = "transport"
+
 
 @runtime_checkable
 class Transport(Protocol):

@@ -47,11 +47,7 @@ def fit_pairs(
     def learn(learner: TabularGenerator[Any], data: TrainingData) -> Trained:
         _require_equal(learner, base)
         require_likelihood_loss(base)
-        network = learner.untrained(data, seed=seed)
-        if not isinstance(network, ComposedFlow):
-            raise HyperparameterError(
-                f"'{learner.kind}' is no composition of transforms; take one such as coupling_spline."
-            )
+        network = composed(learner, data, seed=seed)
         objective = PairLikelihood(network, copy.deepcopy(base.networks_[0]).float())
         phase = Phase(learner.kind, objective, trainable(network), compile=False)
         return learner.trained(objective, [phase], data, seed=seed, monitor=monitor, keep=network)
@@ -69,15 +65,40 @@ class PairLikelihood(nn.Module):
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Loss of every event (N,), each with the context of another event of the batch."""
         other = c[torch.randperm(len(c), device=c.device)]
-        moved, total = z, z.new_zeros(len(z))
-        for transform in self.network.transforms:
-            moved, log_det = transform(moved, c)
-            total = total + log_det
-        for transform in reversed(self.network.transforms):
-            inverse: Any = transform.inverse
-            moved, log_det = inverse(moved, other)
-            total = total + log_det
+        moved, total = moved_between(self.network, z, c, other)
         return -log_likelihood(self.base, moved, other) - total
+
+
+def moved_between(network: ComposedFlow, z: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """Events z (N, D) at contexts `start` (N, C), with the noise that a flow ascribes to them, at `end`, and ln|det|.
+
+    In the precision of the weights, and with gradients: for trainings. `generators.tabular.transport` is for use.
+    """
+    moved, total = z, z.new_zeros(len(z))
+    for transform in network.transforms:
+        moved, log_det = transform(moved, start)
+        total = total + log_det
+    for transform in reversed(network.transforms):
+        inverse: Any = transform.inverse
+        moved, log_det = inverse(moved, end)
+        total = total + log_det
+    return moved, total
+
+
+def composed(learner: TabularGenerator[Any], data: TrainingData, *, seed: int) -> ComposedFlow:
+    """The untrained network of a flow whose quotients are maps between contexts.
+
+    Raises
+    ------
+    HyperparameterError
+        If it is no composition of transforms.
+    """
+    network = learner.untrained(data, seed=seed)
+    if not isinstance(network, ComposedFlow):
+        raise HyperparameterError(
+            f"'{learner.kind}' is no composition of transforms; take one such as coupling_spline."
+        )
+    return network
 
 
 def _require_equal(learner: TabularGenerator[Any], base: FeatureDensity) -> None:

@@ -71,6 +71,12 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "curtains": lambda: {"generator": flow(), "map": flow(), "classifier": Discriminant(), "oversampling": 2},
     "feta": lambda: {"generator": flow(), "map": flow(), "classifier": Discriminant(), "oversampling": 2},
     "rad_ot": lambda: {"classifier": Discriminant(), "batch": 300},
+    "transit": lambda: {
+        "map": flow(steps=25, batch_size=512),
+        "critic_steps": 1,
+        "classifier": Discriminant(),
+        "oversampling": 2,
+    },
     "sigma": lambda: {"generator": velocity(), "classifier": Discriminant(), "oversampling": 2},
     "r_anode": lambda: {"generator": gaussian(), "signal": component(), "oversampling": 1},
     "paws": lambda: {"prior": network(), "points": 5},

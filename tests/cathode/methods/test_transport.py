@@ -13,6 +13,7 @@ from cathode.errors import WeightsError
 from cathode.methods.curtains import Curtains
 from cathode.methods.feta import Feta
 from cathode.methods.rad_ot import Paths
+from cathode.methods.transit import Transit
 from cathode.methods.transport import AlongFlow, Transport, moved_events, refuse_negative
 from cathode.testing.toy import toy_auxiliary
 from generators.registry import create
@@ -50,7 +51,14 @@ def rad_ot() -> Transport:
     return Paths.matched(low, high)
 
 
-MAPS: dict[str, Callable[[], Transport]] = {"curtains": curtains, "feta": feta, "rad_ot": rad_ot}
+def transit() -> Transport:
+    training = {"steps": 70, "learning_rate": 2e-2, "batch_size": 512, "ema_decay": 0.9}
+    method = Transit(map=flow("linear_flow", hidden=8, layers=1, training=training), classifier=Discriminant())
+    found: Transport = method.learn(background(DATA), stages()).model
+    return found
+
+
+MAPS: dict[str, Callable[[], Transport]] = {"curtains": curtains, "feta": feta, "rad_ot": rad_ot, "transit": transit}
 
 
 @pytest.fixture(scope="module", params=MAPS)
@@ -100,7 +108,7 @@ def test_moved_events_have_the_means_of_their_new_mass(named: tuple[str, Transpo
 
 def test_moved_events_come_from_both_sides_and_say_of_which_event_they_are(named: tuple[str, Transport]) -> None:
     name, transport = named
-    if name != "curtains":
+    if name not in ("curtains", "transit"):
         pytest.skip("the other methods choose their events in another way")
     beside = DATA[REGION.sideband(DATA.mass)]
     template = moved_events(transport, beside, np.full(3000, 3500.0), reach=1.2, seed=1)
