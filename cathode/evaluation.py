@@ -29,7 +29,7 @@ from cathode.template.mass_models import MassModel
 from cathode.validation.claims import concluded
 from cathode.validation.ensemble_spread import ensemble_spread
 from cathode.validation.mass_fit import mass_fit_tests
-from cathode.validation.performance import Ranking, evaluate
+from cathode.validation.performance import Ranking, evaluate, held_out_argos
 from cathode.validation.sculpting import Shape, sculpting
 from cathode.validation.sideband_closure import ClosureTest
 from cathode.validation.template_size import template_size
@@ -56,6 +56,7 @@ class Evaluation:
     scores: Scores
     shape: Shape
     ranking: Ranking
+    argos: float
     findings: Mapping[str, float]
 
 
@@ -79,9 +80,11 @@ def evaluated(
     ranking = evaluate(
         observed[inside].observables, scores.score[inside], method.classifier, reference, seeds, cuts, stages.store
     )
+    of_window = scores.score[inside], scores.fold[inside], observed.events.weights[inside]
+    merit = held_out_argos(*of_window, fitted.reference, settings.folds)
     stages.progress("evaluation", 1, 1)
     findings = fitted.findings if isinstance(fitted, Finding) else {}
-    return Evaluation(fitted.reference, scorer, scores, shape, ranking, findings)
+    return Evaluation(fitted.reference, scorer, scores, shape, ranking, merit, findings)
 
 
 def result_of(
@@ -124,6 +127,7 @@ def result_of(
         systematics=closure.systematics,
         trainings=summary_of_trainings(learned, timer.seconds),
         reweightings=summary_of_reweightings(learned),
+        argos=evaluation.argos,
         findings=dict(evaluation.findings),
         truth=evaluation.ranking.summary,
         inputs=events.sources,

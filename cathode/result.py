@@ -400,6 +400,7 @@ class SearchResult(Document):
     systematics : background efficiency -> relative systematic error of the expected background.
     trainings : losses of everything that was trained.
     reweightings : what sideband reweighting did to the template and to that of the closure test; empty without.
+    argos : figure of merit of the held-out scores without labels, see `held_out_argos`; None in results of before.
     findings : what the method measured of its own, such as the fraction of signal of r_anode; empty for most.
     truth : evaluation against truth labels, or None for real data.
     calibrated : every cut under a calibration of this search; empty without one.
@@ -441,6 +442,7 @@ class SearchResult(Document):
     cuts_agree: float = 1.0
     trainings: tuple[Training, ...] = ()
     reweightings: tuple[ReweightingSummary, ...] = ()
+    argos: float | None = None
     findings: dict[str, float] = field(default_factory=dict)
     truth: TruthEvaluation | None = None
     calibrated: tuple[CalibratedCut, ...] = ()

@@ -1,4 +1,4 @@
-"""How well the score of a search ranks where truth is known, beside the idealised detector."""
+"""How well the score of a search ranks: where truth is known, beside the idealised detector, and without labels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
 from analysis.events import BoolArray, Events, FloatArray
 from analysis.folds import fold_of
+from analysis.metrics.argos import argos
 from analysis.metrics.sic_and_auc import SicCurve, auc, sic
 from cathode.classifiers import WeakClassifier
 from cathode.classifiers.cross_fitting import Sample, cross_fit
 from cathode.cut_and_count import Cut
 from cathode.diagnostics import RankingCurve
+from cathode.methods.protocol import Reference
 from cathode.result import TruthEvaluation
 from cathode.runtime.store import Store
 
@@ -66,6 +69,23 @@ def evaluate(
     return Ranking(
         _summary(scores, truth, signal.weights, curve, efficiencies, bound), _points(curve), _points(ideal_curve)
     )
+
+
+def held_out_argos(
+    scores: FloatArray, fold: NDArray[np.int64], weights: FloatArray, reference: Reference, folds: int
+) -> float:
+    """ARGOS of the scores of data (N,) against the reference, the mean over the folds: models choose by the largest.
+
+    No labels are needed, and no event is scored by a model that saw it. Scores of different folds come from different
+    models and have no common scale. A fold with no events of one kind counts 0.
+    """
+    found = []
+    for index in range(folds):
+        of_data, of_reference = fold == index, reference.fold == index
+        some = of_data.any() and of_reference.any()
+        parts = scores[of_data], reference.scores[of_reference], weights[of_data], reference.weights[of_reference]
+        found.append(argos(*parts) if some and min(parts[2].sum(), parts[3].sum()) > 0 else 0.0)
+    return float(np.mean(found))
 
 
 def _sic(scores: FloatArray, truth: BoolArray, weights: FloatArray) -> SicCurve | None:

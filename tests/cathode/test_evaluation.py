@@ -77,6 +77,14 @@ def test_counts_are_those_of_a_count_by_hand(events: Events) -> None:
     assert 0 < cut.p_value_exact <= 1
 
 
+def test_the_result_keeps_what_chooses_models_without_labels(events: Events) -> None:
+    """The first feature of the window is told from a reference that is spread evenly over its range."""
+    found = result(events, np.ones(2_000))
+    assert found.argos is not None
+    assert found.argos > 0.2
+    assert SearchResult.from_json(found.to_json()).argos == found.argos
+
+
 def test_weights_that_cancel_above_the_cut_claim_nothing_and_are_said(events: Events) -> None:
     weights = np.ones(2_000)
     # Of both folds one event alone is nearest to a tenth of the weight: with the next one it would be half of it.

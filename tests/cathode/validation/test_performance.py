@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from analysis.events import Events
 from cathode.cut_and_count import Cut
-from cathode.validation.performance import evaluate
+from cathode.methods.protocol import Reference
+from cathode.validation.performance import evaluate, held_out_argos
 
 from ..toys import Discriminant
 
@@ -51,3 +52,27 @@ def test_the_idealised_detector_is_trained_on_true_background() -> None:
     assert found.summary.idealised is not None
     assert found.summary.idealised.auc == pytest.approx(norm.cdf(1.5 / 2**0.5), abs=0.05)
     assert found.idealised_curve is not None
+
+
+def reference_of(scores: np.ndarray, fold: np.ndarray) -> Reference:
+    return Reference(scores[:, None], np.full(len(scores), 3500.0), scores, fold, np.ones(len(scores)))
+
+
+def test_without_labels_a_score_is_worth_the_signal_times_what_a_cut_gains() -> None:
+    """Folds have scores of different scales, as those of different models; the largest gain is known."""
+    rng, share, apart = np.random.default_rng(5), 0.2, 1.5
+    fold, of_reference = np.arange(60_000) % 3, np.arange(600_000) % 3
+    scores = (rng.standard_normal(60_000) + apart * (rng.random(60_000) < share)) * 10.0**fold
+    drawn = rng.standard_normal(600_000) * 10.0**of_reference
+    at = np.linspace(0, 4, 500)
+    due = share * np.max((norm.sf(at - apart) - norm.sf(at)) / np.sqrt(norm.sf(at)))
+    found = held_out_argos(scores, fold, np.ones(60_000), reference_of(drawn, of_reference), 3)
+    assert found == pytest.approx(due, rel=0.07)
+
+
+def test_without_labels_an_empty_fold_counts_nothing() -> None:
+    scores, fold = np.linspace(0, 1, 2000), np.zeros(2000, int)
+    reference = reference_of(np.linspace(0, 0.5, 2000), np.arange(2000) % 2)
+    one = held_out_argos(scores, fold, np.ones(2000), reference, 2)
+    assert one > 0
+    assert held_out_argos(scores, fold, np.zeros(2000), reference, 2) == 0.0
