@@ -108,6 +108,19 @@ def test_files_named_in_the_text_exist(page: Path) -> None:
         assert (ROOT / named).exists(), f"{named} of {name_of(page)}"
 
 
+def test_what_is_said_to_be_here_is_in_a_file_that_is_there() -> None:
+    """The table of `docs/peers.md`: as many cells in every row, and a file of the repository for each "yes"."""
+    lines = (ROOT / "docs" / "peers.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert len(rows) > 20
+    assert {len(row) for row in rows} == {9}
+    for what, here, where, *peers in rows[3:]:
+        assert {here, *peers} <= {"yes", "part", "–", "?"}, what
+        files = re.findall(r"`([^`]+)`", where)
+        assert bool(files) == (here in {"yes", "part"}), what
+        assert all((ROOT / file).is_file() for file in files), f"{where} of {what}"
+
+
 def test_decisions_are_numbered_without_a_gap() -> None:
     files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     for number, file in enumerate(files, start=1):
