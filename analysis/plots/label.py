@@ -68,7 +68,9 @@ def stamp(figure: Figure, label: FigureLabel) -> None:
 
 
 def _plain(text: str) -> str:
-    return text.replace("\\", r"\\").replace("$", r"\$")
+    """Text as it stands; the fonts of mathtext have primes as an operator only."""
+    escaped = text.replace("\\", r"\\").replace("$", r"\$").replace("″", "′′")
+    return re.sub("′+", lambda found: "$^{" + len(found[0]) * r"\prime" + "}$", escaped)
 
 
 def _set_in(style: str, text: str) -> str:

@@ -99,11 +99,12 @@ def mass_spectrum(
     main.legend(loc="upper right", ncols=2)
     panels[-1].set_xlabel(f"{mass_label} [GeV]")
     if pulls is not None and pull_edges is not None:
-        _pulls(panels[1], pull_edges, pulls, window, line=FIT, bars=DATA)
+        _pulls(panels[1], pull_edges, pulls, window, "Data and fit", line=FIT, bars=DATA)
         for (number, layer), panel in zip(cuts, panels[2:], strict=True):
             pull, shown = layer.pulls()
             pairs = np.stack([edges[:-1], edges[1:]], axis=1)[shown]
-            _pulls(panel, pairs, pull[shown], window, line=cut_colour(number), bars=cut_colour(number))
+            said = layer.label if shown.any() else f"{layer.label}: nowhere five expected"
+            _pulls(panel, pairs, pull[shown], window, said, line=cut_colour(number), bars=cut_colour(number))
         figure.align_ylabels()
     return figure
 
@@ -162,7 +163,7 @@ def _lowest(layer: Layer, width: FloatArray) -> float:
 
 
 def _pulls(
-    axes: Axes, edges: FloatArray, pulls: FloatArray, window: tuple[float, float], *, line: str, bars: str
+    axes: Axes, edges: FloatArray, pulls: FloatArray, window: tuple[float, float], said: str, *, line: str, bars: str
 ) -> None:
     shade_window(axes, window)
     axes.axhspan(-1, 1, color=line, alpha=0.12, linewidth=0)
@@ -172,3 +173,4 @@ def _pulls(
     axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_ylabel("Pull", loc="center")
+    axes.text(0.975, 0.88, said, transform=axes.transAxes, ha="right", va="top", fontsize="x-small")

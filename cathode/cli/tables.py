@@ -287,9 +287,7 @@ def checks(
     tables = []
     if closures:
         table = _table("closure: template against data, 0.5 is perfect")
-        table.add_column("validation region, GeV")
-        for title in ("data", "template", "AUC", "passed"):
-            table.add_column(title, justify="right")
+        _columns(table, "validation region, GeV", "data", "template", "AUC", "passed")
         for c in closures:
             table.add_row(
                 f"{c.low:g}–{c.high:g}",
@@ -301,21 +299,19 @@ def checks(
         tables.append(table)
     if shifts:
         table = _table("events above the cuts, counted over predicted less one")
-        for title in ("background efficiency", "validation region, GeV", "classifiers of", "difference", "passed"):
-            table.add_column(title, justify="right")
+        _columns(table, "background efficiency", "validation region, GeV", "classifiers of", "difference", "passed")
         for d in shifts:
             table.add_row(
                 f"{d.background_efficiency:g}",
                 f"{d.low:g}–{d.high:g}",
                 d.classifiers,
-                f"{100 * d.shift:+.1f} ± {100 * d.error:.1f} %",
+                f"{100 * d.shift:+.1f} ± {100 * d.error:.1f} %".replace("-", "−"),
                 _passed(d.passed),
             )
         tables.append(table)
     if features:
         table = _table("features: template against data, the most different one of every validation region")
-        for title in ("validation region, GeV", "feature", "χ²", "ndf", "KS distance", "passed"):
-            table.add_column(title, justify="right")
+        _columns(table, "validation region, GeV", "feature", "χ²", "ndf", "KS distance", "passed")
         for t in _most_different(features):
             table.add_row(
                 f"{t.low:g}–{t.high:g}",
@@ -328,14 +324,23 @@ def checks(
         tables.append(table)
     if sculpting:
         table = _table("sculpting of the mass spectrum")
-        for title in ("background efficiency", "χ²", "ndf", "p", "passed"):
-            table.add_column(title, justify="right")
+        _columns(table, "background efficiency", "χ²", "ndf", "p", "passed")
         for s in sculpting:
             table.add_row(
                 f"{s.background_efficiency:g}", f"{s.chi2:.1f}", f"{s.ndof:g}", p_value(s.p_value), _passed(s.passed)
             )
         tables.append(table)
     return Group(*tables)
+
+
+#: Columns of words; the others have numbers, which are not broken.
+_WORDS = {"validation region, GeV", "classifiers of", "feature", "passed"}
+
+
+def _columns(table: Table, *titles: str) -> None:
+    """Words from the left, numbers to the right."""
+    for title in titles:
+        table.add_column(title, justify="left" if title in _WORDS else "right", no_wrap=title == "difference")
 
 
 def _most_different(features: Sequence[FeatureTest]) -> list[FeatureTest]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.events import Events
-from analysis.printing import p_value
+from analysis.printing import number, p_value
 from analysis.repeated import repeated_events
 from analysis.statistics.binning import SPAN
 from cathode.methods.protocol import Learned
@@ -344,11 +344,12 @@ def _mass_fit(result: SearchResult) -> Iterator[str]:
         if test.passed:
             continue
         where = f"{test.low:g}–{test.high:g} GeV"
-        numbers = f"{test.expected:.6g} ± {test.error:.3g} expected, {test.observed:.6g} there, {test.pull:+.1f} errors"
+        expected, there = f"{number(test.expected)} ± {number(test.error)}", number(test.observed)
+        numbers = f"{expected} expected, {there} there, {test.pull:+.1f} errors"
         if test.what == "nearby sidebands":
             yield (
-                f"The sidebands nearby predict another count in {where} than all of them: {test.observed:.6g} where "
-                f"all give {test.expected:.6g} ± {test.error:.3g}, {test.pull:+.1f} errors. Limit the sidebands, as in "
+                f"The sidebands nearby predict another count in {where} than all of them: {there} where "
+                f"all give {expected}, {test.pull:+.1f} errors. Limit the sidebands, as in "
                 f"`sidebands: [{_round(test.low / NEAR)}, {_round(test.high * NEAR)}]` under `region:`."
             )
         elif test.fails:

@@ -287,6 +287,10 @@ def test_pulls_after_a_cut_know_of_its_relative_error() -> None:
     assert pull[0] == pytest.approx(20 / np.sqrt(100 + 100))
 
 
+def test_every_panel_of_pulls_says_whose_they_are() -> None:
+    assert [[text.get_text() for text in panel.texts] for panel in a_spectrum().axes[1:]] == [["Data and fit"], ["Cut"]]
+
+
 def test_the_axis_says_how_wide_a_bin_is() -> None:
     assert a_distribution().axes[0].get_ylabel() == "Events / 20 GeV"
     data = np.full(3, 4.0)

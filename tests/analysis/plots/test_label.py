@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
+
+import pytest
 
 from analysis.plots.label import FigureLabel, stamp
 from analysis.plots.style import single
@@ -36,3 +39,12 @@ def test_any_text_can_be_drawn() -> None:
     figure, _ = single()
     stamp(figure, FigureLabel(r"a_b^c $x$ \frac{", "50 % & #1 ~ {", process=r"$pp \to jj"))
     figure.savefig(io.BytesIO(), format="png")
+
+
+def test_every_sign_of_a_process_has_a_glyph(caplog: pytest.LogCaptureFixture) -> None:
+    figure, axes = single()
+    stamp(figure, FigureLabel(luminosity=138, process="W′ → XY, Z″ → ττ, ℓν ≥ 1 × é²"))
+    with caplog.at_level(logging.WARNING, "matplotlib.mathtext"):
+        figure.savefig(io.BytesIO(), format="png")
+    assert not caplog.records
+    assert r"W$^{\prime}$ → XY, Z$^{\prime\prime}$ →" in axes.get_title(loc="right")
