@@ -55,6 +55,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sigma": {"method": "sigma", "template.generator": {"kind": "flow_matching", **_VELOCITY}},
     "lacathode": {"method": "lacathode", "template.generator.training.best_states": 1},
     "cathode": {},
+    "transit": {"method": {"kind": "transit", "map": _MAP}, "template": {"oversampling": 2}},
     "interplay": {"method": {"kind": "interplay", "members": ["cathode", {"kind": "rad_ot", "batch": 500}]}},
     "feta": {"method": {"kind": "feta", "map": _MAP}},
     "anode": {"method": "anode", "classifier": {}},

@@ -44,8 +44,8 @@ class Paws:
     Samples named "signal_500_100" and the like are signals on a grid of parameters, here two masses. One classifier of
     all of them against sideband events sees features and parameters, and then stays as it is: its odds are the density
     ratio L(x; θ) of signal to background. In the window only θ and the fraction µ of signal are learned, by the
-    cross-entropy of data against sideband events under 1 + µ (L − 1). With so little to learn it finds small signals,
-    if they are of the family, and none if they are not.
+    cross-entropy of data against sideband events under 1 + µ (L − 1); a parameter that all share is left out. With so
+    little to learn it finds small signals, if they are of the family, and none if they are not.
 
     As CWoLa it assumes that features of the background do not follow the mass; the expectation comes from a fit of the
     mass spectrum after the cut. What the data chose stands in the findings of the result.
@@ -83,10 +83,10 @@ class Paws:
         signals = signals_of(background)
         beside = background.observables.of_events(background.events)
         rng = np.random.default_rng(stages.seed("parameters"))
-        parameters = np.array(list(signals))
+        parameters = _varied(signals)
         rows = [
             np.hstack([background.observables.of_events(events).x, np.tile(at, (len(events), 1))])
-            for at, events in signals.items()
+            for at, events in zip(parameters, signals.values(), strict=True)
         ]
         # Background has no parameters: those of the signals, in the same proportion.
         share = np.array([len(events) for events in signals.values()], np.float64)
@@ -108,7 +108,8 @@ class Paws:
         target = task.target.observables
         beside = background.observables.of_events(background.events)
         weights = both_sides_alike(beside, float(np.median(target.mass)))
-        grid = self._grid(signals_of(background))
+        signals = signals_of(background)
+        grid = self._grid(_varied(signals))
         folds = fold_of(target.ids, task.folds), fold_of(beside.ids, task.folds)
         rng = np.random.default_rng(stages.seed("events"))
         chosen = []
@@ -129,7 +130,7 @@ class Paws:
         scoring = PriorScores(learned.model, tuple(at for at, _ in chosen))
         scores = scoring.of_rows(beside.x, folds[1])
         reference = Reference(beside.x, beside.mass, scores, folds[1], weights, predicts=False)
-        return FittedPaws(learned.model, scoring.parameters, reference, _findings(chosen))
+        return FittedPaws(learned.model, scoring.parameters, reference, _findings(chosen, signals))
 
     @classmethod
     def load(cls, folder: Path, *, folds: int) -> Scoring:
@@ -147,19 +148,16 @@ class Paws:
         """As many as there are in the sidebands."""
         return len(background.events)
 
-    def _grid(self, signals: Mapping[tuple[float, ...], Events]) -> list[tuple[float, ...]]:
-        """Parameters that are tried."""
-        every = np.array(list(signals))
-        axes = [
-            np.linspace(low, high, self.points) if high > low else np.array([low])
-            for low, high in zip(every.min(axis=0), every.max(axis=0), strict=True)
-        ]
+    def _grid(self, every: NDArray[np.float64]) -> list[tuple[float, ...]]:
+        """Parameters that are tried, between those of the signals (S, P)."""
+        ends = zip(every.min(axis=0), every.max(axis=0), strict=True)
+        axes = [np.linspace(low, high, self.points) for low, high in ends]
         return [tuple(float(value) for value in at) for at in product(*axes)]
 
 
 @dataclass(frozen=True, eq=False)
 class PriorScores:
-    """Scores of a classifier of all signals at the parameters (P,) that were chosen for every fold."""
+    """Scores of a classifier of all signals at the parameters (P,), of those that vary, chosen for every fold."""
 
     prior: Any
     parameters: tuple[tuple[float, ...], ...]
@@ -212,6 +210,12 @@ def signals_of(background: Background) -> dict[tuple[float, ...], Events]:
             "simulate dijets --signal wprime --daughters 300 100`, and name them in data.auxiliary."
         )
     return dict(sorted(found.items()))
+
+
+def _varied(signals: Mapping[tuple[float, ...], Events]) -> NDArray[np.float64]:
+    """The parameters of every signal that are not the same for all, (S, P): no classifier learns from the others."""
+    every = np.array(list(signals))
+    return np.asarray(every[:, np.ptp(every, axis=0) > 0])
 
 
 def _choose(
@@ -278,8 +282,12 @@ def _all_of(x: FloatArray, weights: FloatArray) -> Sample:
     return Sample(x, weights, np.ones(len(x), np.int64))
 
 
-def _findings(chosen: list[tuple[tuple[float, ...], float]]) -> dict[str, float]:
-    """Means over the folds."""
-    parameters = np.mean([at for at, _ in chosen], axis=0)
+def _findings(
+    chosen: list[tuple[tuple[float, ...], float]], signals: Mapping[tuple[float, ...], Events]
+) -> dict[str, float]:
+    """Means over the folds, and the parameters that are the same for all signals, by their place in the names."""
+    every = np.array(list(signals))
+    parameters = every[0].copy()
+    parameters[np.ptp(every, axis=0) > 0] = np.mean([at for at, _ in chosen], axis=0)
     named = {f"parameter_{number}": float(value) for number, value in enumerate(parameters, start=1)}
     return {**named, "signal_fraction": float(np.mean([fraction for _, fraction in chosen]))}

@@ -1,0 +1,80 @@
+"""The benchmark of null suites: what it makes of experiments that are known, and one experiment for real."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cathode.registry import METHODS
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "null_suites.py"
+#: Their expectation is a fit of the spectrum after the cut.
+WITHOUT_ESTIMATE = {"cwola", "sa_cwola", "paws"}
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("null_suites", BENCHMARK)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def experiments(mean: float, width: float, number: int = 400) -> list[dict[str, Any]]:
+    """Significances that are normal, those without systematic wider, and three that are none."""
+    z = mean + width * np.random.default_rng(1).standard_normal(number)
+    known = {"validated": True, "observed": 110.0, "expected": 100.0, "seconds": 3.0, "why": ""}
+    none = {**known, "significance": None, "exact": None, "why": "the spectrum turns on"}
+    return [*({**known, "significance": float(each), "exact": 2 * float(each)} for each in z), none, none, none]
+
+
+def test_every_method_with_a_direct_estimate_is_in_it(benchmark: ModuleType) -> None:
+    ours = {kind for kind in METHODS.kinds() if METHODS.resolve(kind).__module__.startswith("cathode.methods.")}
+    assert set(benchmark.METHODS) == ours - WITHOUT_ESTIMATE
+    for method in ("idealised", "anode", "curtains", "transit"):
+        assert benchmark.configured(method).search().method.kind == method
+
+
+def test_a_row_is_what_the_experiments_are(benchmark: ModuleType) -> None:
+    row = benchmark.row(experiments(0.0, 1.0))
+    assert (row["experiments"], row["computed"], row["validated"]) == (403, 400, 403)
+    assert row["bias"][0] == pytest.approx(0.1)
+    assert row["quoted"]["mean"][0] == pytest.approx(0, abs=0.15)
+    assert row["quoted"]["width"][0] == pytest.approx(1, abs=0.11)
+    assert row["quoted"]["ks_p"] > 0.01
+    assert row["quoted"]["below_0.05"][0] == pytest.approx(0.05, abs=0.033)
+    # Twice as wide: of N(0, 2), a fifth lies above 1.645.
+    assert row["exact"]["ks_p"] < 1e-6
+    assert row["exact"]["below_0.05"][0] == pytest.approx(0.205, abs=0.06)
+    assert benchmark.row(experiments(1.0, 1.0))["quoted"]["ks_p"] < 1e-6
+    assert "quoted" not in benchmark.row(experiments(0.0, 1.0, 10))
+    assert "403" not in benchmark.table({"idealised": row})
+    assert benchmark.table({"idealised": row}).count("\n") == 2
+
+
+@pytest.mark.slow
+def test_experiments_stay_done_and_are_repeated_by_the_same_number(tmp_path: Path) -> None:
+    def run(number: int) -> dict[str, Any]:
+        command = [sys.executable, BENCHMARK, "--folder", tmp_path, "--methods", "idealised", "--json"]
+        done = subprocess.run(
+            [*map(str, command), "--experiments", str(number)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    assert run(2)["idealised"]["experiments"] == 2
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    assert run(3)["idealised"]["experiments"] == 3
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
+    assert run(0)["idealised"]["computed"] == 3
