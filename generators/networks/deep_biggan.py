@@ -14,7 +14,7 @@ _RATIO = 4
 
 
 #: Width of features in front of the last layer, and where this begins: few pixels are hit, and the others are empty.
-_CONTRAST, _EMPTY = 2.5, -4.0
+CONTRAST, _EMPTY = 2.5, -4.0
 
 
 class ConditionalNorm(nn.Module):
@@ -97,7 +97,9 @@ class ImageMaker(nn.Module):
     """Vectors (M, V) to images (M, 1, h, w) in [−1, 1], 2^K times as large as `base` after K stages of two blocks.
 
     `channels` are those of the base and of every stage; behind stage `attention` there is `PixelAttention`. With `fold`
-    the last convolution makes so many pixels along each axis at once, and images are larger by that.
+    the last convolution makes so many pixels along each axis at once, and images are larger by that. Normal noise of
+    single pixels enters in front of the last norm and of so many stages before, `grain` in all (StyleGAN: Karras et
+    al., 1812.04948); without it a vector has to say where everything is.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class ImageMaker(nn.Module):
         *,
         fold: int = 1,
         attention: int | None = None,
+        grain: int = 0,
+        contrast: float = CONTRAST,
     ) -> None:
         super().__init__()
         self.first = channels[0]
@@ -121,17 +125,27 @@ class ImageMaker(nn.Module):
         self.look = None if attention is None else PixelAttention(channels[attention])
         self.norm, self.leave = nn.BatchNorm2d(channels[-1]), nn.Conv2d(channels[-1], fold**2, 3, padding=1)
         self.fold = fold
-        nn.init.constant_(self.norm.weight, _CONTRAST)
+        grain = min(grain, len(channels) - 1)
+        # Of so many pixels along each axis an image of that stage has one.
+        self.pixels = [fold * 2**stage for stage in reversed(range(grain))]
+        self.grain = nn.ModuleList(
+            nn.Conv2d(pixels**2, channels[stage - grain], 3, padding=1, bias=False)
+            for stage, pixels in enumerate(self.pixels)
+        )
+        nn.init.constant_(self.norm.weight, contrast)
         nn.init.constant_(self.leave.get_parameter("bias"), _EMPTY)
 
-    def forward(self, y: Tensor) -> Tensor:
-        """The images."""
+    def forward(self, y: Tensor, grain: Tensor | None = None) -> Tensor:
+        """The images, of noise (M, 1, h, w) if there is a grain."""
         # Where channels are few, convolutions are twice as fast with these next to each other in memory.
         x = self.enter(y).reshape(-1, self.first, *self.base).contiguous(memory_format=torch.channels_last)
         for number, block in enumerate(self.blocks, start=1):
             x = block(x, y)
             if self.look is not None and number == 2 * (self.attention or 0):
                 x = self.look(x)
+            late = number // 2 - 1 - (len(self.blocks) // 2 - len(self.grain))
+            if grain is not None and number % 2 == 0 and late >= 0:
+                x = x + self.grain[late](blocks_of(grain, self.pixels[late]))
         return torch.tanh(functional.pixel_shuffle(self.leave(torch.relu(self.norm(x))), self.fold))
 
 
@@ -158,13 +172,20 @@ class ImageEye(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The vectors."""
-        x = functional.pixel_unshuffle(x, self.fold)
+        x = blocks_of(x, self.fold)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         for number, block in enumerate(self.blocks, start=1):
             x = block(x)
             if self.look is not None and number == 2 * (self.attention or 0):
                 x = self.look(x)
         return torch.relu(x).sum(dim=(2, 3))
+
+
+def blocks_of(x: Tensor, size: int) -> Tensor:
+    """Images (M, 1, h, w) as (M, size², h / size, w / size); `pixel_unshuffle` refuses to do so with none."""
+    images, _, rows, columns = x.shape
+    blocks = x.reshape(images, rows // size, size, columns // size, size).permute(0, 2, 4, 1, 3)
+    return blocks.reshape(images, size**2, rows // size, columns // size)
 
 
 def _halved(one: int, other: int) -> tuple[tuple[int, bool], tuple[int, bool]]:

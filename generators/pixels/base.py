@@ -22,7 +22,7 @@ from generators.conditional_network import device_of
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.flows.sizes import require_sizes
 from generators.pixels.held_out import DistanceToHeldOut
-from generators.pixels.networks import NOTHING, PixelCritic, PixelMaker
+from generators.pixels.networks import NOTHING, PixelCritic, PixelMaker, ReadOut
 from generators.pixels.objectives import CriticObjective, Dequantised, MakerObjective, Terms
 from generators.protocols import Array, Monitor
 from generators.sources import chunks_of, rows_within
@@ -65,9 +65,13 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
     maker lets all of them know of each other before. `fold` × `fold` pixels are one position of the largest images
     inside of both networks.
 
-    Beside the hinge loss there are `contrastive`, `uniformity`, `intra_event`, `orthogonal` and `consistency` times
-    the terms of these names, see `generators.pixels.objectives`. `augment` names changes of images in front of the
-    critic, true and made ones alike; the released code changes made ones alone, which then learn to look like true
+    Normal noise of single pixels enters in the last `grain` stages of the maker, whose features in front of the last
+    layer have the width `contrast` at first. With `read_out` charges below the threshold are none in what it makes, as
+    in what is drawn, and true pixels without charge have no noise: a critic knows noise of so many pixels at once.
+
+    Beside the hinge loss there are `contrastive`, `uniformity`, `intra_event`, `orthogonal`, `consistency` and `slope`
+    times the terms of these names, see `generators.pixels.objectives`. `augment` names changes of images in front of
+    the critic, true and made ones alike; the released code changes made ones alone, which then learn to look like true
     ones only behind that change.
 
     `bijection` acts on single pixels and takes them to [−1, 1]; charges below `threshold` ADU are no hits. The states
@@ -76,27 +80,31 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
 
     sizes: ClassVar[tuple[str, ...]] = ("sensors", "rows", "columns")
 
-    channels: Sequence[int] = (64, 32, 16, 8)
+    channels: Sequence[int] = (64, 32, 32, 16)
     critic_channels: Sequence[int] = (8, 16, 32, 64)
     width: int = 64
     latent: int = 32
     embedded: int = 64
     critic_attention: int | None = 2
     fold: int = 2
-    sensors_at_once: int | None = 10
+    sensors_at_once: int | None = 6
     contrastive: float = 1.0
     uniformity: float = 0.1
     intra_event: float = 0.0
     orthogonal: float = 1e-4
     consistency: float = 0.0
+    slope: float = 0.03
     augment: Sequence[str] = ()
     critic_steps: int = 1
     critic_rate: float = 1.0
     threshold: int = 7
+    grain: int = 2
+    contrast: float = 1.7
+    read_out: bool = True
     bijection: str | dict[str, Any] = field(default_factory=logarithmic_charge)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            steps=3000, batch_size=4, learning_rate=3e-3, clip=None, ema_decay=0.98, schedule="constant"
+            steps=3000, batch_size=8, learning_rate=3e-3, clip=None, ema_decay=0.98, schedule="one_cycle"
         )
     )
 
@@ -123,8 +131,11 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
         self._require_order()
         if not 0 <= self.threshold <= SATURATION:
             raise HyperparameterError(f"threshold = {self.threshold} of {self.kind} is no charge of 0 to {SATURATION}.")
-        if not self.critic_rate > 0:
-            raise HyperparameterError(f"critic_rate = {self.critic_rate} of {self.kind} must be positive.")
+        for name in ("critic_rate", "contrast"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise HyperparameterError(f"{name} = {getattr(self, name)} of {self.kind} must be positive.")
+        if self.grain < 0:
+            raise HyperparameterError(f"grain = {self.grain} of {self.kind} is a number of stages, 0 for no noise.")
         self.terms().require(self.kind)
         self.optimiser_of()
         self.complete()
@@ -138,7 +149,7 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
 
     def terms(self) -> Terms:
         """Those beside the hinge loss."""
-        names = ("contrastive", "uniformity", "intra_event", "orthogonal", "consistency")
+        names = ("contrastive", "uniformity", "intra_event", "orthogonal", "consistency", "slope")
         return Terms(**{name: getattr(self, name) for name in names}, augment=tuple(self.augment))
 
     def optimiser_of(self, factor: float = 1.0) -> Adam:
@@ -234,6 +245,8 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
             torch.manual_seed(seed)
             some, lowest = data.x[:_BEGUN].cpu(), float(self.charges()[self.threshold])
             maker.begin_at(float((some >= lowest).float().mean()), lowest, data.context[:_BEGUN].cpu())
+            if self.read_out:
+                maker.read_out = ReadOut(lowest)
             charge = max(float((some - NOTHING).mean()), _NOISE)
             return Adversaries(maker, self.critic(tuple(data.x.shape[1:]), data.context.shape[1], charge))
 
@@ -244,7 +257,9 @@ class PixelGenerator(NetworkGenerator[PixelMaker]):
         of_critic = self.optimiser_of(self.critic_rate)
         maker = MakerObjective(adversaries, terms, dequantised, self.sensors_at_once)
         return [
-            Phase("critic", critic, trainable(adversaries.critic), of_critic, repeat=self.critic_steps),
+            Phase(
+                "critic", critic, trainable(adversaries.critic), of_critic, self.critic_steps, compile=not self.slope
+            ),
             Phase("maker", maker, trainable(adversaries.maker), self.optimiser_of()),
         ]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from generators.flows.sizes import require_sizes
+from generators.networks.deep_biggan import CONTRAST
 from generators.networks.relations import Relations
 from generators.pixels.base import PixelGenerator
 from generators.pixels.networks import Conditions, PixelCritic, PixelMaker, Proxies, begun
@@ -26,6 +27,10 @@ PUBLISHED: dict[str, Any] = {
     "critic_attention": 3,
     "fold": 1,
     "sensors_at_once": None,
+    "grain": 0,
+    "contrast": CONTRAST,
+    "read_out": False,
+    "slope": 0.0,
     "training": {
         "steps": None,
         "epochs": 4,
@@ -45,7 +50,8 @@ class IEAGAN(PixelGenerator):
 
     Every sensor has `freedom` normal numbers (degrees of freedom) beside what is learned of it; `heads` of attention
     let all sensors of an event know of those of each other before each makes its image, and `critic_heads` before the
-    critic says how alike they are. The intra-event term makes sensors as alike as those of a true event.
+    critic says how alike they are, and with `of_event` how likely they are together. The intra-event term makes sensors
+    as alike as those of a true event.
 
     In the paper nothing is given; here the context is added to what is known of every sensor, and the critic knows it.
     """
@@ -53,13 +59,20 @@ class IEAGAN(PixelGenerator):
     kind: ClassVar[str] = "iea_gan"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": {},
-        "published": {**PUBLISHED, "heads": 2, "critic_heads": 4, "augment": ["colour", "translation", "cutout"]},
+        "published": {
+            **PUBLISHED,
+            "heads": 2,
+            "critic_heads": 4,
+            "of_event": False,
+            "augment": ["colour", "translation", "cutout"],
+        },
     }
 
     freedom: int = 4
     heads: int = 2
     critic_heads: int = 2
     intra_event: float = 1.0
+    of_event: bool = True
 
     @override
     def complete(self) -> None:
@@ -70,7 +83,15 @@ class IEAGAN(PixelGenerator):
     @override
     def build(self, shape: tuple[int, ...], context: int) -> PixelMaker:
         conditions = RelatedSensors(shape[0], context, width=self.width, freedom=self.freedom, heads=self.heads)
-        maker = PixelMaker(conditions, shape, latent=self.latent, channels=self.channels, fold=self.fold)
+        maker = PixelMaker(
+            conditions,
+            shape,
+            latent=self.latent,
+            channels=self.channels,
+            fold=self.fold,
+            grain=self.grain,
+            contrast=self.contrast,
+        )
         begun(maker, normed=False)
         return maker
 
@@ -86,6 +107,7 @@ class IEAGAN(PixelGenerator):
             embedded=self.embedded,
             fold=self.fold,
             charge=charge,
+            of_event=self.of_event,
         )
         begun(critic, normed=True)
         return critic

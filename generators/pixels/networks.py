@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from generators.adversarial.regularisation import spectrally_normed
 from generators.errors import HyperparameterError
-from generators.networks.deep_biggan import ImageEye, ImageMaker
+from generators.networks.deep_biggan import CONTRAST, ImageEye, ImageMaker
 from generators.networks.relations import Relations
 
 #: Pixels of images that go through a network at once where no gradient is kept; of such an image there are up to some
@@ -36,8 +36,26 @@ class Conditions(nn.Module, ABC):
         """Vectors (N, S, columns) of noise (N, S, numbers) at c (N, C)."""
 
 
+class ReadOut(nn.Module):
+    """Charges below `lowest` are none, as in what is drawn; gradients pass as if it were not so.
+
+    Those of a hyperbolic tangent are large about its middle, where the threshold is, and vanish far below.
+    """
+
+    def __init__(self, lowest: float) -> None:
+        super().__init__()
+        self.lowest = lowest
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The same images without what is below."""
+        return z + torch.where(z < self.lowest, NOTHING - z, 0.0).detach()
+
+
 class PixelMaker(nn.Module):
-    """Events (N, S, R, C) in [−1, 1] of normal noise for each sensor: `latent` numbers, and those of the conditions."""
+    """Events (N, S, R, C) in [−1, 1] of normal noise for each sensor: `latent` numbers, those of conditions and pixels.
+
+    `grain` and `contrast` are those of `ImageMaker`.
+    """
 
     def __init__(
         self,
@@ -48,33 +66,52 @@ class PixelMaker(nn.Module):
         channels: Sequence[int],
         fold: int = 1,
         attention: int | None = None,
+        grain: int = 0,
+        contrast: float = CONTRAST,
     ) -> None:
         super().__init__()
         self.conditions, self.latent, self.shape = conditions, latent, shape
         times = fold * 2 ** (len(channels) - 1)
         base = tuple(-(-size // times) for size in shape[1:])
         self.padded = tuple(size * times for size in base)
+        #: Of images, before anything sees them.
+        self.read_out: nn.Module = nn.Identity()
         self.trunk = ImageMaker(
-            conditions.columns + latent, channels, (base[0], base[1]), fold=fold, attention=within(attention, channels)
+            conditions.columns + latent,
+            channels,
+            (base[0], base[1]),
+            fold=fold,
+            attention=within(attention, channels),
+            grain=grain,
+            contrast=contrast,
         )
+        #: Normal numbers for each sensor: its latent ones, those of the conditions, and those of its pixels.
+        self.numbers = latent + conditions.numbers + (math.prod(self.padded) if grain else 0)
 
     def draw(self, c: Tensor, generator: torch.Generator | None = None, sensors: Tensor | None = None) -> Tensor:
         """Events at c (N, C), with the random numbers of the generator, which is one of the CPU, or those of torch.
 
         Where `sensors` (K,) are given there are images of these alone, which know of the others as ever.
         """
-        numbers = self.conditions.numbers + self.latent
-        return self.made(torch.randn(len(c), self.shape[0], numbers, generator=generator).to(c), c, sensors)
+        return self.made(torch.randn(len(c), self.shape[0], self.numbers, generator=generator).to(c), c, sensors)
 
     def made(self, noise: Tensor, c: Tensor, sensors: Tensor | None = None) -> Tensor:
-        """Events of noise (N, S, latent + numbers of the conditions) at c (N, C), or those sensors of them."""
-        of_trunk, of_sensors = noise[..., : self.latent], noise[..., self.latent :]
-        known = torch.cat([self.conditions(of_sensors, c), of_trunk], dim=-1)
+        """Events of noise (N, S, numbers) at c (N, C), or those sensors of them."""
+        rest = self.numbers - self.latent - self.conditions.numbers
+        of_trunk, of_sensors, of_pixels = torch.split(noise, [self.latent, self.conditions.numbers, rest], dim=-1)
+        known = torch.cat([self.conditions(of_sensors, c), of_trunk, of_pixels], dim=-1)
         vectors = (known if sensors is None else known[:, sensors]).flatten(0, 1)
-        images = in_parts(self.trunk, vectors, self.padded) if not self.training else self.trunk(vectors)
+        images = self.images(vectors) if self.training else in_parts(self.images, vectors, self.padded)
         top, left = ((wide - size) // 2 for wide, size in zip(self.padded, self.shape[1:], strict=True))
         cropped = images[:, 0, top : top + self.shape[1], left : left + self.shape[2]]
         return cropped.reshape(len(c), self.shape[0] if sensors is None else len(sensors), *self.shape[1:])
+
+    def images(self, vectors: Tensor) -> Tensor:
+        """Images (M, 1, h, w) of what the trunk is told (M, columns + latent) and, behind, of noise of their pixels."""
+        columns = self.conditions.columns + self.latent
+        grain = vectors[:, columns:].reshape(-1, 1, *self.padded) if vectors.shape[1] > columns else None
+        read: Tensor = self.read_out(self.trunk(vectors[:, :columns], grain))
+        return read
 
     def made_like(self, x: Tensor, c: Tensor) -> Tensor:
         """Events at c (N, C), as many as x (N, S, R, C); the noise is that of torch."""
@@ -94,7 +131,8 @@ class PixelCritic(nn.Module):
     """Scores of all sensors of events, and embeddings of these beside those that sensors should have.
 
     The score of a sensor is linear in what its image is, times one and times the context; its embedding is made behind
-    `relations` of all sensors. `proxies` are (S, E).
+    `relations` of all sensors. `proxies` are (S, E). With `of_event` one more score, of the mean of what comes out of
+    these relations, is added to that of every sensor: no other sees whether sensors have many hits together.
 
     Nothing is zero for the layers, which have no biases at first: an image without hits has the score zero, and what
     is summed over all pixels are the few that are hit. With −1 for nothing, and zeros around an image as hits of 15
@@ -117,6 +155,7 @@ class PixelCritic(nn.Module):
         embedded: int,
         fold: int = 1,
         charge: float = 1.0,
+        of_event: bool = False,
     ) -> None:
         super().__init__()
         self.times = fold * 2 ** (len(channels) - 1)
@@ -125,6 +164,7 @@ class PixelCritic(nn.Module):
         self.eye = ImageEye(channels, fold=fold, attention=within(attention, channels))
         self.score = nn.Linear(wide, 1)
         self.of_context = nn.Linear(context, wide, bias=False) if context else None
+        self.of_event = nn.Linear(wide, 1) if of_event else None
         self.relations, self.proxies = relations, proxies
         self.leave, self.norm = nn.Linear(wide, embedded), nn.LayerNorm(embedded)
         # Norms of relations see how much there is beside this alone.
@@ -145,7 +185,10 @@ class PixelCritic(nn.Module):
         scores = self.score(found)[..., 0]
         if self.of_context is not None:
             scores = scores + (found * self.of_context(c)[:, None]).sum(dim=-1)
-        embeddings = self.norm(self.leave(self.relations(found + self.nothing)))
+        related = self.relations(found + self.nothing)
+        if self.of_event is not None:
+            scores = scores + self.of_event(related.mean(dim=1))
+        embeddings = self.norm(self.leave(related))
         return scores, functional.normalize(embeddings, dim=-1)
 
     def targets(self) -> Tensor:

@@ -12,7 +12,7 @@ from generators.adversarial.augmentation import augmented, require_augmentations
 from generators.adversarial.contrastive import data_to_data, intra_event, uniformity
 from generators.adversarial.losses import Hinge
 from generators.adversarial.phases import Adversaries
-from generators.adversarial.regularisation import orthogonal_penalty
+from generators.adversarial.regularisation import orthogonal_penalty, slope_penalty
 from generators.errors import HyperparameterError
 from generators.pixels.networks import PixelCritic, PixelMaker
 
@@ -21,6 +21,8 @@ _CONSISTENT = ("translation",)
 _HINGE = Hinge()
 #: Part of an ADU that is noise, so that rounding makes no larger charge.
 _INSIDE = 0.99
+#: The penalty on the slope of a critic is taken in one of so many steps on average, and counts so many times there.
+_LAZY = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Terms:
     intra_event: float
     orthogonal: float
     consistency: float
+    slope: float
     augment: tuple[str, ...]
 
     def require(self, kind: str) -> None:
@@ -81,9 +84,10 @@ class _Objective(nn.Module):
         return torch.randperm(sensors, device=x.device)[: self.sensors_at_once]
 
     def true(self, x: Tensor, sensors: Tensor | None) -> Tensor:
-        """Images of those sensors, with noise."""
+        """Images of those sensors with noise, but none where there is no charge if images are read out."""
         noisy: Tensor = self.dequantised(x if sensors is None else x[:, sensors])
-        return noisy
+        read: Tensor = maker_of(self.adversaries).read_out(noisy)
+        return read
 
     def targets(self, sensors: Tensor | None) -> Tensor:
         """What the critic wants of the embeddings of those sensors."""
@@ -92,7 +96,7 @@ class _Objective(nn.Module):
 
 
 class CriticObjective(_Objective):
-    """Loss of the critic: hinge, the contrastive and the uniformity term of true events, and consistency."""
+    """Loss of the critic: hinge, the contrastive and the uniformity term of true events, consistency and slope."""
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Of every event, (N,)."""
@@ -111,6 +115,9 @@ class CriticObjective(_Objective):
         loss = loss + terms.uniformity * uniformity(embeddings[: len(x)])
         for changed in of_changed:
             loss = loss + terms.consistency * (changed - of_true).square().mean(dim=1)
+        # At random, so that a training that is continued needs not know of the steps before.
+        if terms.slope and self.training and float(torch.rand(())) < 1 / _LAZY:
+            loss = loss + _LAZY * terms.slope * slope_penalty(lambda images: critic.seen(images, c)[0], true)
         return loss
 
 

@@ -47,7 +47,14 @@ class PEGAN(PixelGenerator):
         conditions = SingleSensors(self._prior(shape[0]), context, width=self.width)
         attention = self.maker_attention
         maker = PixelMaker(
-            conditions, shape, latent=self.latent, channels=self.channels, fold=self.fold, attention=attention
+            conditions,
+            shape,
+            latent=self.latent,
+            channels=self.channels,
+            fold=self.fold,
+            attention=attention,
+            grain=self.grain,
+            contrast=self.contrast,
         )
         begun(maker, normed=False)
         return maker

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from generators.adversarial.distances import directions_of, sliced_wasserstein
 from generators.adversarial.losses import LOSSES, adversarial_loss
 from generators.adversarial.phases import Adversaries, adversarial_phases
-from generators.adversarial.regularisation import gradient_penalty, spectrally_normed
+from generators.adversarial.regularisation import gradient_penalty, slope_penalty, spectrally_normed
 from generators.errors import HyperparameterError
+from generators.networks.relations import Relations
 from generators.training.batches import TrainingData
 from generators.training.loop import train
 from generators.training.modules import Everything
@@ -311,3 +312,22 @@ def test_weights_weigh_what_is_made_at_the_same_context_too() -> None:
         rows = torch.cat([x[:5], x[5:] + wild])
         losses.append((phase.objective(rows, torch.zeros(6, 0)) * torch.tensor([1.0] * 5 + [0.0])).sum())
     assert torch.equal(*losses)
+
+
+def test_slope_penalty_is_half_of_the_square_and_moves_the_critic() -> None:
+    """Of a score that is linear in every image the slope is its vector, whatever the event."""
+    torch.manual_seed(1)
+    weight = torch.randn(2, 3, requires_grad=True)
+    with torch.no_grad():
+        x = torch.randn(5, 4, 2, 3)
+    penalty = slope_penalty(lambda images: (images * weight).sum(dim=(2, 3)), x)
+    torch.testing.assert_close(penalty, (weight.square().sum() / 2).expand(5))
+    penalty.mean().backward()
+    torch.testing.assert_close(weight.grad, weight.detach())
+
+
+def test_slope_penalty_goes_through_attention() -> None:
+    block = Relations(4, 2)
+    penalty = slope_penalty(lambda images: block(images.flatten(2)).sum(dim=2), torch.randn(3, 5, 2, 2))
+    penalty.mean().backward()
+    assert float(block.ask.weight.grad.abs().max()) > 0  # type: ignore[union-attr]

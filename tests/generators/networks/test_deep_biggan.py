@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from generators.networks.deep_biggan import CriticBlock, ImageEye, ImageMaker, MakerBlock, PixelAttention
+from generators.networks.deep_biggan import CriticBlock, ImageEye, ImageMaker, MakerBlock, PixelAttention, blocks_of
 
 
 def silenced(block: torch.nn.Module) -> torch.nn.Module:
@@ -74,3 +74,25 @@ def test_with_a_fold_blocks_of_pixels_are_made_and_seen_at_once() -> None:
     for place, image in enumerate(x):
         image[0, 6 + place // 2, 6 + place % 2] = 1.0
     assert len(eye(x).unique(dim=0)) == 4  # each pixel of a block is told from the others
+
+
+def test_noise_of_a_pixel_changes_images_near_it_alone() -> None:
+    torch.manual_seed(6)
+    maker = ImageMaker(6, [16, 8, 4], (4, 6), fold=2, grain=2).eval().requires_grad_(False)
+    y, grain = torch.randn(1, 6), torch.randn(1, 1, 32, 48)
+    other = grain.clone()
+    other[..., 16, 24] += 3
+    changed = (maker(y, other) - maker(y, grain)).abs()[0, 0] > 1e-7
+    rows, columns = changed.nonzero().T
+    assert 0 < len(rows) < 32 * 48 / 2
+    assert rows.min() >= 4
+    assert columns.max() <= 44
+    last = ImageMaker(6, [16, 8, 4], (4, 6), fold=2, grain=1).eval().requires_grad_(False)
+    changed = (last(y, other) - last(y, grain)).abs()[0, 0] > 1e-7
+    assert 0 < changed.sum() <= 100  # two convolutions of 3 × 3 blocks of 2 × 2
+
+
+def test_blocks_are_those_of_torch_and_of_no_images_none() -> None:
+    x = torch.randn(3, 1, 4, 6)
+    assert torch.equal(blocks_of(x, 2), functional.pixel_unshuffle(x, 2))
+    assert blocks_of(x[:0], 2).shape == (0, 4, 2, 3)

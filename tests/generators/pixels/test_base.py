@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class TestPixels(EventContract):
         torch.manual_seed(1)
         c = torch.rand(6, 1) * 2 - 1
         with torch.no_grad():
-            noise = torch.randn(6, 3, maker.conditions.numbers + maker.latent)
+            noise = torch.randn(6, 3, maker.numbers)
             x = maker.made(noise, c)
             assert (x[1:] - x[:1]).abs().max() > 1e-3
             torch.testing.assert_close(maker.made(noise[:1], c[:1]), x[:1], atol=2e-5, rtol=1e-4)
@@ -292,6 +293,9 @@ def test_hyperparameters_that_make_no_sense_are_named() -> None:
         ({"critic_channels": [16, 8]}, "critic_channels = .* must not fall"),
         ({"threshold": 300}, "threshold = 300"),
         ({"critic_rate": 0.0}, "critic_rate = 0.0"),
+        ({"contrast": math.inf}, "contrast = inf"),
+        ({"grain": -1}, "grain = -1"),
+        ({"slope": -0.1}, "slope = -0.1"),
         ({"contrastive": -1.0}, "contrastive = -1.0"),
         ({"augment": ["rotation"]}, "augment 'rotation' is not one of colour, translation, cutout"),
         ({"heads": 3}, "3 heads can not share a width of 64"),

@@ -10,7 +10,7 @@ import torch
 
 from generators.adversarial.phases import Adversaries
 from generators.pixels.base import PixelGenerator
-from generators.pixels.networks import NOTHING
+from generators.pixels.networks import NOTHING, ReadOut
 from generators.pixels.objectives import CriticObjective, critic_of, maker_of
 from generators.registry import create
 from generators.training.batches import TrainingData
@@ -96,7 +96,7 @@ def test_a_maker_begins_with_as_many_hits_as_there_are_and_keeps_them() -> None:
 
 def test_an_empty_image_is_nothing_to_an_untrained_critic_whatever_is_around() -> None:
     """Zeros around images on a scale where −1 is nothing would be hits along every edge."""
-    _, adversaries = begun("iea_gan", data_of(20))
+    _, adversaries = begun("iea_gan", data_of(20), of_event=False)
     critic, c = critic_of(adversaries).eval(), torch.zeros(2, 0)
     with torch.no_grad():
         empty = torch.full((2, *SHAPE), NOTHING)
@@ -111,11 +111,11 @@ def test_an_empty_image_is_nothing_to_an_untrained_critic_whatever_is_around() -
 
 def test_a_step_of_some_sensors_is_of_those_of_the_same_place() -> None:
     data = data_of(20)
-    _, adversaries = begun("iea_gan", data, sensors_at_once=2)
+    _, adversaries = begun("iea_gan", data, sensors_at_once=2, of_event=False)
     maker, critic = maker_of(adversaries).eval(), critic_of(adversaries).eval()
     sensors, c = torch.tensor([3, 1]), data.context[:5]
     with torch.no_grad():
-        noise = torch.randn(5, 4, maker.conditions.numbers + maker.latent)
+        noise = torch.randn(5, 4, maker.numbers)
         torch.testing.assert_close(
             maker.made(noise, c, sensors), maker.made(noise, c)[:, sensors], atol=1e-5, rtol=1e-4
         )
@@ -144,3 +144,58 @@ def test_every_term_can_be_left_out() -> None:
     assert (critic[:2] > 1e-3).all()  # the other two are the maker's alone
     assert critic[2:] == pytest.approx(0, abs=1e-3)
     assert (maker > 1e-6).all()
+
+
+class TestReadOut:
+    def test_nothing_is_left_below_the_threshold_and_gradients_are_those_without(self) -> None:
+        z = torch.tensor([NOTHING, -0.9, -0.26, -0.24, 0.5], requires_grad=True)
+        read = ReadOut(-0.25)(z)
+        assert read.tolist() == pytest.approx([NOTHING, NOTHING, NOTHING, -0.24, 0.5])
+        (read * torch.arange(5.0)).sum().backward()
+        assert z.grad is not None
+        assert z.grad.tolist() == [0, 1, 2, 3, 4]
+
+    def test_a_critic_sees_what_is_drawn(self) -> None:
+        """Made pixels are hits or exactly empty, and so are true ones, whose charges alone have noise."""
+        data = data_of(20)
+        generator, adversaries = begun("iea_gan", data)
+        lowest, objective = float(generator.charges()[generator.threshold]), generator.phases(adversaries)[0].objective
+        assert isinstance(objective, CriticObjective)
+        with torch.no_grad():
+            for seen in (maker_of(adversaries).draw(data.context), objective.true(data.x, None)):
+                empty = seen < lowest
+                assert 0.98 < float(empty.double().mean()) < 1
+                assert (seen[empty] == NOTHING).all()
+            hit = data.x > lowest
+            assert not torch.equal(objective.true(data.x, None)[hit], data.x[hit])
+
+
+def test_an_event_whose_sensors_have_many_hits_together_gets_a_score_of_its_own() -> None:
+    """The sum of scores of images is that of the same images in another order of events; that of events is not."""
+    data = data_of(40)
+    mixed = torch.stack([data.x[:, sensor].roll(7 * sensor, dims=0) for sensor in range(SHAPE[0])], dim=1)
+    differences = []
+    for of_event in (False, True):
+        _, adversaries = begun("iea_gan", data, of_event=of_event)
+        critic = critic_of(adversaries).eval()
+        with torch.no_grad():
+            differences.append(abs(float(critic(data.x, data.context).mean() - critic(mixed, data.context).mean())))
+    assert differences[0] < 1e-6
+    assert differences[1] > 1e-4
+
+
+def test_the_penalty_is_added_in_some_steps_and_never_outside_of_training() -> None:
+    data = data_of(8)
+    for slope, due in ((0.0, False), (5.0, True)):
+        generator, adversaries = begun("iea_gan", data, slope=slope)
+        phase = generator.phases(adversaries)[0]
+        assert phase.compile == (not due)
+        with torch.no_grad():
+            phase.objective.eval()(data.x, data.context)  # no derivative is taken
+
+        def losses(steps: int, phase: Phase = phase) -> list[float]:
+            torch.manual_seed(4)
+            return [float(phase.objective.train()(data.x, data.context).mean().detach()) for _ in range(steps)]
+
+        found = losses(12)
+        assert (max(found) > 2 * min(found)) == due, found
