@@ -55,11 +55,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "sigma": {"method": "sigma", "template.generator": {"kind": "flow_matching", **_VELOCITY}},
     "lacathode": {"method": "lacathode", "template.generator.training.best_states": 1},
     "cathode": {},
-    "transit": {"method": {"kind": "transit", "map": _MAP}, "template": {"oversampling": 2}},
     "interplay": {"method": {"kind": "interplay", "members": ["cathode", {"kind": "rad_ot", "batch": 500}]}},
     "feta": {"method": {"kind": "feta", "map": _MAP}},
     "anode": {"method": "anode", "classifier": {}},
     "curtains": {"method": {"kind": "curtains", "map": _MAP}, "template.generator": _MAP},
+    "transit": {"method": {"kind": "transit", "map": _MAP}, "template": {"oversampling": 2}},
     "r_anode": {
         "method": {"kind": "r_anode", "signal": {"kind": "coupling_spline", "training": _TRAINING}},
         "classifier": {},
