@@ -55,6 +55,8 @@ class Showers:
 class SparseShowers:
     """Showers in compressed rows: shower i has the voxels `index` and `energies` from offsets[i] to offsets[i + 1].
 
+    A generator takes them for events (N, V) as they are, and never holds more than a part of them with all voxels.
+
     Attributes
     ----------
     incident : (N,) GeV.
@@ -84,6 +86,21 @@ class SparseShowers:
 
     def __len__(self) -> int:
         return len(self.incident)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, V), as of an array."""
+        return len(self), self.voxels
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """Of the energies."""
+        return self.energies.dtype
+
+    def __getitem__(self, rows: slice) -> NDArray[np.floating[Any]]:
+        """Energies (B, V) of the showers of a slice, as of an array."""
+        start, stop, _ = rows.indices(len(self))
+        return self.rows(start, stop).dense().energies
 
     def rows(self, start: int, stop: int) -> SparseShowers:
         """Showers `start` to `stop`."""

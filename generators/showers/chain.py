@@ -19,6 +19,7 @@ from generators.protocols import Array
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.presets import photons
+from generators.sources import SomeRows, chunks_of
 from generators.usable_rows import check_rows
 
 #: How far a visible energy in the context may be from that of the voxels, relative to it.
@@ -45,6 +46,7 @@ class ShowerChain(FactorisedGenerator):
 
     kind: ClassVar[str] = "showers"
     parts: ClassVar[tuple[str, str]] = ("energies", "shapes")
+    by_rows: ClassVar[bool] = True
 
     layers: Sequence[Sequence[int]] = field(default_factory=photons)
     order: Sequence[int] = ()
@@ -91,13 +93,18 @@ class ShowerChain(FactorisedGenerator):
     @override
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
         check_rows(x, context, weights)
-        used = weights != 0
-        self._check_rows(np.asarray(x)[used], np.asarray(context)[used])
+        self._check_shape(x)
+        used, c = weights != 0, np.asarray(context)
+        for start, rows in chunks_of(x):
+            part = slice(start, start + len(rows))
+            self._check_rows(rows[used[part]], c[part][used[part]], int(np.count_nonzero(used[:start])))
 
-    def _check_rows(self, x: Array, context: Array) -> None:
-        """Refuse rows that are no showers of these layers with these energies."""
-        if np.ndim(x) != 2 or np.shape(x)[1] != self.tree.voxels:
+    def _check_shape(self, x: Array) -> None:
+        if len(np.shape(x)) != 2 or np.shape(x)[1] != self.tree.voxels:
             raise ShapeError(f"x must be (N, {self.tree.voxels}), the voxels of {self.kind}; it is {np.shape(x)}.")
+
+    def _check_rows(self, x: Array, context: Array, before: int = 0) -> None:
+        """Refuse rows that are no showers of these layers with these energies; `before` is their first number."""
         column = self.incident if self.visible is None else self.visible
         if column >= np.shape(context)[1]:
             raise ShapeError(f"{self.kind} needs column {column} of the context, which has {np.shape(context)[1]}.")
@@ -107,7 +114,7 @@ class ShowerChain(FactorisedGenerator):
         if negative.any():
             raise NonFiniteInputError(
                 f"x: {int(negative.sum())} showers have voxels with negative energy (first in row "
-                f"{int(np.argmax(negative))}); an empty voxel has 0."
+                f"{before + int(np.argmax(negative))}); an empty voxel has 0."
             )
         if self.visible is not None:
             found = self._coordinates().energies(x).sum(axis=1)
@@ -170,8 +177,10 @@ class LayersAndShapes(ExactCoordinates):
 
     def energies(self, x: Array) -> NDArray[np.float64]:
         """Energies of layers (N, L) of showers (N, V), as the layers come."""
-        starts = np.cumsum([0, *self.layers[:-1]])
-        return np.add.reduceat(self.cut(x), starts, axis=1)
+        starts, out = np.cumsum([0, *self.layers[:-1]]), np.empty((len(x), len(self.layers)))
+        for start, rows in chunks_of(x):
+            out[start : start + len(rows)] = np.add.reduceat(self.cut(rows), starts, axis=1)
+        return out
 
     @override
     def first(self, x: Array, context: Array) -> Array:
@@ -184,7 +193,8 @@ class LayersAndShapes(ExactCoordinates):
 
     @override
     def second(self, x: Array, context: Array) -> Second:
-        return Second(self.cut(x), np.concatenate([context, self.energies(x)], axis=1))
+        shapes = _Cut(x, self) if isinstance(x, SomeRows) else self.cut(x)
+        return Second(shapes, np.concatenate([context, self.energies(x)], axis=1))
 
     @override
     def request(self, first: Array, context: Array, random: torch.Generator) -> Request:
@@ -226,6 +236,25 @@ class LayersAndShapes(ExactCoordinates):
         return left
 
 
+class _Cut:
+    """Showers in a file with nothing below the threshold, of which slices are read when they are asked for."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, rows: SomeRows, coordinates: LayersAndShapes) -> None:
+        self._rows, self._coordinates, self.shape = rows, coordinates, rows.shape
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        return self._coordinates.cut(self._rows[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them in memory, for a generator of shapes that wants them so."""
+        return self._coordinates.cut(np.asarray(self._rows)).astype(dtype or self.dtype, copy=False)
+
+
 class _Shapes(Request):
     def __init__(self, context: Array) -> None:
         self.context = context
@@ -242,6 +271,7 @@ class _WithDensity(ShowerChain, FactorisedDensity):
     @override
     def check_events(self, x: Array, context: Array) -> None:
         check_rows(x, context, np.ones(len(x)), minimum=0)
+        self._check_shape(x)
         self._check_rows(np.asarray(x), context)
 
 

@@ -45,3 +45,13 @@ def test_what_does_not_fit(offsets: list[int], index: list[int]) -> None:
         SparseShowers(np.ones(2), np.array(offsets), np.array(index), np.ones(len(index)), 5)
     with pytest.raises(GeometryError):
         Showers(np.ones(2), np.ones((3, 5)))
+
+
+def test_sparse_showers_give_slices_as_an_array_does() -> None:
+    rng = np.random.default_rng(4)
+    dense = np.where(rng.random((9, 5)) < 0.3, rng.random((9, 5)), 0).astype(np.float32)
+    sparse = Showers(np.ones(9), dense).sparse()
+    assert sparse.shape == dense.shape
+    assert sparse.dtype == dense.dtype
+    for rows in (slice(None), slice(2, 7), slice(4, 4), slice(-3, None), slice(5, 2)):
+        np.testing.assert_array_equal(sparse[rows], dense[rows])

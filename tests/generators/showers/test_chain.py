@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from generators.errors import HyperparameterError, NonFiniteInputError, ShapeErr
 from generators.protocols import DensityGenerator
 from generators.registry import create
 from generators.showers.presets import caloflow, hierarchical_sticks, layer_energies
+from generators.sources import NumpyRows
 from tests.generators.contracts import EventContract, quick
 from tests.generators.showers.toys import LAYERS, THRESHOLD, patterns, showers
 
@@ -180,6 +182,36 @@ def test_a_layer_may_be_empty_that_never_was_in_training(shapes: dict[str, Any])
     assert (drawn[0, 2:] == 0).all()
     assert (drawn[1, :2] == 0).all()
     assert drawn.sum(axis=1) == pytest.approx([0.04, 0.05], rel=1e-5)
+
+
+@pytest.mark.parametrize("shapes", [STICKS, SHAPES], ids=["sticks", "voxels"])
+def test_showers_in_a_file_are_learned_as_those_in_memory(tmp_path: Path, shapes: dict[str, Any]) -> None:
+    x, c = showers(400, 12)
+    np.save(tmp_path / "showers.npy", x)
+    weights = np.arange(400) % 3 != 0
+    made = create(_short({**SPECIFICATION, "shapes": shapes}))
+    for_file, for_array = (
+        copy.deepcopy(made).fit(given, c, weights=weights, seed=3).state()
+        for given in (NumpyRows(tmp_path / "showers.npy"), x)
+    )
+    assert for_file.keys() == for_array.keys()
+    for name, value in for_file.items():
+        assert torch.equal(value, for_array[name]), name
+
+
+def test_the_row_of_a_file_that_is_no_shower_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, c = showers(400, 12)
+    x[333, 1] = -1
+    np.save(tmp_path / "showers.npy", x)
+    monkeypatch.setattr("generators.sources.CHUNK_BYTES", 8 * x.shape[1] * 64)
+    with pytest.raises(NonFiniteInputError, match=r"1 showers .*first in row 333"):
+        create(SPECIFICATION).fit(NumpyRows(tmp_path / "showers.npy"), c, seed=3)
+
+
+def _short(what: dict[str, Any]) -> dict[str, Any]:
+    """The same with trainings of five steps."""
+    short = {key: _short(value) if isinstance(value, dict) else value for key, value in what.items()}
+    return {**short, "steps": 5} if "steps" in short else short
 
 
 _STREAM = """
