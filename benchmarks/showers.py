@@ -14,6 +14,8 @@ nothing.
 * auc_high, auc_low: boosted trees on observables and on voxels, each event by trees that have not seen it; the
   latter not with `--no-voxels`;
 * separation_minus_floor: mean separation power of all observables less that of the halves;
+* auc_resnet: convolutions over all voxels, with `--resnet`, where all layers have one binning;
+* layer_means: mean energies of layers, generated and reference, with the error of their difference;
 * response: mean of visible over incident energy, generated and reference, by energy, with the error of the mean;
 * leave_one_energy_out_auc: AUC of observables at 4.096 GeV of a model that has not seen it, and of one that has;
 * n_equivalent: true showers that are as far from the truth by chance, in the distributions of observables;
@@ -53,6 +55,7 @@ from analysis.metrics.showers import Observables, high_level, low_level, observa
 from analysis.showers import Geometry, Showers, geometry
 from cathode.classifiers import BoostedTrees
 from cathode.classifiers.two_sample import held_out_auc
+from cathode.comparison.shower_classifiers import resnet_of
 from cathode.runtime.seeds import Seeds
 from generators import create
 
@@ -84,10 +87,10 @@ class Comparer:
         """Inputs of trees on the energies of layers alone."""
         return np.column_stack([energies.incident, energies.layers / energies.incident[:, None]])
 
-    def row(self, generated: Showers, *, voxels: bool = True) -> dict[str, Any]:
+    def row(self, generated: Showers, *, voxels: bool = True, resnet: bool = False) -> dict[str, Any]:
         """All numbers of a sample of showers."""
         found = observables([generated], self.geometry)
-        low = [low_level(sample, self.geometry) for sample in (generated, self.reference)] if voxels else []
+        low = [low_level(sample, self.geometry) for sample in (generated, self.reference)] if voxels or resnet else []
         inputs = high_level(found), high_level(self.due)
         size = equivalent_size(inputs[0][:, 1:], high_level(self.truth)[:, 1:], inputs[1][:, 1:], seed=1)
         separations = [
@@ -96,12 +99,29 @@ class Comparer:
         ]
         return {
             "auc_high": self.auc(*inputs, "high"),
-            "auc_low": self.auc(*low, "low") if low else None,
+            "auc_low": self.auc(*low, "low") if voxels else None,
+            "auc_resnet": self.resnet(*low) if resnet else None,
             "auc_layers": self.auc(self.of_layers(found), self.of_layers(self.due), "layers"),
             "separation_minus_floor": separations[0] - separations[1],
             "n_equivalent": {"events": size.events, "at_least": size.at_least, "at_most": size.at_most},
+            "layer_means": self.layer_means(found),
             "response": self.response(found),
         }
+
+    def resnet(self, generated: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
+        """AUC of a network of convolutions, with its error."""
+        network = resnet_of(self.geometry)
+        found = held_out_auc(network, reference, generated, name="resnet", folds=3, seeds=Seeds(1))
+        return {"value": found.value, "error": found.error}
+
+    def layer_means(self, found: Observables) -> list[dict[str, float]]:
+        """Mean energy of every layer of both samples in GeV, and the error of their difference."""
+        both = found.layers, self.due.layers
+        means, squares = ([part.mean(axis=0) for part in both], [part.var(axis=0) / len(part) for part in both])
+        return [
+            {"mean": float(mean), "reference": float(due), "error": float(error)}
+            for mean, due, error in zip(*means, np.sqrt(sum(squares)), strict=True)
+        ]
 
     def response(self, found: Observables) -> list[dict[str, float]]:
         """Mean and width of the response by energy, of both samples, with errors of the means."""
@@ -180,7 +200,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     row["parameters"] = parameters(made.state())
     row["validation_falls"] = bool(len(losses) > 4 and np.mean(losses[-2:]) < np.mean(losses[-4:-2]))
     drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
-    row |= comparer.row(drawn, voxels=options.voxels)
+    row |= comparer.row(drawn, voxels=options.voxels, resnet=options.resnet)
     row["ms_per_shower"] = timed(made, reference.incident, reference.voxels, options.batches)
     if np.isclose(reference.incident, LEFT_OUT).any():
         row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
@@ -235,21 +255,21 @@ def _every(what: dict[str, Any], steps: int) -> dict[str, Any]:
     return out
 
 
-def floors(comparer: Comparer, voxels: bool) -> dict[str, Any]:
+def floors(comparer: Comparer, voxels: bool, resnet: bool) -> dict[str, Any]:
     """The halves against each other, and two halves with defects."""
     learned = comparer.learned
     scaled = Showers(learned.incident, 1.03 * learned.energies)
     return {
-        "floor": comparer.row(learned, voxels=voxels),
-        "energies_3_percent": comparer.row(scaled, voxels=False),
-        "shapes_shuffled": comparer.row(shuffled(learned, comparer.geometry), voxels=voxels),
+        "floor": comparer.row(learned, voxels=voxels, resnet=resnet),
+        "energies_3_percent": comparer.row(scaled, voxels=False, resnet=resnet),
+        "shapes_shuffled": comparer.row(shuffled(learned, comparer.geometry), voxels=voxels, resnet=resnet),
     }
 
 
 def described(name: str, row: dict[str, Any]) -> str:
     """A row in one line."""
     parts = []
-    for key in ("auc_high", "auc_low", "auc_layers"):
+    for key in ("auc_high", "auc_low", "auc_resnet", "auc_layers"):
         if row.get(key):
             parts.append(f"{key.removeprefix('auc_')} {row[key]['value']:.3f} ± {row[key]['error']:.3f}")
     if "n_equivalent" in row:
@@ -281,6 +301,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder that keeps what was measured")
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES, help="showers at once that are timed")
     parser.add_argument("--no-voxels", dest="voxels", action="store_false", help="no trees on voxels: many are slow")
+    parser.add_argument("--resnet", action="store_true", help="convolutions too; minutes for each sample")
     parser.add_argument("--quick", action="store_true", help="few showers and steps: does it work?")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     options = parser.parse_args()
@@ -307,7 +328,7 @@ def main() -> None:
             of_group = {f"{reference.incident[groups == g].mean():g}": groups == g for g in np.unique(groups)}
             out["geant4_ms"]["by_energy"] = {e: float(simulated[rows].mean()) for e, rows in of_group.items()}
         say(f"Geant4: {simulated.mean():.1f} ms a shower")
-    out["floors"] = _kept(options, "floors", lambda: floors(comparer, options.voxels))
+    out["floors"] = _kept(options, "floors", lambda: floors(comparer, options.voxels, options.resnet))
     for name, row in out["floors"].items():
         say(described(name, row))
     out["rows"] = []

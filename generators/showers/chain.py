@@ -193,7 +193,8 @@ class LayersAndShapes(ExactCoordinates):
 
     @override
     def second(self, x: Array, context: Array) -> Second:
-        shapes = _Cut(x, self) if isinstance(x, SomeRows) else self.cut(x)
+        rows: Any = x
+        shapes: Any = _Cut(rows, self) if isinstance(rows, SomeRows) else self.cut(x)
         return Second(shapes, np.concatenate([context, self.energies(x)], axis=1))
 
     @override
