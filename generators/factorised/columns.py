@@ -129,6 +129,6 @@ class _WithDensity(Factorised, FactorisedDensity):
 
     @override
     def check_events(self, x: Array, context: Array) -> None:
-        if np.ndim(x) != 2 or np.shape(x)[1] != self.coordinates_.event_shape[0]:
+        if len(np.shape(x)) != 2 or np.shape(x)[1] != self.coordinates_.event_shape[0]:
             raise ShapeError(f"x is {np.shape(x)}; this density was fitted with {self.coordinates_.event_shape[0]}.")
         check_rows(x, context, np.ones(len(x)), minimum=0)

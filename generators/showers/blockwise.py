@@ -174,7 +174,7 @@ class Blockwise(Parameters, ABC):
         return torch.as_tensor(context_rows(context, self.context_columns_))
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
-        if np.ndim(x) != 2 or np.shape(x)[1] != self.voxels:
+        if len(np.shape(x)) != 2 or np.shape(x)[1] != self.voxels:
             raise ShapeError(f"x must be (N, {self.voxels}), the voxels of layers of {self.kind}; it is {np.shape(x)}.")
         check_rows(x, context, weights, **({} if minimum is None else {"minimum": minimum}))
         columns, needed = np.shape(context)[1], list(self.needed())

@@ -18,6 +18,7 @@ from generators.factorised.coordinates import ExactCoordinates, Request, Second
 from generators.protocols import Array
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
+from generators.showers.given_energies import refuse_negative
 from generators.showers.presets import photons
 from generators.sources import SomeRows, chunks_of
 from generators.usable_rows import check_rows
@@ -95,35 +96,32 @@ class ShowerChain(FactorisedGenerator):
         check_rows(x, context, weights)
         self._check_shape(x)
         used, c = weights != 0, np.asarray(context)
-        for start, rows in chunks_of(x):
-            part = slice(start, start + len(rows))
-            self._check_rows(rows[used[part]], c[part][used[part]], int(np.count_nonzero(used[:start])))
+        self._check_context(c[used])
+        refuse_negative(x, used)
+        self._check_visible(x, c, used)
 
     def _check_shape(self, x: Array) -> None:
         if len(np.shape(x)) != 2 or np.shape(x)[1] != self.tree.voxels:
             raise ShapeError(f"x must be (N, {self.tree.voxels}), the voxels of {self.kind}; it is {np.shape(x)}.")
 
-    def _check_rows(self, x: Array, context: Array, before: int = 0) -> None:
-        """Refuse rows that are no showers of these layers with these energies; `before` is their first number."""
+    def _check_context(self, context: Array) -> None:
         column = self.incident if self.visible is None else self.visible
         if column >= np.shape(context)[1]:
             raise ShapeError(f"{self.kind} needs column {column} of the context, which has {np.shape(context)[1]}.")
         if not (np.asarray(context)[:, column] > 0).all():
             raise NonFiniteInputError(f"context, column {column}: energies must be positive.")
-        negative = (np.asarray(x) < 0).any(axis=1)
-        if negative.any():
-            raise NonFiniteInputError(
-                f"x: {int(negative.sum())} showers have voxels with negative energy (first in row "
-                f"{before + int(np.argmax(negative))}); an empty voxel has 0."
+
+    def _check_visible(self, x: Array, context: Array, used: NDArray[np.bool_]) -> None:
+        """Refuse rows `used` whose visible energy in the context is not that of their voxels."""
+        if self.visible is None:
+            return
+        found, due = self._coordinates().energies(x).sum(axis=1)[used], context[used, self.visible]
+        wrong = np.abs(found - due) > _CLOSE * (self.threshold + due)
+        if wrong.any():
+            raise ShapeError(
+                f"context, column {self.visible}, should hold the energy of all voxels above the threshold of "
+                f"{self.threshold:g} GeV; in {int(wrong.sum())} of {len(found)} rows it does not."
             )
-        if self.visible is not None:
-            found = self._coordinates().energies(x).sum(axis=1)
-            wrong = np.abs(found - context[:, column]) > _CLOSE * (self.threshold + context[:, column])
-            if wrong.any():
-                raise ShapeError(
-                    f"context, column {column}, should hold the energy of all voxels above the threshold of "
-                    f"{self.threshold:g} GeV; in {int(wrong.sum())} of {len(x)} rows it does not."
-                )
 
     @override
     def coordinates(self, x: Array, context: Array, weights: NDArray[np.float64]) -> LayersAndShapes:
@@ -273,7 +271,10 @@ class _WithDensity(ShowerChain, FactorisedDensity):
     def check_events(self, x: Array, context: Array) -> None:
         check_rows(x, context, np.ones(len(x)), minimum=0)
         self._check_shape(x)
-        self._check_rows(np.asarray(x), context)
+        every = np.ones(len(x), dtype=bool)
+        self._check_context(context)
+        refuse_negative(x, every)
+        self._check_visible(x, np.asarray(context), every)
 
 
 def _placed(shapes: Any, layers: Sequence[Sequence[int]], threshold: float | None) -> Any:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.errors import ShapeError
+from generators.errors import NonFiniteInputError, ShapeError
 from generators.protocols import Array
+from generators.sources import chunks_of
 from generators.usable_rows import check_rows
 
 #: Added to energies of layers in GeV before the logarithm is taken, over 100: that of CaloFlow.
@@ -28,6 +29,26 @@ def told(energies: Tensor) -> Tensor:
     A column of the context that has one sign in training must have it always.
     """
     return (energies.clamp_min(0) / _UNIT + _EMPTY).log10() - _LARGE
+
+
+def refuse_negative(x: Array, used: NDArray[np.bool_]) -> None:
+    """Refuse showers x (N, V) with negative energies among the rows `used` (N,), part by part.
+
+    Raises
+    ------
+    NonFiniteInputError
+        With how many there are, and the first row among those that are used.
+    """
+    parts = [np.zeros(0, dtype=bool)]
+    for start, rows in chunks_of(x):
+        below: NDArray[np.bool_] = np.any(rows < 0, axis=1)
+        parts.append(below[used[start : start + len(rows)]])
+    negative = np.concatenate(parts)
+    if negative.any():
+        raise NonFiniteInputError(
+            f"x: {int(negative.sum())} showers have voxels with negative energy (first in row "
+            f"{int(np.argmax(negative))}); an empty voxel has 0."
+        )
 
 
 def check_given(
@@ -50,7 +71,7 @@ def check_given(
     NonFiniteInputError, ShapeError, TooFewRowsError
         With the rows or the columns.
     """
-    if np.ndim(x) != 2 or np.shape(x)[1] != voxels:
+    if len(np.shape(x)) != 2 or np.shape(x)[1] != voxels:
         raise ShapeError(f"x must be (N, {voxels}), the voxels of layers of {kind}; it is {np.shape(x)}.")
     check_rows(x, context, weights, **({} if minimum is None else {"minimum": minimum}))
     columns = np.shape(context)[1]

@@ -22,6 +22,7 @@ from generators.protocols import Array
 from generators.registry import register
 from generators.showers import tree_kernels
 from generators.showers.energy_tree import EnergyTree
+from generators.showers.given_energies import refuse_negative
 from generators.showers.pieces import NARROWEST, WIDEST, PieceDistribution, TotalDistribution
 from generators.showers.presets import photons
 from generators.showers.tree_network import LOG_UNIT, ShowerLikelihood, TreeNetwork, Weights
@@ -259,7 +260,7 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
         """Refuse what is no showers of these layers, by name."""
-        if np.ndim(x) != 2 or np.shape(x)[1] != self.tree.voxels:
+        if len(np.shape(x)) != 2 or np.shape(x)[1] != self.tree.voxels:
             raise ShapeError(
                 f"x must be (N, {self.tree.voxels}), the voxels of layers of {self.kind}; it is {np.shape(x)}."
             )
@@ -271,9 +272,5 @@ class HierarchicalSticks(OnePhase[TreeNetwork]):
         used = weights != 0
         if not self.given and not (np.asarray(context)[used, self.incident] > 0).all():
             raise NonFiniteInputError(f"context, column {self.incident}: incident energies must be positive.")
-        negative = (np.asarray(x)[used] < 0).any(axis=1) if minimum is None else np.zeros(1, dtype=bool)
-        if negative.any():
-            raise NonFiniteInputError(
-                f"x: {int(negative.sum())} showers have voxels with negative energy (first in row "
-                f"{int(np.argmax(negative))}); an empty voxel has 0."
-            )
+        if minimum is None:
+            refuse_negative(x, used)

@@ -146,7 +146,7 @@ class VoxelImages(NetworkGenerator[M]):
     def check(self, x: Array, context: Array, weights: NDArray[np.float64]) -> None:
         check_rows(x, context, weights)
         voxels, columns = sum(self.sizes_of_layers), np.shape(context)[1]
-        if np.ndim(x) != 2 or np.shape(x)[1] != voxels:
+        if len(np.shape(x)) != 2 or np.shape(x)[1] != voxels:
             raise ShapeError(f"x must be (N, {voxels}), the voxels of layers of {self.kind}; it is {np.shape(x)}.")
         if self.incident >= columns:
             raise ShapeError(f"{self.kind} needs column {self.incident} of the context, which has {columns}.")
