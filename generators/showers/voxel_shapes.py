@@ -40,7 +40,8 @@ class VoxelShapes(Parameters):
     the way of CaloFlow (2106.05285) and of most after it. What is drawn is scaled to the energies of the layers and
     cut. `layers` are [angles, rings]; `given` are the columns of the context with the energies of layers in GeV, above
     the threshold, and −1 the last column; other columns reach the generator as they are, but that in `incident`, if
-    any, as the logarithm.
+    any, as the logarithm. Each shower is learned `turns` times, rotated by whole voxels and mirrored at random but for
+    the first time; that is for particles that come along the axis.
 
     The density of the generator is one of numbers of which there are more than dimensions, and depends on the noise.
     `score` gives its logarithm, to compare showers with each other; it is not log p(x), so there is no `log_prob`.
@@ -53,6 +54,7 @@ class VoxelShapes(Parameters):
     incident: int | None = 0
     noise: float = 1e-6
     threshold: float = 1e-3
+    turns: int = 1
     generator: dict[str, Any] = field(default_factory=lambda: {"kind": "caloflow_teacher"})
 
     def __post_init__(self) -> None:
@@ -64,6 +66,9 @@ class VoxelShapes(Parameters):
                 f"given = {self.given} of {self.kind} must name one column of the context for each of "
                 f"{len(self.layers)} layers."
             )
+        if not self.turns >= 1:
+            raise HyperparameterError(f"turns = {self.turns} of {self.kind} must be at least 1.")
+        self.symmetries = tree.symmetries() if self.turns > 1 else torch.arange(tree.voxels)[None]
         self.voxels = NormalisedVoxels(tree.layer_sizes, noise=self.noise, threshold=self.threshold)
         inner = self.generator
         if isinstance(inner, Mapping) and inner.get("kind") == "caloflow_teacher":
@@ -93,11 +98,12 @@ class VoxelShapes(Parameters):
         self._check(x, context, w)
         used = w != 0
         rows, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
+        rows = self._turned(rows, seed)
         z = self.voxels.logits(rows, uniform(rows, seed=seed))
         generator = copy.deepcopy(self.unfitted).fit(
             z.numpy(),
-            self._told(raw),
-            weights=None if weights is None else w[used],
+            np.tile(self._told(raw), (self.turns, 1)),
+            weights=None if weights is None else np.tile(w[used], self.turns),
             seed=seed,
             monitor=monitor,
             checkpoint=checkpoint,
@@ -156,7 +162,7 @@ class VoxelShapes(Parameters):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON types."""
-        names = ("layers", "given", "incident", "noise", "threshold", "generator")
+        names = ("layers", "given", "incident", "noise", "threshold", "turns", "generator")
         return copy.deepcopy({name: getattr(self, name) for name in names})
 
     def state(self) -> dict[str, Tensor]:
@@ -170,6 +176,15 @@ class VoxelShapes(Parameters):
         self.context_columns_, self.seed_ = state["shape"].tolist()
         self.fitted_ = copy.deepcopy(self.unfitted).restore(under("generator.", state))
         return self
+
+    def _turned(self, rows: Tensor, seed: int) -> Tensor:
+        """All showers (N, V) and as many turned ones as are asked for, (turns · N, V)."""
+        random = torch.Generator().manual_seed(seed)
+        parts = [rows]
+        for _ in range(self.turns - 1):
+            chosen = torch.randint(len(self.symmetries), (len(rows),), generator=random)
+            parts.append(rows.gather(1, self.symmetries[chosen]))
+        return torch.cat(parts)
 
     def _told(self, raw: Tensor) -> NDArray[np.float64]:
         """What the generator gets of the context (N, C): energies of layers by their logarithms."""

@@ -93,3 +93,40 @@ def test_what_does_not_fit_is_named() -> None:
 def test_groups_of_a_teacher_are_the_layers() -> None:
     assert create(SPECIFICATIONS[0]).generator["groups"] == [2, 3]
     assert name_of({"kind": "voxel_shapes"}) == "voxel_shapes"
+
+
+def test_showers_are_learned_turned_and_mirrored_and_as_they_are() -> None:
+    x, c = with_layers(300, 14)
+    filled = c[:, 2] > 0
+    x, c = x[filled], c[filled]
+    # All three angles differ, so that every turn is another shower.
+    x[:, 2:] = c[:, 2:] * np.array([0.6, 0.3, 0.1])
+    c[:, 2] = x[:, 2:].sum(axis=1)
+    heard: list[Any] = []
+
+    class Listener:
+        kind = "listener"
+
+        def fit(self, z: Any, context: Any, *, weights: Any, **_: Any) -> Listener:
+            heard.extend([z, context, weights])
+            return self
+
+    made = create({**SPECIFICATIONS[1], "turns": 40, "threshold": 1e-9, "noise": 1e-12})
+    made.unfitted = Listener()
+    weights = np.arange(len(x)) % 3.0
+    made.fit(x, c, weights=weights, seed=2)
+    z, context, w = heard
+    used = weights > 0
+    assert len(z) == len(context) == len(w) == 40 * used.sum()
+    np.testing.assert_array_equal(w.reshape(40, -1), np.tile(weights[used], (40, 1)))
+    np.testing.assert_array_equal(context.reshape(40, used.sum(), -1)[7], context[: used.sum()])
+    shares = 1 / (1 + np.exp(-z.reshape(40, used.sum(), 5)[:, :, 2:]))
+    np.testing.assert_allclose(shares[0], np.tile([0.6, 0.3, 0.1], (used.sum(), 1)), atol=1e-3)
+    orders, counts = np.unique(shares[1:].reshape(-1, 3).argsort(axis=1), axis=0, return_counts=True)
+    assert len(orders) == 6
+    assert counts.min() > 0.8 * counts.mean()
+
+
+def test_turns_are_counted_from_one() -> None:
+    with pytest.raises(HyperparameterError, match="turns = 0"):
+        create({**SPECIFICATIONS[1], "turns": 0})
