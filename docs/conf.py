@@ -7,6 +7,7 @@ author = "The cathode-hep developers"
 extensions = ["myst_parser"]
 html_theme = "furo"
 html_title = "cathode-hep"
+html_show_copyright = False
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 # Links to files beside the pages lead to the repository, where tests follow every one of them.

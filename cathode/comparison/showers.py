@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from analysis.showers.layered import Geometry
 from analysis.showers.layers import Float
 from analysis.showers.voxels import Showers
 from cathode.classifiers import BoostedTrees, ShowerResNet
+from cathode.classifiers.cross_fitting import MINIMUM
 from cathode.comparison.shower_classifiers import (
     TESTS,
     ClassifierScore,
@@ -150,7 +152,7 @@ def evaluate_showers(
     chosen = _tests(tests, geometry)
     seeds, say = Seeds(seed), progress or _silent
     files = (Path(generated), Path(reference))
-    (ours, our_mean), (theirs, their_mean) = _both(files, geometry, say)
+    (ours, our_mean), (theirs, their_mean) = _both(files, geometry, folds, say)
     spectrum = _spectrum(files, geometry, float(theirs.largest.max()), say)
     order = np.random.default_rng(seeds("halves")).permutation(len(theirs))
     halves = theirs.rows(order[::2]), theirs.rows(order[1::2])
@@ -182,15 +184,20 @@ def evaluate_showers(
     )
 
 
-def _both(files: tuple[Path, Path], geometry: Geometry, say: Progress) -> list[tuple[Observables, Float]]:
+def _both(files: tuple[Path, Path], geometry: Geometry, folds: int, say: Progress) -> list[tuple[Observables, Float]]:
     """Observables and mean voxels of the generated file and of the reference."""
     found = []
     for number, (name, path) in enumerate(zip(("generated", "reference"), files, strict=True)):
         say("reading", number, 4, name)
         found.append(_looked_at(path, geometry))
     ours, theirs = (len(each) for each, _ in found)
-    if theirs < 4 or ours < 2:
-        raise TooFewEventsError(f"{ours} generated and {theirs} reference showers are too few to compare.")
+    fewest = math.ceil(MINIMUM * folds / max(folds - 1, 1))
+    if ours < fewest or theirs < 2 * fewest:
+        raise TooFewEventsError(
+            f"{ours} generated and {theirs} reference showers are too few to compare: the trees of each of {folds} "
+            f"folds learn from at least {MINIMUM}, also of a half of the reference. Make at least {fewest} and "
+            f"{2 * fewest}."
+        )
     return found
 
 
