@@ -56,15 +56,17 @@ def distributions(drawn: dict[str, Clouds], truth: Clouds) -> Figure:
         edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1) if whole else np.linspace(low, high, BINS + 1)
         density = np.histogram(true, edges)[0] / len(true)
         top.stairs(density, edges, color="black", label="truth", lw=2)
-        for name, clouds in drawn.items():
+        for number, (name, clouds) in enumerate(drawn.items()):
             own = of(valid_clouds(clouds)[0])
             share = np.histogram(own, edges)[0] / len(own)
-            top.stairs(share, edges, label=name)
+            # Ten colours and then the same, broken.
+            line = {"color": f"C{number % 10}", "linestyle": ("-", "--", ":")[number // 10 % 3]}
+            top.stairs(share, edges, label=name, **line)
             ratio = np.divide(share, density, out=np.full_like(share, np.nan), where=density > 0)
-            bottom.stairs(ratio, edges)
+            bottom.stairs(ratio, edges, **line)
         bottom.axhline(1, color="black", lw=0.5)
         bottom.set(xlabel=label, ylim=(0, 2))
-    axes[0, 0].legend(fontsize=7)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="lower center", ncols=8, bbox_to_anchor=(0.5, -0.12))
     axes[0, 0].set_ylabel("share of jets or constituents")
     axes[1, 0].set_ylabel("over truth")
     return figure
@@ -81,6 +83,7 @@ def cost(rows: dict[str, Any]) -> Figure:
                 axis.scatter(*where)
                 axis.annotate(name, where, fontsize=7)
             axis.set(xscale="log", yscale="log")
+            axis.margins(x=0.2, y=0.1)
         line[0].set_ylabel(f"{metric.upper()} over floor")
     for axis, label in zip(axes[1], COSTS.values(), strict=True):
         axis.set_xlabel(label)

@@ -20,7 +20,8 @@ nothing.
 * leave_one_energy_out_auc: AUC of observables at 4.096 GeV of a model that has not seen it, and of one that has;
 * n_equivalent: true showers that are as far from the truth by chance, in the distributions of observables;
 * ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once (`--batches`), at their energies;
-  geant4_ms: CPU time of the simulation, from the file; train_cpu_s: CPU time of the training;
+  ms_by_energy: the same of 100 at once, where energies are single ones;
+  geant4_ms: CPU time of the simulation, from the file, also by energy; train_cpu_s: CPU time of the training;
 * parameters: numbers that were fitted, of one state.
 
 `--compared` takes fewer showers of the compared half, for what is slow to draw from; errors grow with it.
@@ -64,6 +65,8 @@ LEFT_OUT = 4.096
 BATCHES = (1, 100, 10_000)
 #: Voxels that are drawn at once while the time is taken.
 MOST_TIMED = 5_000_000
+#: Energies of a sample that are timed one by one, at most.
+MOST_ENERGIES = 20
 #: Columns that hardly any shower fills tell nothing, and no fold may be without any.
 VARIES = 50
 
@@ -178,6 +181,14 @@ def timed(generator: Any, incident: NDArray[np.float64], voxels: int, batches: S
     return out
 
 
+def timed_by_energy(generator: Any, incident: NDArray[np.float64]) -> dict[str, float]:
+    """CPU milliseconds per shower of 100 at once, by energy, where energies are single ones."""
+    energies = np.unique(incident)
+    return {
+        f"{e:g}": timed(generator, np.full(1, e), 1, (100,))["100"] for e in energies if len(energies) <= MOST_ENERGIES
+    }
+
+
 def fitted(what: dict[str, Any], learned: Showers, seed: int) -> tuple[Any, float]:
     """A trained generator and the CPU seconds of its training."""
     start = time.process_time()
@@ -202,6 +213,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
     row |= comparer.row(drawn, voxels=options.voxels, resnet=options.resnet)
     row["ms_per_shower"] = timed(made, reference.incident, reference.voxels, options.batches)
+    row["ms_by_energy"] = timed_by_energy(made, reference.incident)
     if np.isclose(reference.incident, LEFT_OUT).any():
         row["auc_at_left_out_energy"] = comparer.at(drawn, LEFT_OUT)
     return row

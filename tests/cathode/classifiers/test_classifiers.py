@@ -70,7 +70,7 @@ KINDS: dict[str, Any] = {
     "deep_sets": lambda: DeepSets(**SETS),
     "energy_flow": lambda: EnergyFlow(**SETS),
     "shower_resnet": lambda: ShowerResNet(
-        layers=2, angles=1, rings=2, width=4, epochs=5, batch_size=256, learning_rate=1e-2
+        layers=2, angles=1, rings=2, width=4, epochs=6, batch_size=768, learning_rate=3e-2
     ),
 }
 
