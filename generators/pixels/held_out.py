@@ -10,8 +10,8 @@ from generators.adversarial.distances import directions_of, sliced_wasserstein
 from generators.adversarial.phases import Adversaries
 from generators.training.batches import Rows
 
-#: Random directions beside those of the summaries themselves, and events that are compared.
-_DIRECTIONS, _EVENTS = 64, 400
+#: Random directions beside those of the summaries themselves, principal ones, and events that are compared.
+_DIRECTIONS, _PRINCIPAL, _EVENTS = 64, 4, 400
 #: Charges, on the scale of networks, above which hits are counted apart.
 _LARGE = (0.3, 0.5, 0.7, 0.9)
 #: Batches of which the means and widths of the norms of a maker are taken.
@@ -19,9 +19,10 @@ _STANDING = 8
 
 
 class DistanceToHeldOut:
-    """Mean Wasserstein distance of summaries of events and context, along each and along random directions.
+    """Mean Wasserstein distance of summaries of events and context, along each, random and principal directions.
 
-    All are in units of the width of true ones; hits are what is above `threshold`. `batch` events are made at once.
+    All are in units of the width of true ones; hits are what is above `threshold`. Principal directions of the hits of
+    sensors say what these have in common, and weigh as much as all others. `batch` events are made at once.
     """
 
     def __init__(self, threshold: float, batch: int, watch: Watch) -> None:
@@ -46,7 +47,9 @@ class DistanceToHeldOut:
         self.watch.look(signs(scaled[0], scaled[1], scores[0], scores[1]))
         features = scaled[0].shape[1]
         along = torch.cat([torch.eye(features).to(mean), directions_of(features, _DIRECTIONS, like=mean)], dim=1)
-        return float(sliced_wasserstein(scaled[0], scaled[1], weights.to(mean), along))
+        common = principal(scaled[0], x.shape[1])
+        far = [sliced_wasserstein(scaled[0], scaled[1], weights.to(mean), each) for each in (along, common)]
+        return float(sum(far) / len(far))
 
     def summaries(self, z: Tensor) -> Tensor:
         """Of events z (N, S, R, C): hits of every sensor and of all, by charge, and how many touch; (N, S + 7)."""
@@ -60,6 +63,14 @@ class DistanceToHeldOut:
         ]
         whole = torch.stack([of_sensors.sum(dim=1).float(), *large, *touching], dim=1)
         return torch.cat([of_sensors.double(), whole.double()], dim=1)
+
+
+def principal(rows: Tensor, sensors: int) -> Tensor:
+    """Directions (D, K) in which the first `sensors` columns of rows (N, D) are widest, to units of that width."""
+    of_sensors = rows[:, :sensors] - rows[:, :sensors].mean(dim=0)
+    values, vectors = torch.linalg.eigh(of_sensors.T @ of_sensors / len(rows))
+    widest = vectors[:, -_PRINCIPAL:] / values[-_PRINCIPAL:].clamp_min(1e-6).sqrt()
+    return torch.cat([widest, widest.new_zeros(rows.shape[1] - sensors, widest.shape[1])])
 
 
 def standing_statistics(model: Adversaries, x: Tensor, c: Tensor, batch: int) -> None:
