@@ -120,7 +120,9 @@ def finite_rows(x: ArrayLike, features: int | None = None) -> NDArray[np.float64
         raise ClassifierInputError(f"x has shape {rows.shape}; this classifier takes (rows, features).")
     if features is not None and rows.shape[1] != features:
         raise ClassifierInputError(f"x has {rows.shape[1]} features; the classifier was trained with {features}.")
-    for column in range(rows.shape[1]):
+    finite = np.isfinite(rows).all(axis=0)
+    if not finite.all():
+        column = int(np.argmin(finite))
         refuse_non_finite(f"x, column {column}", rows[:, column])
     return rows
 
