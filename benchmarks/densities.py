@@ -7,8 +7,9 @@
 * speed: an autoregressive rational-quadratic spline flow of four blocks (masked networks of two hidden layers with 64
   units, 8 bins), for 4, 6 and 16 features and batches of 512 and 8192. Ours has the weights of the nflows flow and is
   checked to be the same function before anything is timed; the flow of zuko has the same sizes, and trains compiled by
-  torch too, whose C++ takes half a minute for each size and is not counted. CPU time of this process, the best of
-  several turns taken one after another; the ratio that is quoted is the worst of the table.
+  torch too, whose C++ takes half a minute for each size and is not counted, and that of flowjax, if it is installed, is
+  compiled by XLA. CPU time of this process, the best of several turns taken one after another; the ratio that is quoted
+  is the worst of the table.
 * likelihood: held-out log-likelihood on the dijet features against steps and seconds for the same three flows.
 * ensemble: ten members trained at once over one alone, by the defaults of both and with equal batches.
 * closure: CPU seconds until boosted trees can not tell template from background in the window (AUC ≤ 0.505 within its
@@ -30,6 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import flowjax_flows
 import numpy as np
 import torch
 
@@ -143,8 +145,13 @@ def speed(features: int, batch: int) -> dict[str, Any]:
 
     turns = max(3, min(20, 80_000 // (batch * features)))
     training = contestants | {"compiled zuko": Side(of_zuko.module, graph, of_zuko.sample)}
-    train = best_times({name: step(side) for name, side in training.items()}, turns)
-    sample = best_times({name: draw(side) for name, side in contestants.items()}, 3)
+    steps = {name: step(side) for name, side in training.items()}
+    draws = {name: draw(side) for name, side in contestants.items()}
+    if flowjax_flows.installed():
+        sizes = {"blocks": BLOCKS, "hidden": HIDDEN, "bins": BINS, "bound": BOUND}
+        steps["flowjax"], draws["flowjax"] = flowjax_flows.step_and_draw(x.numpy(), c.numpy(), **sizes)
+    train = best_times(steps, turns)
+    sample = best_times(draws, 3)
     return {"features": features, "batch": batch, "train_ms": milli(train), "sample_ms": milli(sample)}
 
 
@@ -331,15 +338,22 @@ def show_speed(result: dict[str, Any], say: Callable[[str], None]) -> None:
         widths = (15, 9, 9, 15, 9, 9)
         shown = "".join(f"{t:>{width}.1f}" for t, width in zip(times, widths, strict=True))
         say(f"{row['features']:>3}{row['batch']:>7}{shown}")
-    say("compiled zuko, ms a step: " + ", ".join(f"{row['train_ms']['compiled zuko']:.1f}" for row in result["speed"]))
-    for name, key, peer in (
-        ("flow_vs_best_compiled", "train_ms", "compiled zuko"),
-        ("train_vs_nflows", "train_ms", "nflows"),
-        ("train_vs_zuko", "train_ms", "zuko"),
-        ("sample_vs_nflows", "sample_ms", "nflows"),
-        ("sample_vs_zuko", "sample_ms", "zuko"),
+    compiled = [name for name in ("compiled zuko", "flowjax") if name in result["speed"][0]["train_ms"]]
+    for name in compiled:
+        say(f"{name}, ms a step: " + ", ".join(f"{row['train_ms'][name]:.1f}" for row in result["speed"]))
+    if "flowjax" in compiled:
+        say("flowjax, ms a draw: " + ", ".join(f"{row['sample_ms']['flowjax']:.1f}" for row in result["speed"]))
+    for name, key, peers in (
+        ("flow_vs_best_compiled", "train_ms", compiled),
+        ("train_vs_nflows", "train_ms", ["nflows"]),
+        ("train_vs_zuko", "train_ms", ["zuko"]),
+        ("sample_vs_nflows", "sample_ms", ["nflows"]),
+        ("sample_vs_zuko", "sample_ms", ["zuko"]),
+        ("sample_vs_flowjax", "sample_ms", [peer for peer in compiled if peer == "flowjax"]),
     ):
-        ratios = [row[key][peer] / row[key]["ours"] for row in result["speed"]]
+        if not peers:
+            continue
+        ratios = [min(row[key][peer] for peer in peers) / row[key]["ours"] for row in result["speed"]]
         result[name] = min(ratios)
         say(f"{name}: {min(ratios):.2f} at worst, {np.exp(np.mean(np.log(ratios))):.2f} in the geometric mean")
 
@@ -357,7 +371,8 @@ def conditions() -> dict[str, Any]:
     """What decides the numbers."""
     from importlib.metadata import version
 
-    packages = {name: version(name) for name in ("torch", "nflows", "zuko", "numba", "numpy")}
+    peers = ("flowjax", "jax") if flowjax_flows.installed() else ()
+    packages = {name: version(name) for name in ("torch", "nflows", "zuko", "numba", "numpy", *peers)}
     threads = {"threads": torch.get_num_threads(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
     return {"python": platform.python_version(), **packages, **threads}
 

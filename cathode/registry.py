@@ -6,6 +6,8 @@ Parts that come with the package are imported when they are asked for. A part of
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from cathode.errors import ConfigError
@@ -81,6 +83,38 @@ ROLES: dict[str, Registry] = {
     "mass_model": MASS_MODELS,
     "method": METHODS,
 }
+
+
+def role_of(default: Any) -> str | None:
+    """The role of a part that a hyperparameter has by default, if it is one of those that hyperparameters hold."""
+    kind = getattr(type(default), "kind", None)
+    for role in ("generator", "classifier"):
+        if kind in ROLES[role] and ROLES[role].resolve(kind) is type(default):
+            return role
+    return None
+
+
+def parts_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of a class, with parts in the place of their kinds and of ``{"kind": …, **hyperparameters}``.
+
+    Only a hyperparameter that is such a part by default is looked at. Without a kind it is that of the default.
+
+    Raises
+    ------
+    UnknownKindError, HyperparameterError, ConfigError
+        Name the nearest known kind or hyperparameter.
+    """
+    out = dict(values)
+    for field in dataclasses.fields(cls):
+        given = out.get(field.name)
+        if not isinstance(given, str | Mapping) or field.default_factory is dataclasses.MISSING:
+            continue
+        default = field.default_factory()
+        if (role := role_of(default)) is not None:
+            usual = {"kind": default.kind, **default.hyperparameters()}
+            bare = isinstance(given, Mapping) and "kind" not in given
+            out[field.name] = ROLES[role].create({**usual, **given} if bare else given)  # type: ignore[dict-item]
+    return out
 
 
 #: What learns the sidebands unless something else is named.

@@ -19,7 +19,7 @@ from cathode.errors import ConfigError
 from cathode.methods.protocol import Method
 from cathode.observables import AsRead, Observables
 from cathode.region import Interval, Region
-from cathode.registry import METHODS
+from cathode.registry import METHODS, parts_of
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.store import Store
@@ -80,7 +80,8 @@ class SearchSettings:
         given = {name: value for name, value in of_method.items() if value is not None}
         if given:
             refuse_unknown(type(self.method), given, f"method '{self.method.kind}'")
-            object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **given))
+            parts = parts_of(type(self.method), given)
+            object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **parts))
         if self.folds < 2:
             raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
         if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
@@ -91,11 +92,14 @@ class SearchSettings:
 
     @classmethod
     def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
-        """The search by a method of this kind; settings that are not the search's own are the method's."""
+        """The search by a method of this kind; settings that are not the search's own are the method's.
+
+        A generator or classifier may be given by its kind or by ``{"kind": …, **hyperparameters}``, as in YAML.
+        """
         mine = {f.name for f in dataclasses.fields(cls)} - {"method"}
         of_method = {name: value for name, value in settings.items() if name not in mine}
         return cls(
-            method=METHODS.create({"kind": method, **of_method}),
+            method=METHODS.create({"kind": method, **parts_of(METHODS.resolve(method), of_method)}),
             **{name: value for name, value in settings.items() if name in mine},
         )
 

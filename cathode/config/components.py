@@ -25,7 +25,7 @@ from pydantic import (
 from analysis.errors import nearest
 from cathode.config.truth_values import number_not_truth_value
 from cathode.errors import CathodeError, ConfigError
-from cathode.registry import ROLES, default_generator, default_generator_settings
+from cathode.registry import ROLES, default_generator, default_generator_settings, role_of
 from generators.errors import GeneratorError
 from generators.registry import field_type
 
@@ -218,11 +218,8 @@ def _fields(cls: type) -> list[dataclasses.Field[Any]]:
 
 def _role_of(default: Any) -> type[Component] | None:
     """What an analysis file says of a field whose default is an exchangeable part, or None if it is none."""
-    for component in (GeneratorConfig, ClassifierConfig):
-        table, kind = ROLES[component.role], getattr(type(default), "kind", None)
-        if kind in table and table.resolve(kind) is type(default):
-            return component
-    return None
+    role = role_of(default)
+    return None if role is None else {each.role: each for each in (GeneratorConfig, ClassifierConfig)}[role]
 
 
 def _exchangeable(component: type[Component], default: Any) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from cathode.config import parse_config
 from cathode.errors import ConfigError
 from cathode.region import Region
 from cathode.search_settings import SearchSettings
+from generators.errors import GeneratorError
 
 from .toys import toy_events
 
@@ -37,6 +38,24 @@ def test_settings_that_are_not_the_search_s_own_are_those_of_its_method() -> Non
     assert (settings.folds, settings.method.oversampling) == (3, 2.0)
     with pytest.raises(ConfigError, match="cwola"):
         SearchSettings(region=REGION, method=SearchSettings.of("cwola", region=REGION).method, oversampling=2.0)
+
+
+def test_parts_may_be_given_by_their_kind_as_in_an_analysis_file() -> None:
+    analysis = """
+    data: {files: embedded:dijets}
+    region: {signal: [3300, 3700]}
+    template: {generator: {kind: autoregressive_spline, training: {steps: 7}}}
+    classifier: {members: 3}
+    """
+    told = parse_config(analysis, name="told.yaml").search().settings()["method"]
+    generator = {"kind": "autoregressive_spline", "training": {"steps": 7}}
+    parts: dict[str, Any] = {"generator": generator, "classifier": {"members": 3}}
+    for made in (SearchSettings.of(region=REGION, **parts), SearchSettings(region=REGION, **parts)):
+        assert made.settings()["method"] == told
+    assert SearchSettings.of("salad", region=REGION, ratio="mlp").method.ratio.kind == "mlp"
+    assert SearchSettings.of("feta", region=REGION, map={"kind": "maf"}).method.map.kind == "maf"
+    with pytest.raises(GeneratorError, match="Nearest: autoregressive_spline"):
+        SearchSettings.of(region=REGION, generator="autoregresive_spline")
 
 
 def test_every_setting_but_the_number_of_workers_is_in_the_hash() -> None:
