@@ -161,11 +161,18 @@ def distilled(what: dict[str, Any], seed: int, train: Clouds, truth: Clouds, opt
         "consistency": {"kind": "cloud_consistency", "training": {**student, "learning_rate": 1e-3}},
         "halving": {"kind": "cloud_progressive", "first_steps": 8, "training": {**student, "learning_rate": 5e-4}},
     }
+    learned = None
     for name, kind in kinds.items():
         for steps in options.distil:
             if name == "halving" and steps not in (1, 2, 4, 8):
                 continue
-            made = create({**kind, "teacher": taught, "sampling_steps": steps}).fit(train, c, seed=seed)
+            made = create({**kind, "teacher": taught, "sampling_steps": steps})
+            if name == "consistency" and learned is not None:
+                # One student takes any number of steps; of halving each is a student of its own.
+                made.restore(learned.state())
+            else:
+                made.fit(train, c, seed=seed)
+                learned = made if name == "consistency" else learned
             found = fpd_of(made, options.drawn, truth)
             out[f"{name}, {steps}"] = {"fpd": found, "over_teacher": found / max(least, 1e-12)}
     return out

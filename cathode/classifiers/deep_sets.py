@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
+from typing_extensions import override
 
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.of_networks import OfNetworks
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
 from cathode.classifiers.sets import SetNetwork
 from cathode.errors import ClassifierInputError, ConfigError
-from generators.errors import NotFittedError
-from generators.parameters import Parameters
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -31,7 +28,7 @@ _CHUNK = 2048
 
 
 @dataclass(kw_only=True, eq=False)
-class DeepSets(Parameters):
+class DeepSets(OfNetworks):
     """Mean probability of a particle flow network at its best epochs (Zaheer et al., 1703.06114; 1810.05165).
 
     Events are x (N, J, P, 3): J jets of up to P constituents with (pT in GeV, η, φ), absent ones with pT = 0. Any P can
@@ -117,7 +114,7 @@ class DeepSets(Parameters):
 
     def score(self, x: ArrayLike) -> NDArray[np.float64]:
         """Mean probability of data for x (M, J, P, 3), (M,), for any P."""
-        self._require_fit()
+        self.require_fit()
         events = finite_constituents(x)
         if events.shape[1] != self.jets_:
             raise ClassifierInputError(
@@ -125,11 +122,6 @@ class DeepSets(Parameters):
             )
         network = self.network(seed=0).to(accelerator())
         return self.ensemble_.probability(network, torch.as_tensor(events), chunk=_CHUNK)
-
-    @property
-    def validation_losses_(self) -> list[list[float]]:
-        """Per member its losses per epoch on the rows held back."""
-        return self.ensemble_.validation_losses
 
     def network(self, *, seed: int) -> SetNetwork:
         """A network at its random start."""
@@ -149,35 +141,14 @@ class DeepSets(Parameters):
             best_states=self.best_epochs,
         )
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dataclasses.asdict(self)
+    @override
+    def kept(self) -> dict[str, NDArray[Any]]:
+        return {"jets": np.array([self.jets_])}
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the networks to a folder, which appears or is replaced as a whole."""
-        self._require_fit()
-        jets = {"jets": np.array([self.jets_])}
-        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, jets)
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """What `save` wrote.
-
-        Raises
-        ------
-        ClassifierFolderError
-            If a file is missing, was altered, or is not of this kind.
-        """
-        return loaded_ensemble(cls, folder)
-
+    @override
     def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
-        """Take the number of jets, and say how a network is made; for `loaded_ensemble`."""
         self.jets_ = int(arrays["jets"][0])
         return lambda: self.network(seed=0)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "ensemble_"):
-            raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit, or load a saved one.")
 
 
 @dataclass(kw_only=True, eq=False)

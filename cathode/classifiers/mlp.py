@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
+from typing_extensions import override
 
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble, selection_rule
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, selection_rule
+from cathode.classifiers.of_networks import OfNetworks
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, training_rows
 from cathode.errors import ConfigError
-from generators.errors import NotFittedError
-from generators.parameters import Parameters
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
-from generators.training.stopping import State
 
 #: Rows that go through a network at once when scoring.
 _CHUNK = 1 << 16
 
 
 @dataclass(kw_only=True, eq=False)
-class Mlp(Parameters):
+class Mlp(OfNetworks):
     """Mean probability of a small network at its best epochs (CATHODE, Hallin et al., 2109.00546).
 
     `layers` hidden layers of `hidden` ReLU units on standardised features, binary cross-entropy, Adam with a constant
@@ -124,59 +120,23 @@ class Mlp(Parameters):
 
     def score(self, x: ArrayLike) -> NDArray[np.float64]:
         """Mean probability of data for x (M, D), (M,)."""
-        self._require_fit()
+        self.require_fit()
         rows = finite_rows(x, len(self.mean_))
         z = torch.as_tensor((rows - self.mean_) / self.scale_, dtype=torch.float32)
         network = _network(len(self.mean_), self.hidden, self.layers, seed=0)
         return self.ensemble_.probability(network, z, chunk=_CHUNK)
 
-    @property
-    def states_(self) -> list[list[State]]:
-        """Per member its states, best epoch first."""
-        return self.ensemble_.states
+    @override
+    def kept(self) -> dict[str, NDArray[Any]]:
+        return {"mean": self.mean_, "scale": self.scale_}
 
-    @property
-    def train_losses_(self) -> list[list[float]]:
-        """Per member its losses per epoch."""
-        return self.ensemble_.train_losses
-
-    @property
-    def validation_losses_(self) -> list[list[float]]:
-        """Per member its losses per epoch on the rows held back."""
-        return self.ensemble_.validation_losses
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dataclasses.asdict(self)
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the networks to a folder, which appears or is replaced as a whole."""
-        self._require_fit()
-        standard = {"mean": self.mean_, "scale": self.scale_}
-        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, standard)
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """What `save` wrote.
-
-        Raises
-        ------
-        ClassifierFolderError
-            If a file is missing, was altered, or is not of this kind.
-        """
-        return loaded_ensemble(cls, folder)
-
+    @override
     def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
-        """Take mean and scale of the features, and say how a network is made; for `loaded_ensemble`."""
         self.mean_, self.scale_ = arrays["mean"], arrays["scale"]
         (features,) = self.mean_.shape
         if self.scale_.shape != self.mean_.shape or not (self.scale_ > 0).all():
             raise ValueError("there is not one mean and one positive scale of every feature")
         return lambda: _network(features, self.hidden, self.layers, seed=0)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "ensemble_"):
-            raise NotFittedError("Mlp has not been fitted; call fit, or load a saved one.")
 
 
 def _network(features: int, hidden: int, layers: int, *, seed: int) -> nn.Sequential:

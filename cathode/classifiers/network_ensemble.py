@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cathode.classifiers.protocol import Monitor
-from cathode.classifiers.storage import load_folder, restoring, save_folder
+from cathode.classifiers.storage import save_folder
 from cathode.errors import ConfigError
 from cathode.runtime.processes import one_thread
 from generators.ceiling import ceiling
@@ -137,41 +137,6 @@ class NetworkEnsemble:
             if {name: value.shape for name, value in state.items()} != shapes:
                 differ = sorted(shapes.keys() ^ state.keys()) or [k for k in shapes if shapes[k] != state[k].shape]
                 raise ValueError(f"its tensors are not those of such a network, first '{differ[0]}'")
-
-
-class Loadable(Protocol):
-    """A classifier of networks that are made again from its hyperparameters and the arrays beside them."""
-
-    kind: ClassVar[str]
-    members: int
-    ensemble_: NetworkEnsemble
-    seed_: int
-
-    def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
-        """Take what was saved beside the networks, of which `ensemble_` is restored, and say how one is made.
-
-        A `KeyError` or `ValueError` says what is not right.
-        """
-        ...
-
-
-L = TypeVar("L", bound=Loadable)
-
-
-def loaded_ensemble(cls: type[L], folder: str | os.PathLike[str]) -> L:
-    """A classifier of networks that `NetworkEnsemble.save` wrote.
-
-    Raises
-    ------
-    ClassifierFolderError
-        If a file is missing, was altered, or is not of this kind.
-    """
-    card, arrays = load_folder(folder, cls.kind)
-    with restoring(folder, card, arrays):
-        loaded = cls(**card.hyperparameters)
-        loaded.ensemble_, loaded.seed_ = NetworkEnsemble.from_arrays(arrays, loaded.members), card.seed
-        loaded.ensemble_.require_fit_to(loaded.take(arrays))
-    return loaded
 
 
 class CrossEntropy(nn.Module):

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
+from typing_extensions import override
 
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.of_networks import OfNetworks
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, finite_rows, weighted_rows
 from cathode.classifiers.volumes import VolumeNetwork
 from cathode.errors import ClassifierInputError, ConfigError
-from generators.errors import NotFittedError
-from generators.parameters import Parameters
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -30,7 +27,7 @@ _CHUNK = 512
 
 
 @dataclass(kw_only=True, eq=False)
-class ShowerResNet(Parameters):
+class ShowerResNet(OfNetworks):
     """Mean probability of a residual network of convolutions at its best epochs (He et al., 1512.03385; 2410.21611).
 
     Events are x (N, K + L·A·R): K other numbers, such as log₁₀ E_inc, then the voxels of `layers` layers of `angles` ×
@@ -129,15 +126,10 @@ class ShowerResNet(Parameters):
 
     def score(self, x: ArrayLike) -> NDArray[np.float64]:
         """Mean probability of data for x (M, K + L·A·R), (M,)."""
-        self._require_fit()
+        self.require_fit()
         events = torch.as_tensor(finite_rows(x, self.features_), dtype=torch.float32)
         network = self.network(self.features_ - self.voxels, seed=0).to(accelerator())
         return self.ensemble_.probability(network, events, chunk=_CHUNK)
-
-    @property
-    def validation_losses_(self) -> list[list[float]]:
-        """Per member its losses per epoch on the rows held back."""
-        return self.ensemble_.validation_losses
 
     def network(self, others: int, *, seed: int) -> VolumeNetwork:
         """A network at its random start, for events with so many numbers beside the voxels."""
@@ -157,34 +149,13 @@ class ShowerResNet(Parameters):
             best_states=self.best_epochs,
         )
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dataclasses.asdict(self)
+    @override
+    def kept(self) -> dict[str, NDArray[Any]]:
+        return {"features": np.array([self.features_])}
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the networks to a folder, which appears or is replaced as a whole."""
-        self._require_fit()
-        features = {"features": np.array([self.features_])}
-        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, features)
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """What `save` wrote.
-
-        Raises
-        ------
-        ClassifierFolderError
-            If a file is missing, was altered, or is not of this kind.
-        """
-        return loaded_ensemble(cls, folder)
-
+    @override
     def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
-        """Take how many numbers an event has, and say how a network is made; for `loaded_ensemble`."""
         self.features_ = int(arrays["features"][0])
         if self.features_ < self.voxels:
             raise ValueError(f"events have {self.features_} numbers and {self.voxels} voxels")
         return lambda: self.network(self.features_ - self.voxels, seed=0)
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "ensemble_"):
-            raise NotFittedError("ShowerResNet has not been fitted; call fit, or load a saved one.")

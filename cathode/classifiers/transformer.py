@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
+from typing_extensions import override
 
 from cathode.classifiers.backbones import BACKBONE, SubstructureRegression, bodies, read_bodies
 from cathode.classifiers.constituents import finite_constituents, jet_coordinates
 from cathode.classifiers.high_level import computed, specified
-from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble, loaded_ensemble
+from cathode.classifiers.network_ensemble import CrossEntropy, NetworkEnsemble
+from cathode.classifiers.of_networks import OfNetworks
 from cathode.classifiers.particle_transformer import ParticleTransformer
 from cathode.classifiers.protocol import Monitor
 from cathode.classifiers.rows import balanced, weighted_rows
 from cathode.classifiers.storage import read_card, save_folder
 from cathode.errors import ClassifierInputError, ConfigError
-from generators.errors import NotFittedError
-from generators.parameters import Parameters
 from generators.training.acceleration import accelerator
 from generators.training.batches import TrainingData
 from generators.training.settings import TrainingSettings
@@ -38,7 +38,7 @@ _CHUNK = 1024
 
 
 @dataclass(kw_only=True, eq=False)
-class Transformer(Parameters):
+class Transformer(OfNetworks):
     """Mean probability of a `ParticleTransformer` at its best epochs, from constituents (2310.06897).
 
     Events are x (N, J, P, 3): J jets of up to P constituents with (pT in GeV, η, φ), absent ones with pT = 0. Any P can
@@ -189,7 +189,7 @@ class Transformer(Parameters):
 
     def score(self, x: ArrayLike) -> NDArray[np.float64]:
         """Mean probability of data for x (M, J, P, 3), (M,), for any P."""
-        self._require_fit()
+        self.require_fit()
         events = finite_constituents(x)
         if events.shape[1] != self.jets_:
             raise ClassifierInputError(
@@ -198,11 +198,6 @@ class Transformer(Parameters):
         observables = self._inputs_beside(events)
         network = self.network(seed=0, observables=observables.shape[1]).to(accelerator())
         return self.ensemble_.probability(network, torch.as_tensor(events), observables, chunk=_CHUNK)
-
-    @property
-    def validation_losses_(self) -> list[list[float]]:
-        """Per member its losses per epoch on the rows held back."""
-        return self.ensemble_.validation_losses
 
     def network(self, *, seed: int, outputs: int = 1, observables: int = 0) -> ParticleTransformer:
         """A network at its random start, which gets so many observables beside the constituents."""
@@ -225,10 +220,6 @@ class Transformer(Parameters):
             compile=False,
         )
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return dataclasses.asdict(self)
-
     def files(self) -> dict[str, str]:
         """SHA-256 of the weights of the backbone, if there is one.
 
@@ -239,25 +230,12 @@ class Transformer(Parameters):
         """
         return {} if self.backbone is None else {"backbone": read_card(self.backbone).weights_sha256}
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the networks to a folder, which appears or is replaced as a whole."""
-        self._require_fit()
-        jets = {"jets": np.array([self.jets_])}
-        return self.ensemble_.save(folder, self.kind, self.hyperparameters(), self.seed_, jets)
+    @override
+    def kept(self) -> dict[str, NDArray[Any]]:
+        return {"jets": np.array([self.jets_])}
 
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """What `save` wrote; the backbone it started from is no longer needed.
-
-        Raises
-        ------
-        ClassifierFolderError
-            If a file is missing, was altered, or is not of this kind.
-        """
-        return loaded_ensemble(cls, folder)
-
+    @override
     def take(self, arrays: Mapping[str, NDArray[Any]]) -> Callable[[], nn.Module]:
-        """Take the number of jets, and say how a network is made; for `loaded_ensemble`."""
         self.jets_ = int(arrays["jets"][0])
         observables = len(self.ensemble_.states[0][0].get("high_level.mean", ()))
         return lambda: self.network(seed=0, observables=observables)
@@ -304,7 +282,3 @@ class Transformer(Parameters):
         network = self.network(seed=0)
         network.standardise(events, weights)
         return dict(network.named_buffers())
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "ensemble_"):
-            raise NotFittedError("Transformer has not been fitted; call fit, or load a saved one.")
