@@ -3,10 +3,15 @@
     OMP_NUM_THREADS=1 python benchmarks/amplification.py --figures docs/images
     OMP_NUM_THREADS=1 python benchmarks/amplification.py --trainings 5 --only camel --json
     OMP_NUM_THREADS=1 python benchmarks/amplification.py --jets FOLDER --only jets
+    OMP_NUM_THREADS=1 python benchmarks/amplification.py --showers FOLDER --only showers
+    OMP_NUM_THREADS=1 python benchmarks/amplification.py --dijets qcd.root --only template --points 20000 --steps 2400
 
 * camel: ½ N(−4, 1) + ½ N(4, 1), 100 points (Butter et al., 2008.06545); 10, 20 and 50 quantiles;
 * ring: radius N(4, 1), any angle, in the plane, 100 points; 5 × 5 and 10 × 10 quantiles of radius and angle;
-* jets: mass, multiplicity and pT of the hardest constituent of the jets in a file of JetNet's layout, by flow and GAN.
+* jets: mass, multiplicity and pT of the hardest constituent of the jets in a file of JetNet's layout, by flow and GAN;
+* showers: response, share and width of the fullest layer of photon showers, likewise;
+* template: the flow of a search, learned in the sidebands of background dijets and drawn in the window, in true events
+  of the window.
 
 Beside them a parametric fit, which knows the family of the truth (the bound), a Gaussian density estimate (the floor),
 and the training points, which are worth themselves. Every training has points of its own; what `--drawn` events
@@ -17,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,18 +29,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from amplification_samples import Draw, dijets_of, jets_of, showers_of
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde, norm
 
-from analysis.datasets.jetnet import read_jetnet_file
-from analysis.features.constituents import relative_mass
 from analysis.metrics.amplification import Amplification, QuantileCells, amplification, divergence_amplification
 from generators import create
 
 Array = NDArray[np.float64]
-#: Draws n events at a seed.
-Draw = Callable[[int, int], Array]
 
+PARTS = ("camel", "ring", "jets", "showers", "template")
 GENERATORS: dict[str, dict[str, Any]] = {
     "flow": {"kind": "autoregressive_spline"},
     "gan": {"kind": "gan"},
@@ -168,28 +170,34 @@ def measured(
     return out
 
 
-def jets_of(folder: str) -> tuple[Draw, int]:
-    """Mass, multiplicity and hardest constituent of top jets: a new part for every training, and a reference."""
-    clouds = read_jetnet_file(os.path.join(folder, "t.hdf5"), "t").clouds[..., :3]
-    pt = clouds[..., 2]
-    rng = np.random.default_rng(3)
-    # A whole number of constituents has no quantiles of equal content: less than one is added.
-    n = (pt > 0).sum(axis=1) + rng.random(len(pt))
-    x = np.stack([relative_mass(clouds), n, pt.max(axis=1)], axis=1)[rng.permutation(len(pt))]
-    reference = len(x) // 2
+def templates(path: str, options: Any) -> dict[str, Any]:
+    """What a template is worth that learned from so many sideband events, in true events of the window.
 
-    def draw(n: int, seed: int) -> Array:
-        # The reference is asked for once, by a seed that no training has.
-        if n == reference:
-            return x[:reference]
-        first = reference + seed * n
-        if first + n > len(x):
-            raise SystemExit(
-                f"{len(x)} jets are too few for training {seed} of {n}; give fewer --trainings or --points"
-            )
-        return x[first : first + n]
-
-    return draw, reference
+    81 cells of the four features. The sideband events as they are, and the flow conditioned on the mass, drawn at
+    masses of the window.
+    """
+    sideband, window = dijets_of(path)
+    known, masses = window.x[::2], window.mass[1::2]
+    cells = QuantileCells.of(known, (3, 3, 3, 3))
+    shares: dict[str, list[Array]] = {"sideband events": [], "flow": []}
+    for training in range(options.trainings):
+        part = sideband[slice(training * options.points, (training + 1) * options.points)]
+        if len(part) < options.points:
+            raise SystemExit(f"{len(sideband)} sideband events are too few; give fewer --trainings or --points.")
+        flow = create({**GENERATORS["flow"], "training": {"steps": options.steps}})
+        flow.fit(part.x, part.context, seed=training)
+        at = np.random.default_rng(training).choice(masses, options.drawn)
+        shares["sideband events"].append(cells.shares(part.x))
+        shares["flow"].append(cells.shares(np.asarray(flow.sample(at[:, None], seed=training), np.float64)))
+    out = {}
+    for name, each in shares.items():
+        # Sideband events are no draws, of which there are so many.
+        drawn = options.drawn if name == "flow" else None
+        common = {"drawn": drawn, "reference": len(known)}
+        quantiles = described(amplification(np.stack(each), options.points, **common))
+        divergence = described(divergence_amplification(np.stack(each), options.points, **common))
+        out[name] = {"cpu_s": 0.0, "cells": {"3 × 3 × 3 × 3": {"quantiles": quantiles, "divergence": divergence}}}
+    return out
 
 
 def figure(folder: Path, name: str, truth: Draw, fits: dict[str, Callable[[Array, int], Draw]], options: Any) -> None:
@@ -220,8 +228,10 @@ def figure(folder: Path, name: str, truth: Draw, fits: dict[str, Callable[[Array
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=("camel", "ring", "jets"), default=["camel", "ring"])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=["camel", "ring"])
     parser.add_argument("--jets", default=None, help="folder of files in the layout of JetNet")
+    parser.add_argument("--showers", default=None, help="folder of the photons of data set 1, or of ones like them")
+    parser.add_argument("--dijets", default="embedded", help="file of dijets; by default those of the package")
     parser.add_argument("--trainings", type=int, default=15, help="training samples")
     parser.add_argument("--points", type=int, default=100, help="events of each")
     parser.add_argument("--steps", type=int, default=400, help="of each training of a generator")
@@ -245,6 +255,14 @@ def main() -> None:
             parser.error("--only jets needs --jets FOLDER")
         truth, reference = jets_of(options.jets)
         found["jets"] = measured(truth, {**common, **ours}, {"3 × 3 × 3": (3, 3, 3)}, as_it_is, options, reference, 1)
+    if "showers" in options.only:
+        if options.showers is None:
+            parser.error("--only showers needs --showers FOLDER")
+        truth, reference = showers_of(options.showers)
+        cells = {"3 × 3 × 3": (3, 3, 3)}
+        found["showers"] = measured(truth, {**common, **ours}, cells, as_it_is, options, reference, 1)
+    if "template" in options.only:
+        found["template"] = templates(options.dijets, options)
     result["amplification"] = {
         f"{place}, {cells} quantiles, {name}": row["cells"][cells]["quantiles"]
         for place, rows in found.items()
