@@ -94,28 +94,61 @@ def role_of(default: Any) -> str | None:
     return None
 
 
-def parts_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters of a class, with parts in the place of their kinds and of ``{"kind": …, **hyperparameters}``.
+def part(role: str, given: Any, *, name: str) -> Any:
+    """A part of a role: itself, or made of its kind or of ``{"kind": …, **hyperparameters}``.
 
-    Only a hyperparameter that is such a part by default is looked at. Without a kind it is that of the default.
+    An estimator of scikit-learn becomes the classifier `scikit_learn`. `name` is what it was given as.
 
     Raises
     ------
-    UnknownKindError, HyperparameterError, ConfigError
-        Name the nearest known kind or hyperparameter.
+    ConfigError, UnknownKindError, HyperparameterError
+        If it is none; names the nearest known kind or hyperparameter, or what is missing.
+    """
+    if isinstance(given, str | Mapping):
+        return ROLES[role].create(given)
+    if role == "classifier" and hasattr(given, "predict_proba") and not hasattr(given, "hyperparameters"):
+        return ROLES[role].create({"kind": "scikit_learn", "estimator": given})
+    missing = [method for method in _METHODS_OF[role] if not callable(getattr(given, method, None))]
+    if missing or isinstance(given, type):
+        words = role.replace("_", " ")
+        raise ConfigError(
+            f"{name} = {given!r} is no {words}: it has no method {' and no '.join(missing or ['of an object'])}. Give "
+            f"an object that has, or a kind, one of {', '.join(ROLES[role].kinds())}."
+        )
+    return given
+
+
+def parts_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of a class, with parts in the place of what they are made of, as by `part`.
+
+    Only a hyperparameter that is a generator or a classifier by default is looked at. Without a kind, it is that of the
+    default with other hyperparameters.
     """
     out = dict(values)
     for field in dataclasses.fields(cls):
-        given = out.get(field.name)
-        if not isinstance(given, str | Mapping) or field.default_factory is dataclasses.MISSING:
+        if field.name not in out or field.default_factory is dataclasses.MISSING:
             continue
-        default = field.default_factory()
+        default, given = field.default_factory(), out[field.name]
         if (role := role_of(default)) is not None:
-            usual = {"kind": default.kind, **default.hyperparameters()}
-            bare = isinstance(given, Mapping) and "kind" not in given
-            out[field.name] = ROLES[role].create({**usual, **given} if bare else given)  # type: ignore[dict-item]
+            if isinstance(given, Mapping) and "kind" not in given:
+                given = {"kind": default.kind, **default.hyperparameters(), **given}
+            out[field.name] = part(role, given, name=field.name)
     return out
 
+
+def method_of(specification: Mapping[str, Any]) -> Any:
+    """A method of its kind, with its parts."""
+    kind = specification.get("kind")
+    return METHODS.create({**parts_of(METHODS.resolve(kind), specification), "kind": kind})
+
+
+#: What a part has to have, beyond which its own file says more.
+_METHODS_OF = {
+    "generator": ("fit", "sample"),
+    "classifier": ("fit", "score", "save"),
+    "mass_model": ("fit", "sample", "expected"),
+    "observables": ("names", "compute"),
+}
 
 #: What learns the sidebands unless something else is named.
 _USUAL = "autoregressive_spline"

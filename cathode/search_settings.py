@@ -19,12 +19,22 @@ from cathode.errors import ConfigError
 from cathode.methods.protocol import Method
 from cathode.observables import AsRead, Observables
 from cathode.region import Interval, Region
-from cathode.registry import METHODS, parts_of
+from cathode.registry import METHODS, method_of, part, parts_of
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.store import Store
 from cathode.template.mass_models import DijetFitMass, MassModel
 from cathode.validation.regions import LEAST, spread_regions
+
+#: Settings that are whole numbers, and how small each may be; with one fold nothing is scored that was not trained on.
+_WHOLE = {
+    "folds": 2,
+    "region_events": 1,
+    "closure_members": 1,
+    "closure_repeats": 1,
+    "closure_generators": 1,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,24 +92,31 @@ class SearchSettings:
             refuse_unknown(type(self.method), given, f"method '{self.method.kind}'")
             parts = parts_of(type(self.method), given)
             object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **parts))
-        if self.folds < 2:
-            raise ConfigError(f"folds = {self.folds}: at least 2 are needed to score events that were not trained on.")
-        if not self.background_efficiencies or not all(0 < e < 1 for e in self.background_efficiencies):
-            raise ConfigError(f"background_efficiencies = {self.background_efficiencies} must lie between 0 and 1.")
-        for name in ("closure_repeats", "closure_generators", "region_events"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)} must be at least 1.")
+        for role in ("mass_model", "observables"):
+            object.__setattr__(self, role, part(role, getattr(self, role), name=role))
+        object.__setattr__(self, "region", _region(self.region))
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ConfigError(f"{name} = {value!r} must be a whole number of at least {least}.")
+            object.__setattr__(self, name, int(value))
+        given: Any = self.background_efficiencies
+        cuts = (given,) if isinstance(given, int | float) else tuple(given)
+        object.__setattr__(self, "background_efficiencies", cuts)
+        if not cuts or not all(0 < e < 1 for e in cuts):
+            raise ConfigError(f"background_efficiencies = {cuts} must lie between 0 and 1.")
 
     @classmethod
     def of(cls, method: str = "cathode", /, **settings: Any) -> Self:
         """The search by a method of this kind; settings that are not the search's own are the method's.
 
-        A generator or classifier may be given by its kind or by ``{"kind": …, **hyperparameters}``, as in YAML.
+        A part may be given by its kind or by ``{"kind": …, **hyperparameters}``, as in YAML, and a classifier as an
+        estimator of scikit-learn.
         """
         mine = {f.name for f in dataclasses.fields(cls)} - {"method"}
         of_method = {name: value for name, value in settings.items() if name not in mine}
         return cls(
-            method=METHODS.create({"kind": method, **parts_of(METHODS.resolve(method), of_method)}),
+            method=method_of({"kind": method, **of_method}),
             **{name: value for name, value in settings.items() if name in mine},
         )
 
@@ -170,3 +187,14 @@ def _labels(events: Events) -> list[list[int]]:
     """Which events are signal, where that is known; of data it is nobody's business."""
     truth = events.in_order().truth
     return [] if truth is None else [np.flatnonzero(truth).tolist()]
+
+
+def _region(given: Any) -> Region:
+    """A window, or one made of its two edges."""
+    if isinstance(given, Region):
+        return given
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return Region(*given)
+    raise ConfigError(
+        f"region = {given!r} is no region. Give Region(3300, 3700), or the two edges of the window in GeV."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,7 +14,7 @@ from cathode.errors import ConfigError
 from cathode.methods.contrast import Contrast, contrast, load_contrast, predicted_by, with_pretraining
 from cathode.methods.protocol import Background, Learned, Scoring, Task
 from cathode.observables import Observed
-from cathode.registry import METHODS, default_generator
+from cathode.registry import METHODS, default_generator, parts_of
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import Sampler, draw_at, folds_of, train_stage
 from cathode.template.rejection import reweighted
@@ -55,10 +55,7 @@ class Cathode:
             raise ConfigError(f"oversampling = {self.oversampling} must be positive.")
         if self.reach is not None and not 1 < self.reach < math.inf:
             raise ConfigError(f"reach = {self.reach} must be a finite factor above 1, or null.")
-        # One alone and a list of one are the same search, as are an empty list and none.
-        one = self.reweighting
-        steps = () if one is None else (one,) if isinstance(one, Reweighting) else tuple(one)
-        object.__setattr__(self, "reweighting", steps)
+        object.__setattr__(self, "reweighting", _steps(self.reweighting))
 
     @property
     def reweightings(self) -> tuple[Reweighting, ...]:
@@ -118,3 +115,13 @@ class Cathode:
     def template_events(self, target: int, background: Background) -> int:
         """Events of the template for so many of the target."""
         return round(self.oversampling * target)
+
+
+def _steps(given: Any) -> tuple[Reweighting, ...]:
+    """One alone and a list of one are the same search, as are an empty list and none."""
+    several = () if given is None else (given,) if isinstance(given, Reweighting | Mapping) else given
+    if not isinstance(several, tuple | list) or not all(isinstance(each, Reweighting | Mapping) for each in several):
+        raise ConfigError(f"reweighting = {given!r} must be a Reweighting, several of them, or None.")
+    return tuple(
+        each if isinstance(each, Reweighting) else Reweighting(**parts_of(Reweighting, each)) for each in several
+    )

@@ -18,7 +18,7 @@ from cathode.methods.contrast import load_contrast, with_pretraining
 from cathode.methods.protocol import Background, Learned, Method, Reference, Scoring, Task
 from cathode.methods.templated import Templated
 from cathode.observables import Observed
-from cathode.registry import METHODS, default_generator
+from cathode.registry import METHODS, default_generator, method_of
 from cathode.runtime.stages import Stages
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Interplay:
             said = {"kind": each} if isinstance(each, str) else dict(each)
             has = {f.name for f in dataclasses.fields(METHODS.resolve(said["kind"]))} if "kind" in said else set()
             shared = {"generator": self.generator, "classifier": self.classifier, "oversampling": self.oversampling}
-            made.append(METHODS.create({**{k: v for k, v in shared.items() if k in has}, **said}))
+            made.append(method_of({**{k: v for k, v in shared.items() if k in has}, **said}))
         return tuple(made)
 
     def prepared(self, unlabelled: Observed, stages: Stages) -> Self:

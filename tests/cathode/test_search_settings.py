@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from cathode.config import parse_config
 from cathode.errors import ConfigError
@@ -26,11 +27,21 @@ REGION = Region(3300, 3700)
         ({"background_efficiencies": (0.1, 1.0)}, "must lie between 0 and 1"),
         ({"closure_repeats": 0}, "closure_repeats = 0"),
         ({"closure_generators": 0}, "closure_generators = 0"),
+        ({"folds": 2.5}, "folds = 2.5 must be a whole number of at least 2"),
+        ({"seed": -1}, "seed = -1 must be a whole number of at least 0"),
+        ({"seed": True}, "seed = True"),
+        ({"generator": 3}, "generator = 3 is no generator: it has no method fit and no sample"),
+        ({"classifier": object}, "is no classifier: it has no method fit"),
+        ({"mass_model": "dijet_fits"}, "Nearest: dijet_fit"),
+        ({"mass_model": 7}, "mass_model = 7 is no mass model"),
+        ({"observables": 7}, "observables = 7 is no observables"),
+        ({"reweighting": True}, "reweighting = True must be a Reweighting"),
+        ({"region": 3500}, "region = 3500 is no region"),
     ],
 )
 def test_settings_without_a_meaning_are_refused(setting: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        SearchSettings(region=REGION, **setting)
+        SearchSettings(**{"region": REGION, **setting})
 
 
 def test_settings_that_are_not_the_search_s_own_are_those_of_its_method() -> None:
@@ -54,6 +65,15 @@ def test_parts_may_be_given_by_their_kind_as_in_an_analysis_file() -> None:
         assert made.settings()["method"] == told
     assert SearchSettings.of("salad", region=REGION, ratio="mlp").method.ratio.kind == "mlp"
     assert SearchSettings.of("feta", region=REGION, map={"kind": "maf"}).method.map.kind == "maf"
+    forest = SearchSettings.of(region=(3300, 3700), classifier=RandomForestClassifier(n_estimators=7))
+    assert forest.region == REGION
+    assert forest.method.classifier.hyperparameters()["settings"] == {"n_estimators": 7}
+    others: dict[str, Any] = {"mass_model": "kde", "observables": {"kind": "noise", "features": 2}}
+    made = SearchSettings.of(region=REGION, reweighting={"classifier": "mlp"}, background_efficiencies=0.02, **others)
+    assert (made.mass_model.kind, made.observables.kind, made.background_efficiencies) == ("kde", "noise", (0.02,))
+    assert made.method.reweighting[0].classifier.kind == "mlp"
+    members = [{"kind": "cathode", "generator": {"kind": "maf"}}, "rad_ot"]
+    assert SearchSettings.of("interplay", region=REGION, members=members).method.methods()[0].generator.kind == "maf"
     with pytest.raises(GeneratorError, match="Nearest: autoregressive_spline"):
         SearchSettings.of(region=REGION, generator="autoregresive_spline")
 
