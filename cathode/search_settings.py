@@ -100,8 +100,8 @@ class SearchSettings:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise ConfigError(f"{name} = {value!r} must be a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))
-        given: Any = self.background_efficiencies
-        cuts = (given,) if isinstance(given, int | float) else tuple(given)
+        asked: Any = self.background_efficiencies
+        cuts = (asked,) if isinstance(asked, int | float) else tuple(asked)
         object.__setattr__(self, "background_efficiencies", cuts)
         if not cuts or not all(0 < e < 1 for e in cuts):
             raise ConfigError(f"background_efficiencies = {cuts} must lie between 0 and 1.")
