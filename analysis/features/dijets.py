@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.errors import ExpressionError, nearest
 from analysis.features import kinematics
 
 Array = NDArray[np.floating[Any]]
@@ -59,6 +60,21 @@ FEATURE_SETS: dict[str, dict[str, str]] = {
         "delta_mj": "delta_mj(FatJet) + 0.1 * mjj(FatJet)",
     },
 }
+
+
+def feature_set(name: str) -> dict[str, str]:
+    """Name -> expression of a set of features.
+
+    Raises
+    ------
+    ExpressionError
+        If there is none of that name; says which is nearest.
+    """
+    if name not in FEATURE_SETS:
+        raise ExpressionError(
+            f"There is no set of features '{name}'. {nearest(name, FEATURE_SETS)} Or give an expression of each."
+        )
+    return dict(FEATURE_SETS[name])
 
 
 @dataclass(frozen=True)

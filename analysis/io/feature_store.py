@@ -254,7 +254,7 @@ def definition_of(reading: ReadingOptions) -> dict[str, Any]:
     """What decides the events of a reading, in JSON types."""
     found = {name: getattr(reading, name) for name in _DECISIVE}
     particles, identifiers = reading.constituents, reading.identifiers
-    found["features"] = None if reading.features is None else [[n, text] for n, text in reading.features.items()]
+    found["features"] = None if reading.expressions is None else [[n, text] for n, text in reading.expressions.items()]
     found["constituents"] = particles and {f.name: getattr(particles, f.name) for f in fields(ConstituentOptions)}
     found["units"] = dict(reading.units) if isinstance(reading.units, Mapping) else reading.units
     found["identifiers"] = [identifiers] if isinstance(identifiers, str) else identifiers and list(identifiers)

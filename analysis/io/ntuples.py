@@ -148,7 +148,7 @@ def content_of(reading: ReadingOptions) -> Content:
     ExpressionError, FeatureNameError
         If neither or both are asked for, or an expression is malformed.
     """
-    features, constituents = reading.features, reading.constituents
+    features, constituents = reading.expressions, reading.constituents
     if (features is None) == (constituents is None):
         what = "Neither features nor constituents are" if features is None else "Both features and constituents are"
         raise ExpressionError(f"{what} asked for; events are made of one of them.")

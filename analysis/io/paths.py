@@ -24,7 +24,8 @@ def expand(files: Files) -> tuple[str, ...]:
     """Paths meant by a path, a pattern (`*`, `?`, `[…]`, `**`), or a list of them.
 
     The files of a pattern come in natural order, file_2 before file_10; a list keeps its own order. A folder means the
-    parquet files in it and in the folders below, as pyarrow, Spark and Dask write a data set.
+    parquet files in it and in the folders below, as pyarrow, Spark and Dask write a data set. embedded:dijets and so on
+    are the files of the package.
 
     Raises
     ------
@@ -68,9 +69,18 @@ def _expanded(files: Files, expand_one: Callable[[str], list[str]]) -> tuple[str
     listed = [files] if isinstance(files, str | os.PathLike) else list(files)
     if not listed:
         raise InputFileError("The list of input files is empty.")
-    paths = [path for item in listed for path in expand_one(without_scheme(os.fspath(item)))]
+    paths = [path for item in listed for path in expand_one(_here(without_scheme(os.fspath(item))))]
     _refuse_twice(paths, _spelled)
     return tuple(paths)
+
+
+def _here(item: str) -> str:
+    """Path of a file of the package, if one is named."""
+    if not item.startswith("embedded:"):
+        return item
+    from analysis.datasets import embedded
+
+    return str(embedded(item.removeprefix("embedded:")))
 
 
 def _refuse_twice(paths: Iterable[str], place: Callable[[str], object]) -> None:

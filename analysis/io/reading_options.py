@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from analysis.errors import ExpressionError
+
 if TYPE_CHECKING:
     from analysis.io.checksums import Checksums
     from analysis.io.paths import Files
@@ -96,9 +98,9 @@ class ReadingOptions:
         default=None, metadata=said("boolean expression; events where it is false are not used. null takes all")
     )
     mass: str = field(metadata=said("expression of the resonant mass, in GeV"))
-    features: Mapping[str, str] | None = field(
+    features: Mapping[str, str] | str | None = field(
         default=None,
-        metadata=said("name -> expression, of events that are feature vectors"),
+        metadata=said("name -> expression, of events that are feature vectors; or a set by its name: dijet"),
     )
     constituents: ConstituentOptions | None = field(
         default=None, metadata=said("read the particles of the jets instead of features")
@@ -134,6 +136,29 @@ class ReadingOptions:
     max_failed_fraction: float = field(
         default=0.0, metadata=said("of the files that may be skipped; one more is an error", ge=0, le=1)
     )
+
+    def __post_init__(self) -> None:
+        """Look up a set of features.
+
+        Raises
+        ------
+        ExpressionError
+            If there is none of that name, or features have no names.
+        """
+        if isinstance(self.features, str):
+            from analysis.features.dijets import feature_set
+
+            object.__setattr__(self, "features", feature_set(self.features))
+        elif self.features is not None and not isinstance(self.features, Mapping):
+            raise ExpressionError(
+                f"features = {self.features!r} must be a mapping of name to expression, or a set by its name: 'dijet'."
+            )
+
+    @property
+    def expressions(self) -> Mapping[str, str] | None:
+        """Name -> expression of every feature; None where constituents are read."""
+        assert not isinstance(self.features, str)
+        return self.features
 
 
 def taking(options: Callable[P, D]) -> Callable[[Callable[[D], R]], Callable[P, R]]:

@@ -76,7 +76,7 @@ def try_expressions(options: ReadingOptions) -> Trial:
 def _compiled(options: ReadingOptions) -> dict[str, Expression]:
     """The expressions by the names of their options."""
     texts = {name: getattr(options, name) for name in ("selection", "mass", "weight", "truth")}
-    features = None if options.constituents is not None else options.features
+    features = None if options.constituents is not None else options.expressions
     texts |= {f"features.{name}": text for name, text in (features or {}).items()}
     found: dict[str, Expression] = {}
     for option, text in texts.items():

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def _feature_set(value: Any) -> Any:
     if isinstance(value, str):
-        from analysis.features.dijets import FEATURE_SETS
+        from analysis.features.dijets import FEATURE_SETS, feature_set
 
         if value not in FEATURE_SETS:
             names = ", ".join(f"'{name}'" for name in FEATURE_SETS)
             raise ValueError(f"must be a mapping of name to expression, one of {names}, or 'voxels' of showers")
-        return dict(FEATURE_SETS[value])
+        return feature_set(value)
     if isinstance(value, Mapping):
         try:
             check_feature_names(value)

@@ -14,7 +14,7 @@ from cathode.errors import ConfigError
 from cathode.methods.contrast import Contrast, contrast, load_contrast, predicted_by, with_pretraining
 from cathode.methods.protocol import Background, Learned, Scoring, Task
 from cathode.observables import Observed
-from cathode.registry import METHODS, default_generator, parts_of
+from cathode.registry import METHODS, default_generator
 from cathode.runtime.stages import Stages
 from cathode.template.drawing import Sampler, draw_at, folds_of, train_stage
 from cathode.template.rejection import reweighted
@@ -122,6 +122,4 @@ def _steps(given: Any) -> tuple[Reweighting, ...]:
     several = () if given is None else (given,) if isinstance(given, Reweighting | Mapping) else given
     if not isinstance(several, tuple | list) or not all(isinstance(each, Reweighting | Mapping) for each in several):
         raise ConfigError(f"reweighting = {given!r} must be a Reweighting, several of them, or None.")
-    return tuple(
-        each if isinstance(each, Reweighting) else Reweighting(**parts_of(Reweighting, each)) for each in several
-    )
+    return tuple(each if isinstance(each, Reweighting) else Reweighting(**each) for each in several)

@@ -25,6 +25,7 @@ from cathode.classifiers.closure import closure_in_folds, two_sample_auc
 from cathode.classifiers.cross_fitting import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, RunFolderError
 from cathode.observables import Observables
+from cathode.registry import part as made_part
 from cathode.runtime.keys import product_key
 from cathode.runtime.progress import part
 from cathode.runtime.seeds import spawned
@@ -113,6 +114,9 @@ class Reweighting(ReweightingOptions):
             raise ConfigError(f"reweighting: folds = {self.folds} must be at least 2: no event weights itself.")
         if not 1 < self.clip < math.inf:
             raise ConfigError(f"reweighting: clip = {self.clip} must be a finite number above 1.")
+        self.classifier = made_part("classifier", self.classifier, name="reweighting: classifier")
+        if self.observables is not None:
+            self.observables = made_part("observables", self.observables, name="reweighting: observables")
 
     def fit(
         self,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pytest
 
-from analysis import Constituents, iterate_events, read_events
+from analysis import DIJET_FEATURES, Constituents, iterate_events, read_events
+from analysis.datasets import embedded
+from analysis.errors import ExpressionError, InputFileError
+from analysis.features.dijets import FEATURE_SETS
 from analysis.io.ntuples import Reading
 from analysis.io.reading_options import ConstituentOptions, ReadingOptions, said, taking
 from cathode.config.data import ConstituentsConfig, DataConfig
@@ -74,3 +79,17 @@ def test_keys_of_constituents_are_options_of_constituents() -> None:
     section = ConstituentsConfig(leading=3, jets="Jet")
     assert Constituents.of(section) == section.build() == Constituents(leading=3, jets="Jet")
     assert Constituents.of(Constituents(leading=4)) == Constituents(leading=4)
+
+
+def test_a_set_of_features_and_a_file_of_the_package_are_known_by_name() -> None:
+    common: dict[str, Any] = {"mass": "mjj(FatJet)", "selection": "nFatJet >= 2 and event % 50 == 0"}
+    named = read_events("embedded:dijets", features="dijet_dr", **common)
+    written = read_events(embedded("dijets"), features=FEATURE_SETS["dijet_dr"], **common)
+    assert named.columns == (*DIJET_FEATURES, "delta_r") == written.columns
+    np.testing.assert_array_equal(named.x, written.x)
+    with pytest.raises(ExpressionError, match=r"no set of features 'dijt'\. Nearest: 'dijet'"):
+        read_events("embedded:dijets", features="dijt", **common)
+    with pytest.raises(ExpressionError, match="must be a mapping of name to expression"):
+        read_events("embedded:dijets", features=["mj_light(FatJet)"], **common)
+    with pytest.raises(InputFileError, match="dijets"):
+        read_events("embedded:dijts", features="dijet", **common)
