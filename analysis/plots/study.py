@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from analysis.plots.style import DATA, TEMPLATE, StyledFigure, styled
 
@@ -52,6 +53,7 @@ def _panel(axes: Axes, found: Sequence[tuple[Any, float, float]]) -> None:
         order = sorted(names, key=(float if numeric else means.__getitem__))
         at = [float(order.index(_name(value))) for value, _, _ in found]
         axes.set_xticks(range(len(order)), order, rotation=60 if max(map(len, order), default=0) > 4 else 0)
+        axes.xaxis.set_minor_locator(NullLocator())  # nothing lies between two names
         for place, name in enumerate(order):
             axes.plot([place - 0.35, place + 0.35], [means[name]] * 2, color=TEMPLATE)
     bars = [error if math.isfinite(error) else 0.0 for _, _, error in found]
