@@ -23,10 +23,11 @@ from generators.jets.flattened import FlattenedFlow
 from generators.jets.held_out import DistanceToHeldOut
 from generators.jets.lengths import by_length, prefix_mask
 from generators.jets.multiplicity import Multiplicity
-from generators.jets.ordered_points import ordered
+from generators.jets.ordered_points import ordered as by_pt
+from generators.jets.training_range import TrainingRange
 from generators.protocols import Monitor
 from generators.training.acceleration import standard_normal
-from generators.training.batches import TrainingData
+from generators.training.batches import TrainingData, ordered
 from generators.training.optimisers import OPTIMISERS, Optimiser
 from generators.training.phases import Phase, trainable
 from generators.training.rules import BestMetric
@@ -36,6 +37,8 @@ from generators.training.trained import Trained
 #: Behind the preprocessing nothing true lies much farther, and nothing farther is made: not even without a training
 #: does pT overflow. MPGAN is bounded by the range of its features.
 _REACH = 6.0
+#: Clouds that are looked at together for the range of the training.
+_AT_ONCE = 1 << 12
 #: Learning rate of p(n | c), which is a small network with a loss of its own.
 _COUNTING_RATE = 5e-3
 #: Learning rate of a flow that makes noise, which has a loss of its own as well.
@@ -61,7 +64,7 @@ class CloudMaker(CloudSampler):
 
     `network(noise (N, P, R), of_cloud (N, K), counts (N,), c (N, C))` gives points (N, P, F), of which only those that
     are present are looked at. No cloud may depend on another one of its batch. With a `prior` the noise of the points
-    is what that flow makes of normal noise.
+    is what that flow makes of normal noise. What is drawn is kept within the range of the training.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class CloudMaker(CloudSampler):
         self.prior = prior
         self.network, self.features, self.multiplicity = network, features, multiplicity
         self.point_numbers, self.cloud_numbers = point_numbers, cloud_numbers
+        self.range = TrainingRange(features)
 
     def made(self, noise: Tensor, of_cloud: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """Clouds (N, P, F) of noise (N, P, R) and (N, K), at c (N, C)."""
@@ -96,7 +100,8 @@ class CloudMaker(CloudSampler):
     def draw(self, counts: Tensor, c: Tensor, points: int, generator: torch.Generator) -> Tensor:
         shapes = self._shapes(torch.empty(len(c), points, 0))
         noise, of_cloud = (standard_normal(shape, generator, c.device) for shape in shapes)
-        return self.made(noise, of_cloud, counts, c)
+        within: Tensor = self.range(self.made(noise, of_cloud, counts, c))
+        return within * prefix_mask(counts, points)[..., None]
 
     def _shapes(self, x: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (x.shape[0], x.shape[1], self.point_numbers), (x.shape[0], self.cloud_numbers)
@@ -151,7 +156,7 @@ class PriorLoss(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """Of events whose number of points is the last column of c."""
         counts = c[:, -1].long()
-        return -self.prior.log_prob(ordered(x, counts), counts, c[:, :-1]) / counts.to(x.dtype).mean().clamp_min(1)
+        return -self.prior.log_prob(by_pt(x, counts), counts, c[:, :-1]) / counts.to(x.dtype).mean().clamp_min(1)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -221,6 +226,7 @@ class AdversarialCloud(CloudGenerator[CloudMaker]):
     ) -> Trained:
         """Critic and maker by turns, and the multiplicity beside; the maker is kept."""
         maker = self.untrained(data, seed=seed)
+        maker.range.know_all(part.x for part in ordered(data, _AT_ONCE))
         adversaries = self.adversaries(maker, data, seed=seed + 1)
         return self.trained(
             adversaries,

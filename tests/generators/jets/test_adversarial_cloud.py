@@ -261,3 +261,15 @@ def test_a_number_is_told_without_bounds() -> None:
     told = number_on_a_line(n, 6)[:, 0]
     torch.testing.assert_close(told.sigmoid() * 7 - 0.5, n.float())
     torch.testing.assert_close(told, -told.flip(0))
+
+
+@pytest.mark.parametrize("what", ADVERSARIAL, ids=lambda what: str(what["kind"]))
+def test_nothing_is_drawn_beyond_the_training(what: dict[str, Any]) -> None:
+    x, context = clouds(300, seed=5)
+    # Hardly trained, so that what it makes lies anywhere.
+    fitted = create({**what, "training": {**_TRAINING, "steps": 2, "learning_rate": 0.3}}).fit(x, context, seed=3)
+    drawn = fitted.sample(np.repeat(context, 3, axis=0), seed=4)
+    true, made = x[x[..., PT] > 0], drawn[drawn[..., PT] > 0]
+    room = 1e-5 * (true.max(axis=0) - true.min(axis=0))
+    assert (made >= true.min(axis=0) - room).all()
+    assert (made <= true.max(axis=0) + room).all()

@@ -28,3 +28,12 @@ def test_ragged_points_are_all_looked_at() -> None:
     known = TrainingRange(2)
     known.know(RaggedTensor(torch.tensor([[1.0, -2.0], [3.0, 0.0], [2.0, 5.0]]), torch.tensor([0, 1, 1, 3]), 2))
     assert known(torch.tensor([[-9.0, -9.0], [9.0, 9.0]])).tolist() == [[1.0, -2.0], [3.0, 5.0]]
+
+
+def test_parts_have_the_range_of_the_whole() -> None:
+    z = torch.randn(50, 4, 2)
+    one, other = TrainingRange(2), TrainingRange(2)
+    one.know(z)
+    other.know_all([z[:20], z[:0], z[20:]])
+    assert torch.equal(one.low, other.low)
+    assert torch.equal(one.high, other.high)
