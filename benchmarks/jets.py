@@ -154,7 +154,7 @@ def distilled(what: dict[str, Any], seed: int, train: Clouds, truth: Clouds, opt
     teacher, own = trained(what, train, options.seconds / 2, seed)
     least = fpd_of(teacher, options.drawn, truth)
     taught = {**what, "training": {**training, "steps": own["steps"]}}
-    student = {"epochs": None, "batch_size": 128, "ema_decay": 0.99, "steps": max(20, own["steps"] // 3)}
+    student = {"epochs": None, "batch_size": 128, "ema_decay": 0.99, "steps": max(20, own["steps"])}
     out: dict[str, Any] = {"teacher_fpd": least, "teacher_steps": own["steps"], "student_steps": student["steps"]}
     c = no_context(len(train))
     kinds = {
