@@ -16,7 +16,7 @@ from pathlib import Path
 
 from analysis.atomic import kind_of
 from analysis.errors import OutputError
-from analysis.io.paths import is_remote
+from analysis.io.paths import EMBEDDED, is_remote
 from analysis.io.urls import without_scheme
 
 Inputs = Iterable[str | os.PathLike[str]]
@@ -160,7 +160,7 @@ def _conflict(target: Path, given: str) -> str | None:
 
 def _places(given: str) -> list[Path]:
     """Files and folders here that an input means; none for a URL or the name of an embedded data set."""
-    if is_remote(given) or given.startswith("embedded:"):
+    if is_remote(given) or given.startswith(EMBEDDED):
         return []
     given = os.path.expanduser(given)
     if os.path.lexists(given):

@@ -180,15 +180,18 @@ def templates(path: str, options: Any) -> dict[str, Any]:
     known, masses = window.x[::2], window.mass[1::2]
     cells = QuantileCells.of(known, (3, 3, 3, 3))
     shares: dict[str, list[Array]] = {"sideband events": [], "flow": []}
+    spent = dict.fromkeys(shares, 0.0)
     for training in range(options.trainings):
         part = sideband[slice(training * options.points, (training + 1) * options.points)]
         if len(part) < options.points:
             raise SystemExit(f"{len(sideband)} sideband events are too few; give fewer --trainings or --points.")
+        shares["sideband events"].append(cells.shares(part.x))
+        start = time.process_time()
         flow = create({**GENERATORS["flow"], "training": {"steps": options.steps}})
         flow.fit(part.x, part.context, seed=training)
         at = np.random.default_rng(training).choice(masses, options.drawn)
-        shares["sideband events"].append(cells.shares(part.x))
         shares["flow"].append(cells.shares(np.asarray(flow.sample(at[:, None], seed=training), np.float64)))
+        spent["flow"] += (time.process_time() - start) / options.trainings
     out = {}
     for name, each in shares.items():
         # Sideband events are no draws, of which there are so many.
@@ -196,7 +199,10 @@ def templates(path: str, options: Any) -> dict[str, Any]:
         common = {"drawn": drawn, "reference": len(known)}
         quantiles = described(amplification(np.stack(each), options.points, **common))
         divergence = described(divergence_amplification(np.stack(each), options.points, **common))
-        out[name] = {"cpu_s": 0.0, "cells": {"3 × 3 × 3 × 3": {"quantiles": quantiles, "divergence": divergence}}}
+        out[name] = {
+            "cpu_s": spent[name],
+            "cells": {"3 × 3 × 3 × 3": {"quantiles": quantiles, "divergence": divergence}},
+        }
     return out
 
 
@@ -231,7 +237,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=["camel", "ring"])
     parser.add_argument("--jets", default=None, help="folder of files in the layout of JetNet")
     parser.add_argument("--showers", default=None, help="folder of the photons of data set 1, or of ones like them")
-    parser.add_argument("--dijets", default="embedded", help="file of dijets; by default those of the package")
+    parser.add_argument("--dijets", default="embedded:dijets", help="file of dijets; by default those of the package")
     parser.add_argument("--trainings", type=int, default=15, help="training samples")
     parser.add_argument("--points", type=int, default=100, help="events of each")
     parser.add_argument("--steps", type=int, default=400, help="of each training of a generator")

@@ -66,12 +66,11 @@ def showers_of(folder: str) -> tuple[Draw, int]:
 
 
 def dijets_of(path: str) -> tuple[Events, Events]:
-    """Background events of the sidebands and of the window, in a random order; those of the package by "embedded"."""
-    from analysis.datasets import embedded
-    from cathode import DIJET_FEATURES, DIJET_MASS, Region, read_events
+    """Background events of the sidebands and of the window, in a random order; file as in an analysis file."""
+    from cathode import DIJET_MASS, Region, read_events
 
-    place, region = embedded("dijets") if path == "embedded" else path, Region(3300, 3700)
-    events = read_events(place, mass=DIJET_MASS, features=DIJET_FEATURES, truth="isSignal")
+    region = Region(3300, 3700)
+    events = read_events(path, mass=DIJET_MASS, features="dijet", truth="isSignal")
     background = events[~events.truth]
     background = background[np.random.default_rng(4).permutation(len(background))]
     return background[region.sideband(background.mass)], background[region.signal(background.mass)]

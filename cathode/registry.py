@@ -94,7 +94,7 @@ def role_of(default: Any) -> str | None:
     return None
 
 
-def part(role: str, given: Any, *, name: str) -> Any:
+def made_part(role: str, given: Any, *, name: str) -> Any:
     """A part of a role: itself, or made of its kind or of ``{"kind": …, **hyperparameters}``.
 
     An estimator of scikit-learn becomes the classifier `scikit_learn`. `name` is what it was given as.
@@ -119,7 +119,7 @@ def part(role: str, given: Any, *, name: str) -> Any:
 
 
 def parts_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters of a class, with parts in the place of what they are made of, as by `part`.
+    """Hyperparameters of a class, with parts in the place of what they are made of, as by `made_part`.
 
     Only a hyperparameter that is a generator or a classifier by default is looked at. Without a kind, it is that of the
     default with other hyperparameters.
@@ -132,7 +132,7 @@ def parts_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if (role := role_of(default)) is not None:
             if isinstance(given, Mapping) and "kind" not in given:
                 given = {"kind": default.kind, **default.hyperparameters(), **given}
-            out[field.name] = part(role, given, name=field.name)
+            out[field.name] = made_part(role, given, name=field.name)
     return out
 
 

@@ -19,7 +19,7 @@ from cathode.errors import ConfigError
 from cathode.methods.protocol import Method
 from cathode.observables import AsRead, Observables
 from cathode.region import Interval, Region
-from cathode.registry import METHODS, method_of, part, parts_of
+from cathode.registry import METHODS, made_part, method_of, parts_of
 from cathode.runtime.run_folder import RunFolder, versions
 from cathode.runtime.specification import refuse_unknown, specification
 from cathode.runtime.store import Store
@@ -81,6 +81,9 @@ class SearchSettings:
     oversampling: InitVar[float | None] = None
 
     def __post_init__(self, generator: Any, reweighting: Any, classifier: Any, oversampling: float | None) -> None:
+        if isinstance(self.method, str | Mapping):
+            said = {"kind": self.method} if isinstance(self.method, str) else self.method
+            object.__setattr__(self, "method", method_of(said))
         of_method = {
             "generator": generator,
             "reweighting": reweighting,
@@ -93,7 +96,7 @@ class SearchSettings:
             parts = parts_of(type(self.method), given)
             object.__setattr__(self, "method", dataclasses.replace(cast(Any, self.method), **parts))
         for role in ("mass_model", "observables"):
-            object.__setattr__(self, role, part(role, getattr(self, role), name=role))
+            object.__setattr__(self, role, made_part(role, getattr(self, role), name=role))
         object.__setattr__(self, "region", _region(self.region))
         for name, least in _WHOLE.items():
             value = getattr(self, name)

@@ -12,6 +12,8 @@ from analysis.errors import InputFileError, nearest
 from analysis.io.hive import files_below
 from analysis.io.urls import canonical, without_scheme
 
+#: What names of files of the package begin with.
+EMBEDDED = "embedded:"
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -55,6 +57,21 @@ def refuse_hard_links(paths: Iterable[str]) -> None:
     _refuse_twice([path for path in paths if not is_remote(path)], _stored)
 
 
+def local_path(item: str) -> str:
+    """The same, or the path of a file of the package where one is named: embedded:dijets.
+
+    Raises
+    ------
+    InputFileError
+        If the package has no file of that name.
+    """
+    if not item.startswith(EMBEDDED):
+        return item
+    from analysis.datasets import embedded
+
+    return str(embedded(item.removeprefix(EMBEDDED)))
+
+
 def natural_key(text: str) -> tuple[list[tuple[int, int | str]], str]:
     """Sort key by which the numbers inside of a name count as numbers; where they are equal, the text decides.
 
@@ -69,18 +86,9 @@ def _expanded(files: Files, expand_one: Callable[[str], list[str]]) -> tuple[str
     listed = [files] if isinstance(files, str | os.PathLike) else list(files)
     if not listed:
         raise InputFileError("The list of input files is empty.")
-    paths = [path for item in listed for path in expand_one(_here(without_scheme(os.fspath(item))))]
+    paths = [path for item in listed for path in expand_one(local_path(without_scheme(os.fspath(item))))]
     _refuse_twice(paths, _spelled)
     return tuple(paths)
-
-
-def _here(item: str) -> str:
-    """Path of a file of the package, if one is named."""
-    if not item.startswith("embedded:"):
-        return item
-    from analysis.datasets import embedded
-
-    return str(embedded(item.removeprefix("embedded:")))
 
 
 def _refuse_twice(paths: Iterable[str], place: Callable[[str], object]) -> None:

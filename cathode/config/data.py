@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 
 from analysis.errors import FeatureNameError
 from analysis.feature_names import check_feature_names
+from analysis.io.paths import EMBEDDED, local_path
 from analysis.io.reading_options import ConstituentOptions, ReadingOptions
-from cathode.config.section import EMBEDDED, File, Files, Section, local_file
+from cathode.config.section import File, Files, Section
 
 if TYPE_CHECKING:
     from analysis.io.constituents import Constituents
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 def _feature_set(value: Any) -> Any:
     if isinstance(value, str):
-        from analysis.features.dijets import FEATURE_SETS, feature_set
+        from analysis.features.dijets import FEATURE_SETS
 
         if value not in FEATURE_SETS:
             names = ", ".join(f"'{name}'" for name in FEATURE_SETS)
             raise ValueError(f"must be a mapping of name to expression, one of {names}, or 'voxels' of showers")
-        return feature_set(value)
+        return dict(FEATURE_SETS[value])
     if isinstance(value, Mapping):
         try:
             check_feature_names(value)
@@ -110,7 +111,7 @@ class DataConfig(Section, ReadingOptions):  # type: ignore[misc]
         return ReadingOptions(
             **{
                 **{each.name: getattr(self, each.name) for each in fields(ReadingOptions)},
-                "files": [local_file(name) for name in files],
+                "files": [local_path(name) for name in files],
                 "checksums": checksums_of(self.checksums, files),
             }
         )
@@ -172,4 +173,4 @@ def checksums_of(wanted: bool | dict[str, str] | str, files: Sequence[str]) -> b
         return wanted
     from analysis.datasets import describe
 
-    return {local_file(name): describe(name.removeprefix(EMBEDDED))["sha256"] for name in files}
+    return {local_path(name): describe(name.removeprefix(EMBEDDED))["sha256"] for name in files}

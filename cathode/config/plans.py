@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, ValidationError
 
+from analysis.io.paths import EMBEDDED
 from cathode.config.analysis import AnalysisConfig
 from cathode.config.documents import embedded_text, load_config, parse_config
 from cathode.config.messages import Places, message
-from cathode.config.section import EMBEDDED, File, Section
+from cathode.config.section import File, Section
 from cathode.errors import ConfigError
 
 #: Values of an analysis file by their path in it, as `--set` takes them.

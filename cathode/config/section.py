@@ -10,9 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from analysis.io.paths import EMBEDDED
 from cathode.config.truth_values import number_not_truth_value
-
-EMBEDDED = "embedded:"
 
 
 def _located(value: Any, info: ValidationInfo) -> Any:
@@ -54,12 +53,3 @@ class Section(BaseModel):
             if isinstance(default, FieldInfo):
                 continue
             setattr(cls, each.name, Field(**({} if default is MISSING else {"default": default}), **each.metadata))
-
-
-def local_file(name: str) -> str:
-    """Path of an input file, also of an embedded one."""
-    if not name.startswith(EMBEDDED):
-        return name
-    from analysis.datasets import embedded
-
-    return str(embedded(name.removeprefix(EMBEDDED)))

@@ -8,9 +8,9 @@ from typing import Any
 
 from analysis.atomic import write_text
 from analysis.io.checksums import sha256_of
+from analysis.io.paths import local_path
 from analysis.outputs import check_output_folder, is_log
 from analysis.tasks import Task, TaskFolder, Workers, executor, resume
-from cathode.config.section import local_file
 from cathode.errors import CathodeError, ConfigError
 from cathode.runtime.lock import alone_in
 from cathode.runtime.progress import Progress
@@ -67,7 +67,7 @@ def _tasks(study: StudyConfig, settings: dict[str, Any]) -> list[Task]:
     generator = merged(study.generator, settings)
     _check_generator(generator, settings)
     jets = study.jets
-    content = sha256_of(local_file(jets.file))
+    content = sha256_of(local_path(jets.file))
     sizes = {"kind": jets.kind, "train": jets.train, "compared": jets.compared}
     return [
         Task.of(jets_variant, generator=generator, file=jets.file, content=content, seed=seed, **sizes)

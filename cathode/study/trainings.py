@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.io.paths import local_path
 from analysis.tasks import task
-from cathode.config.section import local_file
 
 if TYPE_CHECKING:
     from cathode.validation.sideband_closure import ClosureTest
@@ -71,7 +71,7 @@ def jets_of(file: str, kind: str, train: int, compared: int) -> tuple[Clouds, Cl
     from analysis.datasets.jetnet import read_jetnet_file
     from analysis.errors import TooFewEventsError
 
-    clouds = read_jetnet_file(local_file(file), kind).clouds[..., :3]
+    clouds = read_jetnet_file(local_path(file), kind).clouds[..., :3]
     if len(clouds) < train + compared:
         raise TooFewEventsError(f"{file} has {len(clouds):,} jets; the study wants {train:,} and {compared:,} others.")
     order = np.random.default_rng(3).permutation(len(clouds))

@@ -25,7 +25,7 @@ from cathode.classifiers.closure import closure_in_folds, two_sample_auc
 from cathode.classifiers.cross_fitting import MINIMUM, CrossFit, Sample, cross_fit
 from cathode.errors import ConfigError, RunFolderError
 from cathode.observables import Observables
-from cathode.registry import part as made_part
+from cathode.registry import made_part
 from cathode.runtime.keys import product_key
 from cathode.runtime.progress import part
 from cathode.runtime.seeds import spawned

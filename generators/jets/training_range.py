@@ -30,10 +30,7 @@ class TrainingRange(nn.Module):
 
     def know(self, z: Tensor | RaggedTensor) -> None:
         """Take the range of points (N, P, F), where absent ones are zero, which is the middle of the others."""
-        points = z.values if isinstance(z, RaggedTensor) else z.flatten(0, 1)
-        if len(points):
-            self.low.copy_(points.amin(dim=0))
-            self.high.copy_(points.amax(dim=0))
+        self.know_all([z.values[None] if isinstance(z, RaggedTensor) else z])
 
     def know_all(self, parts: Iterable[Tensor]) -> None:
         """As `know`, of a sample that comes in parts (N, P, F)."""

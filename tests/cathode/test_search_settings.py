@@ -72,6 +72,8 @@ def test_parts_may_be_given_by_their_kind_as_in_an_analysis_file() -> None:
     made = SearchSettings.of(region=REGION, reweighting={"classifier": "mlp"}, background_efficiencies=0.02, **others)
     assert (made.mass_model.kind, made.observables.kind, made.background_efficiencies) == ("kde", "noise", (0.02,))
     assert made.method.reweighting[0].classifier.kind == "mlp"
+    by_kind: Any = "rad_ot"
+    assert SearchSettings(region=REGION, method=by_kind).method.kind == "rad_ot"
     members = [{"kind": "cathode", "generator": {"kind": "maf"}}, "rad_ot"]
     assert SearchSettings.of("interplay", region=REGION, members=members).method.methods()[0].generator.kind == "maf"
     with pytest.raises(GeneratorError, match="Nearest: autoregressive_spline"):

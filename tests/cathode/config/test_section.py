@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cathode.config.section import File, Files, Fraction, Section, local_file
+from cathode.config.section import File, Files, Fraction, Section
 
 
 class Given(Section):
@@ -26,11 +26,6 @@ def test_relative_paths_start_from_the_folder_of_the_file(monkeypatch: pytest.Mo
     assert made.many == ("/analysis/b/*.root", "/data/c.root", "root://h//d.root")
     assert Given.model_validate({"many": "a.root"}, context=context).many == ("/analysis/a.root",)
     assert Given.model_validate({"one": "embedded:dijets"}, context=context).one == "embedded:dijets"
-
-
-def test_embedded_files_are_found() -> None:
-    assert Path(local_file("embedded:dijets")).is_file()
-    assert local_file("a.root") == "a.root"
 
 
 @pytest.mark.parametrize("given", [{"on": "a"}, {"part": 1.0}, {"part": 0.0}, {"part": float("nan")}, {"many": []}])
