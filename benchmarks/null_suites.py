@@ -38,7 +38,17 @@ if TYPE_CHECKING:
     from cathode.config import AnalysisConfig
 
 _TRAINING = {"steps": 500, "batch_size": 1024}
-_MAP = {"kind": "coupling_spline", "hidden": 32, "layers": 2, "blocks": 3, "bins": 8, "training": _TRAINING}
+#: Of what is learned beside a density of the sidebands.
+_SHORT = {"steps": 250, "batch_size": 1024}
+_MAP = {"kind": "coupling_spline", "hidden": 32, "layers": 2, "blocks": 3, "bins": 8, "training": _SHORT}
+_SIGNAL = {
+    "kind": "autoregressive_spline",
+    "bijection": "standardise",
+    "hidden": 32,
+    "layers": 2,
+    "bins": 8,
+    "training": _SHORT,
+}
 _WITHOUT_GENERATOR = {"template": {}}
 _VELOCITY = {"hidden": 32, "layers": 2, "sampling_steps": 8, "training": _TRAINING}
 
@@ -57,13 +67,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "cathode": {},
     "interplay": {"method": {"kind": "interplay", "members": ["cathode", {"kind": "rad_ot", "batch": 500}]}},
     "feta": {"method": {"kind": "feta", "map": _MAP}},
-    "anode": {"method": "anode", "classifier": {}},
     "curtains": {"method": {"kind": "curtains", "map": _MAP}, "template.generator": _MAP},
+    "r_anode": {"method": {"kind": "r_anode", "signal": _SIGNAL}, "classifier": {}},
+    "anode": {"method": "anode", "classifier": {}},
     "transit": {"method": {"kind": "transit", "map": _MAP}, "template": {"oversampling": 2}},
-    "r_anode": {
-        "method": {"kind": "r_anode", "signal": {"kind": "coupling_spline", "training": _TRAINING}},
-        "classifier": {},
-    },
 }
 #: Jet masses and ratios of the simulation over those of the data.
 OFF = np.array([1.03, 1.03, 0.98, 0.98])
