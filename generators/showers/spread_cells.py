@@ -34,7 +34,8 @@ class SpreadCells:
 
     over the noise, whose density is r: the probability that just these cells have energy, times their density in 1/GeV
     on the surface. The mean over some draws is right in the mean, and its logarithm too small in the mean, by less the
-    better the density is.
+    better the density is. A density with longer tails than the noise makes it scatter: one draw far out there can be
+    most of the mean, so that densities of badly trained flows want hundreds of draws.
 
     On the way back the energy is exact and nothing lies below the threshold. Where y asks for more cells than the
     energy allows, those with the largest y are kept; without any, the largest has it all. No noise makes such y, so

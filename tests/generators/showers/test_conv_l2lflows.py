@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from generators.errors import HyperparameterError, ShapeError
 from generators.registry import create
 from tests.generators.contracts import EventContract
 from tests.generators.showers.test_caloflow import parameters
-from tests.generators.showers.toys import PAIR, of_pair
+from tests.generators.showers.toys import PAIR, of_pair, shares_of_patterns
 
 FLOW: dict[str, Any] = {
     "kind": "image_flow",
@@ -75,6 +76,17 @@ def test_density_does_not_depend_on_the_company_of_a_shower(fitted: Any) -> None
     """Batches are normalised by what was seen in training, not by themselves."""
     x, c = of_pair(50, 12)
     assert fitted.log_prob(x[:3], c[:3]) == pytest.approx(fitted.log_prob(x, c)[:3], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_density_is_that_of_the_draws() -> None:
+    """With many draws: this flow has longer tails than the noise, so that a mean over eight of them scatters."""
+    training = {**FLOW["training"], "steps": 400, "learning_rate": 5e-3}
+    flow = {**FLOW, "hidden": 8, "training": training}
+    made = create({**SPECIFICATION, "flow": flow, "draws": 128}).fit(*of_pair(4_000, 10), seed=1)
+    integrals, found = shares_of_patterns(made, 0.02, 0.03, 11)
+    assert integrals.sum() == pytest.approx(1, abs=0.1)
+    assert np.abs(integrals - found).max() < 0.04
 
 
 def test_what_does_not_fit_is_named() -> None:
