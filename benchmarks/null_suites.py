@@ -2,7 +2,7 @@
 
     python benchmarks/null_suites.py --folder runs/null-suites --experiments 100
     python benchmarks/null_suites.py --folder runs/null-suites --experiments 100 --methods rad_ot cathode --json
-    python benchmarks/null_suites.py --folder runs/null-suites --experiments 0        # as many as are there
+    python benchmarks/null_suites.py --folder runs/null-suites --experiments 0 --figure null.png    # those there
 
 The world is the template of the cheap configuration (cathode/configs/cheap.yaml), trained once on the embedded dijets:
 every experiment draws as many events from it as there are data, with masses of the mass model in the window and of the
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.plots.style import FIT, REFERENCE, TEMPLATE, StyledFigure, styled
 from analysis.tasks import Done, Task, TaskFolder, executor, resume, task
 
 if TYPE_CHECKING:
@@ -211,6 +212,27 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+@styled
+def draw(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """Mean and width of Z of every method beside those of a perfect search, with and without the systematic."""
+    drawn = StyledFigure(figsize=(8.0, 0.32 * len(rows) + 1.2), layout="constrained")
+    axes = drawn.subplots(1, 2, sharey=True)
+    names = {"quoted": ("as the search gives it", TEMPLATE), "exact": ("exact, without the systematic", FIT)}
+    for ax, key, label, perfect in zip(axes, ("mean", "width"), ("mean of Z", "width of Z"), (0, 1), strict=True):
+        ax.axvline(perfect, color=REFERENCE, linewidth=1)
+        for shift, (name, (text, colour)) in zip((-0.15, 0.15), names.items(), strict=True):
+            points = [(place + shift, *row[name][key]) for place, row in enumerate(rows.values()) if name in row]
+            place, value, error = zip(*points, strict=True)
+            ax.errorbar(value, place, xerr=error, fmt="o", markersize=4, color=colour, label=text)
+        ax.set_xlabel(label)
+    axes[0].set_yticks(range(len(rows)), list(rows))
+    axes[0].invert_yaxis()
+    for ax in axes:
+        ax.tick_params(axis="y", which="both", left=False, right=False)
+    drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    drawn.savefig(path, dpi=120)
+
+
 def measured(folder: Path, methods: Sequence[str], experiments: int) -> dict[str, dict[str, Any]]:
     """Rows of the methods, of which so many experiments are made; of what is there for 0."""
     rows = {}
@@ -236,9 +258,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="what is done there stays done")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--experiments", type=int, default=100, help="0 takes those that are in the folder")
+    parser.add_argument("--figure", type=Path, help="draw means and widths here")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     arguments = parser.parse_args()
     rows = measured(arguments.folder, arguments.methods, arguments.experiments)
+    if arguments.figure is not None:
+        draw(rows, arguments.figure)
     print(json.dumps(rows) if arguments.json else table(rows))
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, Self, cast
 
 from generators.errors import HyperparameterError
 from generators.registry import nearest_names
+from generators.scalar_types import require_scalar_types
 
 
 class Parameters:
@@ -18,6 +21,15 @@ class Parameters:
     >>> flow.clone().get_params()["training__batch_size"]
     128
     """
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        # Checks of a class compare its numbers: what is none is refused by name before them.
+        if "__post_init__" in vars(cls):
+            cls.__post_init__ = _after_types(cls.__post_init__)  # type: ignore[method-assign, assignment]
+
+    def __post_init__(self) -> None:
+        require_scalar_types(self, _name(self))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Hyperparameters by name; with `deep` also those of parts, as `training__steps`."""
@@ -47,6 +59,19 @@ class Parameters:
 
     def __sklearn_clone__(self) -> Self:
         return self.clone()
+
+
+def _after_types(checks: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(checks)
+    def checked(self: Any) -> None:
+        require_scalar_types(self, _name(self))
+        checks(self)
+
+    return checked
+
+
+def _name(of: Any) -> str:
+    return str(getattr(of, "kind", type(of).__name__))
 
 
 def _names(of: Any) -> list[str]:

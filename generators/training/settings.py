@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from generators.errors import GeneratorError
+from generators.scalar_types import require_scalar_types
 from generators.training.optimisers import AdamW, Optimiser
 
 #: With a budget in steps, losses are evaluated about this often.
@@ -50,6 +51,7 @@ class TrainingSettings:
     devices: int = 1
 
     def __post_init__(self) -> None:
+        require_scalar_types(self, "training")
         if (self.epochs is None) == (self.steps is None):
             raise GeneratorError(f"Give epochs or steps, not both or none: {self.epochs=}, {self.steps=}.")
         for name in ("epochs", "steps", "batch_size", "best_states", "patience", "devices"):

@@ -62,6 +62,12 @@ def test_a_row_is_what_the_experiments_are(benchmark: ModuleType) -> None:
     assert benchmark.table({"idealised": row}).count("\n") == 2
 
 
+def test_the_figure_has_every_method_and_needs_no_row_without_numbers(benchmark: ModuleType, tmp_path: Path) -> None:
+    rows = {"idealised": benchmark.row(experiments(0.0, 1.0)), "salad": benchmark.row(experiments(0.0, 1.0, 10))}
+    benchmark.draw(rows, tmp_path / "null.png")
+    assert (tmp_path / "null.png").stat().st_size > 5_000
+
+
 @pytest.mark.slow
 def test_experiments_stay_done_and_are_repeated_by_the_same_number(tmp_path: Path) -> None:
     def run(number: int) -> dict[str, Any]:
