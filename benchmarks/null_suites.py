@@ -199,8 +199,8 @@ def planned(folder: Path, method: str, experiments: int, world: str) -> TaskFold
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """A line for each method and error."""
-    head = f"{'method':12} {'error':7} {'n':>4} {'mean Z':>14} {'width':>13} {'KS p':>8} {'p < 0.05':>13} {'s':>6}"
-    lines = [head]
+    titles = f"{'mean Z':>14} {'width':>13} {'KS p':>8} {'p < 0.05':>13} {'passed':>6} {'s':>6}"
+    lines = [f"{'method':12} {'error':7} {'n':>4} {titles}"]
     for method, each in rows.items():
         for name in ("quoted", "exact"):
             if name not in each:
@@ -208,7 +208,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             one = each[name]
             mean, width, below = (f"{one[k][0]:.2f} ± {one[k][1]:.2f}" for k in ("mean", "width", "below_0.05"))
             numbers = f"{each['computed']:4} {mean:>14} {width:>13} {one['ks_p']:8.2g} {below:>13}"
-            lines.append(f"{method:12} {name:7} {numbers} {each['seconds']:6.1f}")
+            lines.append(f"{method:12} {name:7} {numbers} {each['validated']:6} {each['seconds']:6.1f}")
     return "\n".join(lines)
 
 
