@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -222,7 +223,7 @@ def draw(rows: dict[str, dict[str, Any]], path: Path) -> None:
         ax.axvline(perfect, color=REFERENCE, linewidth=1)
         for shift, (name, (text, colour)) in zip((-0.15, 0.15), names.items(), strict=True):
             points = [(place + shift, *row[name][key]) for place, row in enumerate(rows.values()) if name in row]
-            place, value, error = zip(*points, strict=True)
+            place, value, error = np.reshape(points, (-1, 3)).T
             ax.errorbar(value, place, xerr=error, fmt="o", markersize=4, color=colour, label=text)
         ax.set_xlabel(label)
     axes[0].set_yticks(range(len(rows)), list(rows))
@@ -243,7 +244,7 @@ def measured(folder: Path, methods: Sequence[str], experiments: int) -> dict[str
             tasks = planned(folder, method, experiments, world)
             resume(tasks, executor(1))
             for _, failure in tasks.status().failures[:1]:
-                print(f"{method}: {failure.message}", flush=True)
+                print(f"{method}: {failure.message}", file=sys.stderr, flush=True)
         elif not tasks.path.is_dir():
             continue
         done: list[Done] = list(tasks.finished())

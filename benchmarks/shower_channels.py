@@ -5,7 +5,8 @@
     python benchmarks/shower_channels.py measured/ds1-photons measured/ds2 --figure channels.png
 
 Every folder is the `--output` of `showers.py` for the data set of its name. Systems that were measured in two data sets
-or more are drawn, the mean over their seeds with the range of them, beside the halves of the sample against each other;
+or more are drawn, the mean over their seeds with the range of them, beside the halves of the sample against each other
+and what the same test makes of halves with a defect: where it does not see that, it says nothing of systems either.
 `--test` is the classifier: of observables (`auc_high`), voxels (`auc_low`), or `auc_resnet`. How many
 showers were learned from is another in every data set, and AUCs depend on that too.
 """
@@ -23,7 +24,12 @@ from analysis.plots.style import CYCLE, REFERENCE, StyledFigure, styled
 from analysis.showers import geometry
 
 TESTS = ("auc_high", "auc_low", "auc_resnet")
-FLOOR = "the halves against each other"
+#: What stands in `floors.json`: the floor, and defects that show the power of the test.
+FLOORS = {
+    "floor": "the halves against each other",
+    "energies_3_percent": "a half with energies + 3 %",
+    "shapes_shuffled": "a half with shapes shuffled",
+}
 #: System -> channels -> AUCs of its seeds.
 Found = dict[str, dict[int, list[float]]]
 
@@ -35,10 +41,11 @@ def found(folders: Sequence[Path], test: str) -> Found:
         channels = geometry(folder.name).voxels
         for path in sorted(folder.glob("*.json")):
             row = json.loads(path.read_text())
-            name, row = (FLOOR, row["floor"]) if path.stem == "floors" else (row.get("system", ""), row)
-            # What leaves out an energy is no row of a system.
-            if name and row.get(test):
-                out[name][channels].append(row[test]["value"])
+            rows = {FLOORS[key]: row[key] for key in FLOORS} if path.stem == "floors" else {row.get("system"): row}
+            for name, each in rows.items():
+                # What leaves out an energy is no row of a system.
+                if name and each.get(test):
+                    out[name][channels].append(each[test]["value"])
     return {name: dict(sorted(by_channels.items())) for name, by_channels in sorted(out.items())}
 
 
@@ -57,15 +64,17 @@ def draw(values: Found, path: Path, label: str) -> None:
     """AUC against channels, of systems with two numbers of them."""
     figure = StyledFigure(figsize=(7.0, 4.5), layout="constrained")
     axes = figure.subplots()
-    drawn = [name for name, by_channels in values.items() if name != FLOOR and len(by_channels) > 1]
-    for place, name in enumerate([*drawn, FLOOR] if FLOOR in values else drawn):
+    floors = [name for name in FLOORS.values() if name in values]
+    drawn = [name for name, by_channels in values.items() if name not in floors and len(by_channels) > 1]
+    for place, name in enumerate([*drawn, *floors]):
         channels, aucs = list(values[name]), list(values[name].values())
         means = [sum(each) / len(each) for each in aucs]
         ends = [[mean - min(each) for mean, each in zip(means, aucs, strict=True)]]
         ends.append([max(each) - mean for mean, each in zip(means, aucs, strict=True)])
         look: dict[str, Any] = {"color": CYCLE[place % len(CYCLE)], "linestyle": "-" if place < len(CYCLE) else "--"}
-        look = {"color": REFERENCE, "linestyle": ":"} if name == FLOOR else look
-        axes.errorbar(channels, means, yerr=ends, fmt="o", label=name, **look)
+        if name in floors:
+            look = {"color": REFERENCE, "linestyle": ":", "marker": "os^"[floors.index(name)]}
+        axes.errorbar(channels, means, yerr=ends, label=name, **{"marker": "o", **look})
     axes.set_xscale("log")
     axes.set_ylim(0.48, 1.02)
     axes.set_xlabel("Channels")

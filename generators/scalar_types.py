@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import numbers
 from typing import Any
 
@@ -44,7 +45,7 @@ def _declared(cls: Any) -> tuple[tuple[str, list[tuple[Any, Any, str]]], ...]:
     found = []
     for field in dataclasses.fields(cls):
         # Modules with postponed annotations declare by text, which needs no import of what is not scalar.
-        text = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", "")
+        text = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
         parts = [part.strip() for part in text.split("|")]
         if field.init and all(part in _TYPES for part in parts):
             found.append((field.name, [_TYPES[part] for part in parts]))

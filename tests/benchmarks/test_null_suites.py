@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,13 +25,11 @@ OURS = {kind for kind in METHODS.kinds() if METHODS.resolve(kind).__module__.sta
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("null_suites", BENCHMARK)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def benchmark() -> Iterator[ModuleType]:
+    """Imported by its name: tasks are told apart by the source of their module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARK.parent)
+        yield importlib.import_module(BENCHMARK.stem)
 
 
 def experiments(mean: float, width: float, number: int = 400) -> list[dict[str, Any]]:
@@ -66,10 +65,21 @@ def test_a_row_is_what_the_experiments_are(benchmark: ModuleType) -> None:
     assert lines[1].split()[-2:] == ["403", "3.0"]
 
 
-def test_the_figure_has_every_method_and_needs_no_row_without_numbers(benchmark: ModuleType, tmp_path: Path) -> None:
-    rows = {"idealised": benchmark.row(experiments(0.0, 1.0)), "salad": benchmark.row(experiments(0.0, 1.0, 10))}
-    benchmark.draw(rows, tmp_path / "null.png")
+@pytest.mark.parametrize("number", [400, 10])
+def test_the_figure_has_room_for_methods_without_numbers(benchmark: ModuleType, tmp_path: Path, number: int) -> None:
+    few = benchmark.row(experiments(0.0, 1.0, 10))
+    benchmark.draw({"idealised": benchmark.row(experiments(0.0, 1.0, number)), "salad": few}, tmp_path / "null.png")
     assert (tmp_path / "null.png").stat().st_size > 5_000
+
+
+def test_what_failed_does_not_stand_in_the_numbers(
+    benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No folder of a world: every experiment fails, and says so beside what is printed for programs."""
+    monkeypatch.setattr(benchmark, "prepared", lambda folder: "no world")
+    assert benchmark.measured(tmp_path, ["idealised"], 1) == {}
+    out, err = capsys.readouterr()
+    assert (out, "idealised: " in err) == ("", True)
 
 
 @pytest.mark.slow

@@ -16,7 +16,8 @@ def rows(folder: Path, aucs: dict[str, float]) -> None:
         (folder / f"{name}.json").write_text(json.dumps(row))
 
     folder.mkdir()
-    keep("floors", {"floor": {"auc_high": {"value": 0.5}}, "energies_3_percent": {"auc_high": {"value": 0.9}}})
+    floor, shifted = ({"auc_high": {"value": value}} for value in (0.5, 0.9))
+    keep("floors", {"floor": floor, "energies_3_percent": shifted, "shapes_shuffled": {"auc_high": None}})
     keep("left_out-sticks-1", {"value": 0.7, "error": 0.01})
     for name, auc in aucs.items():
         system, _, seed = name.partition(" ")
@@ -31,6 +32,8 @@ def test_seeds_are_averaged_by_system_and_channels(tmp_path: Path) -> None:
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [" ".join(line.split()) for line in done.stdout.splitlines()[1:]] == [
+        "a half with energies + 3 % 368 1 0.900 0.900 0.900",
+        "a half with energies + 3 % 6480 1 0.900 0.900 0.900",
         "coupling 368 1 0.700 0.700 0.700",
         "sticks 368 2 0.560 0.550 0.570",
         "sticks 6480 1 0.800 0.800 0.800",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,15 @@ def test_what_is_not_scalar_or_not_given_is_not_looked_at() -> None:
     require_scalar_types(settings, "settings")
     with pytest.raises(HyperparameterError, match=r"settings: number = 2\.0 must be an integer or null\."):
         require_scalar_types(Settings(number=2.0), "settings")  # type: ignore[arg-type]
+
+
+def test_types_may_be_declared_by_text_or_as_they_are() -> None:
+    """As modules with and without postponed annotations do."""
+    made = make_dataclass("Declared", [("steps", int | None, None), ("rate", float, 0.5), ("name", "str", "a")])
+    require_scalar_types(made(), "declared")
+    for wrong in ({"steps": 1.5}, {"rate": "1"}, {"name": 3}):
+        with pytest.raises(HyperparameterError, match=f"declared: {next(iter(wrong))} = "):
+            require_scalar_types(made(**wrong), "declared")
 
 
 @pytest.mark.parametrize(
