@@ -61,6 +61,47 @@ def against_strength(
 
 
 @styled
+def against_cut(
+    methods: Sequence[Points],
+    *,
+    label: str,
+    reference: Sequence[tuple[float, str]] = (),
+    floor: float | None = None,
+    title: str = "",
+) -> Figure:
+    """A quantity (y) against the background efficiency of cuts (x) by method, errors as bands.
+
+    Tight cuts are to the right; beyond `floor` too little background is left to quote anything.
+    """
+    figure, axes = single(width=7.4, height=5.2)
+    for level, name in reference:
+        axes.axhline(level, color=REFERENCE, linestyle=":", linewidth=1.2)
+        axes.annotate(name, (0.015, level), xycoords=("axes fraction", "data"), ha="left", va="bottom", color=REFERENCE)
+    if floor is not None:
+        axes.axvline(floor, color=REFERENCE, linestyle="--", linewidth=1.2)
+    for index, each in enumerate(methods):
+        color, error = CYCLE[index % len(CYCLE)], np.nan_to_num(each.error)
+        axes.fill_between(each.x, each.y - error, each.y + error, color=color, alpha=0.2, linewidth=0)
+        axes.plot(
+            each.x,
+            each.y,
+            color=color,
+            marker=_MARKERS[index % len(_MARKERS)],
+            linestyle="-" if index < len(CYCLE) else "--",
+            markersize=5,
+            label=each.label,
+        )
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    headroom(axes, 0.1 + 0.05 * ((len(methods) + 2) // 3))
+    axes.set_xlabel("Background efficiency of the cut")
+    axes.set_ylabel(label)
+    axes.set_title(title)
+    axes.legend(loc="upper left", ncols=3, fontsize=9)
+    return figure
+
+
+@styled
 def one_number_each(
     values: Mapping[str, tuple[float, float]], *, label: str, reference: float | None = None, title: str = ""
 ) -> Figure:
