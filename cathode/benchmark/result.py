@@ -29,8 +29,13 @@ class Mean:
         if not self.number:
             return "–"
         # No scatter at all is one training that all searches share.
-        scatter = f" ± {self.error:.1g}" if self.error > 0 else ""
-        return f"{self.value:.3g}{scatter}".replace("-", "−")
+        scatter = f" ± {_digits(self.error, 1)}" if self.error > 0 else ""
+        return f"{_digits(self.value, 3)}{scatter}".replace("-", "−")
+
+
+def _digits(value: float, digits: int) -> str:
+    """So many significant digits, and all digits before the point."""
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)

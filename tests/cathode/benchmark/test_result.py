@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cathode.benchmark.measured import Measured, MeasuredCut
-from cathode.benchmark.result import Benchmark
+from cathode.benchmark.result import Benchmark, Mean
 
 
 def searched(strength: float, seed: int) -> Measured:
@@ -28,3 +28,10 @@ def test_a_benchmark_in_which_everything_failed_is_shown() -> None:
     found = Benchmark((), failures={"no": 3})
     assert repr(found) == "<Benchmark: 0 searches by no method>"
     assert "no method" in found._repr_html_()
+
+
+def test_a_mean_has_all_digits_before_the_point() -> None:
+    assert str(Mean(1150.4, 23.0, 3)) == "1,150 ± 23"
+    assert str(Mean(38.34, 0.26, 3)) == "38.3 ± 0.3"
+    assert str(Mean(-0.0123, 0.01, 2)) == "−0.0123 ± 0.01"
+    assert str(Mean(2.0, math.nan, 1)) == "2"
