@@ -16,7 +16,7 @@ from cathode.methods.protocol import Background, Learned, Scoring, Task
 from cathode.observables import Observed
 from cathode.registry import METHODS, default_generator
 from cathode.runtime.stages import Stages
-from cathode.template.drawing import Sampler, draw_at, folds_of, train_stage
+from cathode.template.drawing import FOLDS, Sampler, draw_at, folds_of, train_stage
 from cathode.template.rejection import reweighted
 from cathode.template.reweighting import Reweighting
 from cathode.template.transport import moved_template, transport_along
@@ -84,7 +84,7 @@ class Cathode:
         masses = task.masses(self.template_events(len(task.target), task.background), stages.seed("mass"))
         drawn = draw_at(learned.sampler, masses, seed=stages.seed("template"))
         template = task.background.observables.of_template(drawn)
-        fold = folds_of(template, task.folds, seed=stages.seed("folds"))
+        fold = folds_of(template, task.folds, seed=stages.seed(FOLDS))
         found = contrast(
             self.classifier,
             task,
@@ -99,7 +99,7 @@ class Cathode:
         if moved is None:
             return found
         counted = task.background.observables.of_template(moved)
-        return predicted_by(found, counted, folds_of(counted, task.folds, seed=stages.seed("folds of the prediction")))
+        return predicted_by(found, counted, folds_of(counted, task.folds, seed=stages.seed(FOLDS)))
 
     def _predictor(self, generator: Any, sideband: Events) -> Sampler | None:
         """What moves sideband events, where the template is not reweighted: that would correct the same error twice."""

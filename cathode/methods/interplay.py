@@ -20,6 +20,7 @@ from cathode.methods.templated import Templated
 from cathode.observables import Observed
 from cathode.registry import METHODS, default_generator, method_of
 from cathode.runtime.stages import Stages
+from cathode.template.drawing import FOLDS
 
 if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator
@@ -131,11 +132,15 @@ class MeanContrast(MeanScores):
 
 
 def _of(stages: Stages, place: int) -> Stages:
-    """Seeds and places of a member, so that no two share any."""
+    """Seeds and places of a member, so that no two share any but the seed of folds.
+
+    What two members move are the same events: a classifier of one that has learned from them must not score them in the
+    template of the other.
+    """
     name = f"member_{place}"
     return dataclasses.replace(
         stages,
-        purpose=lambda purpose: stages.purpose(f"{name} {purpose}"),
+        purpose=lambda purpose: stages.purpose(purpose if purpose == FOLDS else f"{name} {purpose}"),
         label=lambda stage: stages.label(f"{name} {stage}"),
         place=lambda product: _beside(stages.place(product), name),
     )

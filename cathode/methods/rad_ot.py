@@ -19,7 +19,7 @@ from cathode.methods.transport import refuse_negative
 from cathode.region import Interval
 from cathode.registry import METHODS
 from cathode.runtime.stages import Stages
-from cathode.template.drawing import Template
+from cathode.template.drawing import FOLDS, Template, folds_of_origins
 
 
 @METHODS.register
@@ -69,41 +69,66 @@ class RadOt(Templated):
     def template(self, task: Task, learned: Learned, stages: Stages) -> Template:
         masses = task.masses(self.template_events(len(task.target), task.background), stages.seed("mass"))
         rng = np.random.default_rng(stages.seed("template"))
-        parts = []
-        for interval in task.intervals:
-            mine = masses[interval(masses)]
-            if len(mine):
-                parts.append(self._on_paths(task.background.events, interval, mine, rng))
-        first = np.cumsum([0, *(int(part.origin.max()) + 1 for part in parts if part.origin is not None)])
-        return Template(
-            np.concatenate([part.x for part in parts]),
-            np.concatenate([part.mass for part in parts]),
-            origin=np.concatenate([start + part.origin for start, part in zip(first[:-1], parts, strict=True)]),
-        )
+        sideband = task.background.events
+        sides = Sides(sideband, _places(sideband), task.folds, stages.seed(FOLDS))
+        parts = [
+            self._on_paths(sides, interval, mine, rng)
+            for interval in task.intervals
+            if len(mine := masses[interval(masses)])
+        ]
+        x, mass, origin = (np.concatenate([part[index] for part in parts]) for index in range(3))
+        return Template(np.asarray(x, np.float32), mass, origin=origin)
 
-    def _on_paths(self, sideband: Events, interval: Interval, mass: FloatArray, rng: np.random.Generator) -> Template:
-        below = sideband[(sideband.mass < interval.low) & (sideband.mass >= interval.low / self.reach)]
-        above = sideband[(sideband.mass >= interval.high) & (sideband.mass < interval.high * self.reach)]
-        x, origin = np.empty((len(mass), sideband.x.shape[1])), np.empty(len(mass), np.int64)
-        size = min(self.batch, len(below), len(above))
-        if size < 2:
+    def _on_paths(
+        self, sides: Sides, interval: Interval, mass: FloatArray, rng: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+        """Features, masses and origins of events at these masses (T,); both ends of a path are in one fold."""
+        x, origin = np.empty((len(mass), sides.events.x.shape[1])), np.empty(len(mass), np.int64)
+        folds = sides.of(interval, self.reach)
+        few = min(folds, key=lambda fold: min(len(side) for side in fold))
+        if min(len(side) for side in few) < 2:
             raise TooFewEventsError(
-                f"method rad_ot: {len(below)} events below and {len(above)} above {interval.low:g}–{interval.high:g} "
-                f"GeV within a factor of {self.reach:g}; at least 2 are needed on each side. Raise reach."
+                f"method rad_ot: {len(few[0])} events below and {len(few[1])} above {interval.low:g}–"
+                f"{interval.high:g} GeV within a factor of {self.reach:g} in one of {len(folds)} folds; at least 2 are "
+                "needed on each side. Raise reach."
             )
-        for start in range(0, len(mass), size):
+        start, number = 0, 0
+        while start < len(mass):
+            below, above = folds[number % len(folds)]
+            size = min(self.batch, len(below), len(above))
             rows = slice(start, start + size)
             count = len(mass[rows])
-            low, high = _drawn(below, size, rng), _drawn(above, size, rng)
-            paths = Paths.matched(below[low], above[high])
+            low, high = (side[_drawn(sides.events[side], size, rng)] for side in (below, above))
+            paths = Paths.matched(sides.events[low], sides.events[high])
             chosen = rng.permutation(size)[:count]
-            x[rows], origin[rows] = paths.at(chosen, mass[rows]), low[chosen]
-        return Template(np.asarray(x, np.float32), mass, origin=origin)
+            x[rows], origin[rows] = paths.at(chosen, mass[rows]), sides.place[low[chosen]]
+            start, number = start + size, number + 1
+        return x, mass, origin
 
     @override
     def template_events(self, target: int, background: Background) -> int:
         """Events on paths for so many of the target."""
         return round(self.oversampling * target)
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Sideband events with their places (N,) in the order of masses, which say their folds."""
+
+    events: Events
+    place: NDArray[np.int64]
+    folds: int
+    seed: int
+
+    def of(self, interval: Interval, reach: float) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows below and above an interval within a factor in mass, by fold."""
+        mass, fold = self.events.mass, folds_of_origins(self.place, self.folds, seed=self.seed)
+        below = (mass < interval.low) & (mass >= interval.low / reach)
+        above = (mass >= interval.high) & (mass < interval.high * reach)
+        return [
+            (np.flatnonzero(below & (fold == index)), np.flatnonzero(above & (fold == index)))
+            for index in range(self.folds)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +170,14 @@ class Paths:
     def back(self, x: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:
         """The way back, along the same path."""
         return self.transport(x, start, end)
+
+
+def _places(events: Events) -> NDArray[np.int64]:
+    """Place of every event with a weight in the order of masses (N,), as `generators.tabular.bracketing` has it."""
+    used = np.flatnonzero(events.weights)
+    place = np.zeros(len(events), np.int64)
+    place[used[np.argsort(events.mass[used], kind="stable")]] = np.arange(len(used))
+    return place
 
 
 def _drawn(events: Events, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from cathode.methods.contrast import Contrast, contrast, load_contrast, with_pre
 from cathode.methods.protocol import Background, Learned, Scoring, Task
 from cathode.observables import Observed
 from cathode.runtime.stages import Stages
-from cathode.template.drawing import Template, folds_of
+from cathode.template.drawing import FOLDS, Template, folds_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ class Templated(ABC):
             stages,
             x=seen.x,
             mass=seen.mass,
-            fold=folds_of(seen, task.folds, seed=stages.seed("folds")),
+            fold=folds_of(seen, task.folds, seed=stages.seed(FOLDS)),
             weights=seen.weights,
             origin=seen.origin,
             member=seen.member,

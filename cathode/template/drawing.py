@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.events import Events, FloatArray
-from analysis.folds import random_folds
+from analysis.folds import fold_of, random_folds
 from cathode.errors import TemplateError
 from cathode.runtime.keys import product_key
 from cathode.runtime.processes import one_thread
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from generators.protocols import ConditionalGenerator, Monitor
 
 logger = logging.getLogger(__name__)
+
+#: What the seed of the folds of a template is asked for by; the same for all templates of one search.
+FOLDS = "folds"
 
 
 class Sampler(Protocol):
@@ -176,8 +179,17 @@ def draw_at(generator: Sampler, mass: FloatArray, *, seed: int) -> Template:
 
 
 def folds_of(template: Template, folds: int, *, seed: int) -> NDArray[np.int64]:
-    """Fold of every template event, (T,): equal sizes, random order; what was made of the same event stays together."""
+    """Fold of every template event, (T,): in random order, or that of the event which it was made of.
+
+    The same seed gives all templates of one sideband the same folds of its events: no classifier scores what was made
+    of an event that it has learned from, not even in the template of another method.
+    """
     if template.origin is None:
         return random_folds(len(template), folds, seed=seed)
-    _, number = np.unique(template.origin, return_inverse=True)
-    return random_folds(int(number.max(initial=-1)) + 1, folds, seed=seed)[number]
+    return folds_of_origins(template.origin, folds, seed=seed)
+
+
+def folds_of_origins(origin: NDArray[np.int64], folds: int, *, seed: int) -> NDArray[np.int64]:
+    """Fold of numbered events (T,), which depends on number and seed alone."""
+    number = np.asarray(origin, np.uint64)
+    return fold_of(np.stack([np.zeros_like(number), np.zeros_like(number), number], axis=1), folds, salt=seed)

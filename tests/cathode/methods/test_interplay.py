@@ -55,6 +55,18 @@ def test_members_share_no_folder_and_no_seed(tmp_path: Path) -> None:
     assert np.array_equal(loaded.score(asked.target), fitted.score(asked.target))
 
 
+def test_what_is_made_of_one_event_is_in_one_fold_for_all_members() -> None:
+    asked = task(toy_events(6000, signal=100, seed=1))
+    same = method(("rad_ot", {"kind": "rad_ot", "batch": 100}))
+    fitted = same.fit(asked, same.learn(asked.background, stages()), stages())
+    one, two = (each.reference for each in fitted.members)  # type: ignore[attr-defined]
+    folds = [dict(zip(each.origin.tolist(), each.fold.tolist(), strict=True)) for each in (one, two)]
+    shared = folds[0].keys() & folds[1].keys()
+    assert len(shared) > 100
+    assert {folds[0][each] for each in shared} == {0, 1}
+    assert all(folds[0][each] == folds[1][each] for each in shared)
+
+
 def test_refuses_what_it_can_not_combine(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least two"):
         method(("cathode",))

@@ -11,6 +11,7 @@ from analysis.errors import TooFewEventsError
 from analysis.events import Events
 from cathode.errors import ConfigError
 from cathode.methods.rad_ot import Paths, RadOt
+from cathode.template.drawing import FOLDS, folds_of, folds_of_origins
 
 from ..toys import COLUMNS, REGION, Discriminant, background_features, toy_events
 from .asking import stages, task
@@ -54,6 +55,19 @@ def test_template_of_the_toy_has_the_means_and_widths_of_the_truth() -> None:
     assert np.allclose(np.cov(template.x.T), np.cov(truth.T), atol=0.1)
     assert template.origin is not None
     assert len(template.origin) == len(template) == round(4 * len(asked.target))
+
+
+def test_both_ends_of_a_path_are_in_the_fold_of_its_origin() -> None:
+    asked = task(toy_events(20_000, seed=1))
+    sideband, seed = asked.background.events, stages().seed(FOLDS)
+    place = np.argsort(np.argsort(sideband.mass, kind="stable"), kind="stable")
+    fold = folds_of_origins(place, asked.folds, seed=seed)
+    # Between two events of one fold, on a straight line, there is nothing but that fold.
+    marked = dataclasses.replace(sideband, x=np.column_stack([fold, sideband.x[:, 1:]]).astype(np.float32))
+    known = dataclasses.replace(asked, background=dataclasses.replace(asked.background, events=marked))
+    template = RadOt(batch=200).template(known, RadOt().learn(known.background, stages()), stages())
+    assert np.array_equal(template.x[:, 0], folds_of(template, asked.folds, seed=seed))
+    assert set(template.x[:, 0]) == set(range(asked.folds))
 
 
 def test_says_what_is_missing() -> None:
