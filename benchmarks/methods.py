@@ -7,8 +7,9 @@ DIJETS holds `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`. Si
 another parton shower are simulated into `--samples`, unless they are there (extra `simulation`; about 40 CPU minutes,
 nearly all of them for the shower). Every part is a plan in `--output`, which `cathode benchmark` takes as well:
 
-* `main`: every method at S/√B = 2.2 and without a signal; with features that follow the mass (`+shifted`) and with
-  features that say nothing (`+noise10`, `+noise`, which is fifty);
+* `main`: methods at S/√B = 2.2 and without a signal; with features that follow the mass (`+shifted`) and with features
+  that say nothing (`+noise10`, `+noise`, which is fifty);
+* `others`: those that match events, want a simulation, or combine several, alike;
 * `scan`: six methods at lower strengths;
 * `signals`: the same six and other signals in the same window: Z′ → tt̄, and W′ → XY of other masses;
 * `mass`: a lighter W′ in its own window;
@@ -16,7 +17,7 @@ nearly all of them for the shower). Every part is a plan in `--output`, which `c
 
 Signal events are injected inside of the window alone, so that all strengths share what is learned in the sidebands. An
 interrupted call is continued by the same one. Printed are the tables of all parts, `--json` has them under `parts`, and
-those of `main` and `scan` together as `cathode benchmark --json` has them. The page and its figures are of these two.
+those of `main`, `others` and `scan` together as `cathode benchmark --json` has them. The page is of these three.
 """
 
 from __future__ import annotations
@@ -101,14 +102,13 @@ def analysis(files: Files) -> dict[str, Any]:
 def six(files: Files) -> Overrides:
     """Methods that are looked at more closely."""
     spline = {**SPLINE, "bijection": "standardise", "training": {**TRAINING, "steps": 600}}
-    both = ["cathode", {"kind": "curtains", "map": _map(1200)}]
     return {
         "idealised": {"method": "idealised", "template": {}, "data.auxiliary": {"background": files.reference}},
         "cathode": {},
         "lacathode": {"method": "lacathode"},
         "cwola": {"method": "cwola", "template": {}},
         "r_anode": {"method": {"kind": "r_anode", "signal": spline}, "classifier": {}},
-        "interplay": {"method": {"kind": "interplay", "members": both}},
+        "curtains": {"method": {"kind": "curtains", "map": _map(1200)}},
     }
 
 
@@ -116,9 +116,8 @@ def _map(steps: int) -> dict[str, Any]:
     return {"kind": "coupling_spline", "training": {**TRAINING, "steps": steps}}
 
 
-def every(files: Files) -> Overrides:
-    """All methods, and some of them with other features."""
-    simulation = {"data.auxiliary": {"simulation": files.simulated("vincia")}}
+def main_methods(files: Files) -> Overrides:
+    """Methods with a density or none, and some of them with other features."""
     grid = {f"signal_{x}_{y}": files.simulated(f"wprime_3500_{x}_{y}") for x, y in ((300, 300), (400, 80))}
     velocity = {"training": TRAINING}
     noise = {"kind": "noise", "features": 50}
@@ -128,22 +127,28 @@ def every(files: Files) -> Overrides:
     return {
         "supervised": {"method": "supervised", "template": {}, **labelled},
         **closer,
-        "curtains": {"method": {"kind": "curtains", "map": _map(1200)}},
         "transit": {"method": {"kind": "transit", "map": _map(600)}, "template": {"oversampling": 3}},
-        "rad_ot": {"method": "rad_ot", "template": {"oversampling": 3}},
         "drapes": {"method": "drapes", "template.generator": {"kind": "diffusion", **velocity}},
         "sigma": {"method": "sigma", "template.generator": {"kind": "flow_matching", **velocity}},
         "anode": {"method": "anode", "classifier": {}},
-        "salad": {"method": "salad", "template": {}, **simulation},
-        "feta": {"method": {"kind": "feta", "map": _map(1200)}, **simulation},
-        "sa_cwola": {"method": "sa_cwola", "template": {}, **simulation},
         "paws": {"method": {"kind": "paws", "points": 9}, "template": {}, "classifier": {}, "data.auxiliary": grid},
-        "lacathode+blocks": {"method": "lacathode", "template.generator.blocks": 2},
         "cathode+noise10": {"observables": {**noise, "features": 10}},
         "cathode+noise": {"observables": noise},
         "cathode+mlp": {"classifier": {"kind": "mlp"}},
         "cathode+mlp+noise": {"classifier": {"kind": "mlp"}, "observables": noise},
         **{f"{name}+shifted": {**closer[name], **shifted} for name in ("idealised", "cathode", "lacathode", "cwola")},
+    }
+
+
+def other_methods(files: Files) -> Overrides:
+    """Those that match events, want a simulation, or combine several."""
+    simulation = {"data.auxiliary": {"simulation": files.simulated("vincia")}}
+    return {
+        "rad_ot": {"method": "rad_ot", "template": {"oversampling": 3}},
+        "interplay": {"method": {"kind": "interplay", "members": ["cathode", "rad_ot"]}},
+        "salad": {"method": "salad", "template": {}, **simulation},
+        "feta": {"method": {"kind": "feta", "map": _map(1200)}, **simulation},
+        "sa_cwola": {"method": "sa_cwola", "template": {}, **simulation},
     }
 
 
@@ -172,7 +177,8 @@ def _vincia(files: Files) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Files], dict[str, Any]]] = {
-    "main": lambda files: plan(files, every(files), {"wprime": files.wprime}, [0, STRENGTH]),
+    "main": lambda files: plan(files, main_methods(files), {"wprime": files.wprime}, [0, STRENGTH]),
+    "others": lambda files: plan(files, other_methods(files), {"wprime": files.wprime}, [0, STRENGTH]),
     "scan": lambda files: plan(files, six(files), {"wprime": files.wprime}, [0.5, 1.0, 1.5]),
     "signals": lambda files: plan(
         files,
@@ -187,6 +193,10 @@ PARTS: dict[str, Callable[[Files], dict[str, Any]]] = {
     "mass": _mass,
     "vincia": _vincia,
 }
+
+
+#: Parts of the same data, signal and window.
+OF_ONE_WINDOW = ("main", "others", "scan")
 
 
 def simulated(files: Files, workers: int) -> None:
@@ -212,7 +222,7 @@ def made(files: Files, part: str, output: Path, workers: int) -> Benchmark:
 
 def together(found: dict[str, Benchmark]) -> Benchmark:
     """The parts of one window, one data set and one signal as one benchmark."""
-    parts = [found[name] for name in ("main", "scan") if name in found]
+    parts = [found[name] for name in OF_ONE_WINDOW if name in found]
     failures: dict[str, int] = {}
     for each in parts:
         for text, number in each.failures.items():
@@ -265,7 +275,7 @@ def main() -> None:
         found[part] = made(files, part, options.output, options.workers)
         if not options.json:
             print(f"{part}\n{table(found[part])}\n", flush=True)
-    of_window = together(found) if {"main", "scan"} & found.keys() else None
+    of_window = together(found) if found.keys() & set(OF_ONE_WINDOW) else None
     if of_window is not None:
         write_benchmark_report(of_window, options.output)
     summary = {} if of_window is None else of_window.summary()
