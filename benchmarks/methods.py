@@ -122,6 +122,7 @@ def main_methods(files: Files) -> Overrides:
     velocity = {"training": TRAINING}
     noise = {"kind": "noise", "features": 50}
     labelled = {"data.auxiliary": {"labelled": [files.reference, files.wprime]}}
+    perceptron = {"kind": "mlp", "epochs": 30, "batch_size": 512, "learning_rate": 2e-3}
     closer = six(files)
     shifted = {"data.features": "dijet_shifted"}
     return {
@@ -134,8 +135,8 @@ def main_methods(files: Files) -> Overrides:
         "paws": {"method": {"kind": "paws", "points": 9}, "template": {}, "classifier": {}, "data.auxiliary": grid},
         "cathode+noise10": {"observables": {**noise, "features": 10}},
         "cathode+noise": {"observables": noise},
-        "cathode+mlp": {"classifier": {"kind": "mlp"}},
-        "cathode+mlp+noise": {"classifier": {"kind": "mlp"}, "observables": noise},
+        "cathode+mlp": {"classifier": perceptron},
+        "cathode+mlp+noise": {"classifier": perceptron, "observables": noise},
         **{f"{name}+shifted": {**closer[name], **shifted} for name in ("idealised", "cathode", "lacathode", "cwola")},
     }
 
