@@ -144,9 +144,10 @@ def main_methods(files: Files) -> Overrides:
 def other_methods(files: Files) -> Overrides:
     """Those that match events, want a simulation, or combine several."""
     simulation = {"data.auxiliary": {"simulation": files.simulated("vincia")}}
+    matching = {"kind": "rad_ot", "batch": 500}
     return {
-        "rad_ot": {"method": "rad_ot", "template": {"oversampling": 3}},
-        "interplay": {"method": {"kind": "interplay", "members": ["cathode", "rad_ot"]}},
+        "rad_ot": {"method": matching, "template": {"oversampling": 3}},
+        "interplay": {"method": {"kind": "interplay", "members": ["cathode", matching]}},
         "salad": {"method": "salad", "template": {}, **simulation},
         "feta": {"method": {"kind": "feta", "map": _map(1200)}, **simulation},
         "sa_cwola": {"method": "sa_cwola", "template": {}, **simulation},
