@@ -7,9 +7,10 @@ DIJETS holds `qcd.root`, `qcd_reference.root` and `wprime_3500_500_100.root`. Si
 another parton shower are simulated into `--samples`, unless they are there (extra `simulation`; about 40 CPU minutes,
 nearly all of them for the shower). Every part is a plan in `--output`, which `cathode benchmark` takes as well:
 
-* `main`: methods at S/√B = 2.2 and without a signal; with features that follow the mass (`+shifted`) and with features
-  that say nothing (`+noise10`, `+noise`, which is fifty);
+* `main`: methods at S/√B = 2.2 and without a signal;
 * `others`: those that match events, want a simulation, or combine several, alike;
+* `robustness`: with features that follow the mass (`+shifted`) and with features that say nothing (`+noise10`, `+noise`,
+  which is fifty), by trees and perceptrons, at S/√B = 2.2;
 * `scan`: six methods at lower strengths;
 * `signals`: the same six and other signals in the same window: Z′ → tt̄, and W′ → XY of other masses;
 * `mass`: a lighter W′ in its own window;
@@ -17,7 +18,8 @@ nearly all of them for the shower). Every part is a plan in `--output`, which `c
 
 Signal events are injected inside of the window alone, so that all strengths share what is learned in the sidebands. An
 interrupted call is continued by the same one. Printed are the tables of all parts, `--json` has them under `parts`, and
-those of `main`, `others` and `scan` together as `cathode benchmark --json` has them. The page is of these three.
+those of the same data and signal together as `cathode benchmark --json` has them, and the page is of these: all but the
+last three.
 """
 
 from __future__ import annotations
@@ -117,27 +119,35 @@ def _map(steps: int) -> dict[str, Any]:
 
 
 def main_methods(files: Files) -> Overrides:
-    """Methods with a density or none, and some of them with other features."""
+    """Methods with a density or none."""
     grid = {f"signal_{x}_{y}": files.simulated(f"wprime_3500_{x}_{y}") for x, y in ((300, 300), (400, 80))}
     velocity = {"training": TRAINING}
-    noise = {"kind": "noise", "features": 50}
     labelled = {"data.auxiliary": {"labelled": [files.reference, files.wprime]}}
-    perceptron = {"kind": "mlp", "epochs": 30, "batch_size": 512, "learning_rate": 2e-3}
-    closer = six(files)
-    shifted = {"data.features": "dijet_shifted"}
     return {
         "supervised": {"method": "supervised", "template": {}, **labelled},
-        **closer,
+        **six(files),
         "transit": {"method": {"kind": "transit", "map": _map(600)}, "template": {"oversampling": 3}},
         "drapes": {"method": "drapes", "template.generator": {"kind": "diffusion", **velocity}},
         "sigma": {"method": "sigma", "template.generator": {"kind": "flow_matching", **velocity}},
         "anode": {"method": "anode", "classifier": {}},
         "paws": {"method": {"kind": "paws", "points": 9}, "template": {}, "classifier": {}, "data.auxiliary": grid},
+    }
+
+
+def robustness(files: Files) -> Overrides:
+    """Some of the methods with other features."""
+    noise = {"kind": "noise", "features": 50}
+    perceptron = {"kind": "mlp", "epochs": 30, "batch_size": 512, "learning_rate": 2e-3}
+    closer = six(files)
+    return {
         "cathode+noise10": {"observables": {**noise, "features": 10}},
         "cathode+noise": {"observables": noise},
         "cathode+mlp": {"classifier": perceptron},
         "cathode+mlp+noise": {"classifier": perceptron, "observables": noise},
-        **{f"{name}+shifted": {**closer[name], **shifted} for name in ("idealised", "cathode", "lacathode", "cwola")},
+        **{
+            f"{name}+shifted": {**closer[name], "data.features": "dijet_shifted"}
+            for name in ("idealised", "cathode", "lacathode", "cwola")
+        },
     }
 
 
@@ -181,6 +191,7 @@ def _vincia(files: Files) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Files], dict[str, Any]]] = {
     "main": lambda files: plan(files, main_methods(files), {"wprime": files.wprime}, [0, STRENGTH]),
     "others": lambda files: plan(files, other_methods(files), {"wprime": files.wprime}, [0, STRENGTH]),
+    "robustness": lambda files: plan(files, robustness(files), {"wprime": files.wprime}, [STRENGTH]),
     "scan": lambda files: plan(files, six(files), {"wprime": files.wprime}, [0.5, 1.0, 1.5]),
     "signals": lambda files: plan(
         files,
@@ -198,7 +209,7 @@ PARTS: dict[str, Callable[[Files], dict[str, Any]]] = {
 
 
 #: Parts of the same data, signal and window.
-OF_ONE_WINDOW = ("main", "others", "scan")
+OF_ONE_WINDOW = ("main", "others", "robustness", "scan")
 
 
 def simulated(files: Files, workers: int) -> None:
