@@ -9,8 +9,8 @@ nearly all of them for the shower). Every part is a plan in `--output`, which `c
 
 * `main`: methods at S/√B = 2.2 and without a signal;
 * `others`: those that match events, want a simulation, or combine several, alike;
-* `robustness`: with features that follow the mass (`+shifted`) and with features that say nothing (`+noise10`, `+noise`,
-  which is fifty), by trees and perceptrons, at S/√B = 2.2;
+* `robustness`: with features that follow the mass (`+shifted`) and with features that say nothing (`+noise10`, and
+  `+noise`, which is fifty), by trees and perceptrons, at S/√B = 2.2;
 * `scan`: six methods at lower strengths;
 * `signals`: the same six and other signals in the same window: Z′ → tt̄, and W′ → XY of other masses;
 * `mass`: a lighter W′ in its own window;
