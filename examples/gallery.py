@@ -184,7 +184,7 @@ limits_by_mass(
 # ## Methods beside each other
 
 # %%
-from analysis.plots.methods import Points, against_strength, one_number_each
+from analysis.plots.methods import Points, against_cut, against_strength, one_number_each
 
 strength = np.array([0.5, 1, 2, 4])
 points = [
@@ -192,6 +192,14 @@ points = [
     for name, scale in {"cathode": 2.0, "cwola": 1.2, "idealised": 2.2}.items()
 ]
 against_strength(points, label="Significance", reference=[(5, "5 σ")])
+
+# %%
+cuts = np.array([5e-4, 1e-3, 1e-2, 1e-1])
+curves = [
+    Points(name, cuts, scale * np.array([9.0, 10.0, 6.0, 2.5]), np.array([1.0, 0.6, 0.3, 0.1]))
+    for name, scale in {"cathode": 1.0, "cwola": 0.7}.items()
+]
+against_cut(curves, label="Significance improvement", reference=[(1, "no cut")], floor=4e-4)
 
 # %%
 one_number_each({"cathode": (0.504, 0.002), "cwola": (0.531, 0.003)}, label="AUC, template against data", reference=0.5)
