@@ -26,8 +26,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +39,9 @@ import yaml
 
 from analysis.atomic import write_text
 from cathode.benchmark.benchmarking import benchmark
+from cathode.benchmark.measured import Measured
 from cathode.benchmark.plan import BenchmarkPlan
-from cathode.benchmark.result import Benchmark
+from cathode.benchmark.result import Benchmark, mean_of
 from cathode.report.benchmark import PAGE, write_benchmark_report
 
 Overrides = dict[str, dict[str, Any]]
@@ -237,12 +240,9 @@ def made(files: Files, part: str, output: Path, workers: int) -> Benchmark:
 def together(found: dict[str, Benchmark]) -> Benchmark:
     """The parts of one window, one data set and one signal as one benchmark."""
     parts = [found[name] for name in OF_ONE_WINDOW if name in found]
-    failures: dict[str, int] = {}
-    for each in parts:
-        for text, number in each.failures.items():
-            failures[text] = failures.get(text, 0) + number
+    failures = sum((Counter(each.failures) for each in parts), Counter[str]())
     measured = tuple(each for part in parts for each in part.measured)
-    return Benchmark(measured, failures, parts[0].versions, max(each.load_average for each in parts))
+    return Benchmark(measured, dict(failures), parts[0].versions, max(each.load_average for each in parts))
 
 
 def table(benchmark: Benchmark) -> str:
@@ -253,23 +253,20 @@ def table(benchmark: Benchmark) -> str:
             for strength in benchmark.strengths:
                 of = benchmark.of(method, signal=signal, strength=strength)
                 if of:
-                    lines.append(_line(benchmark, method, signal, strength, len(of)))
+                    lines.append(_line(of, benchmark.efficiencies[0]))
     return "\n".join(lines)
 
 
-def _line(benchmark: Benchmark, method: str, signal: str, strength: float, number: int) -> str:
-    from cathode.benchmark.result import mean_of
-
-    of = benchmark.of(method, signal=signal, strength=strength)
+def _line(of: list[Measured], cut: float) -> str:
+    """Searches by one method for one signal of one strength."""
     passed = sum(each.validation == "passed" for each in of)
     cells = [
         mean_of(of, lambda each: each.max_sic),
-        mean_of(of, lambda each: each.sic.get(1e-3, float("nan"))),
-        mean_of(of, lambda each: each.cuts[benchmark.efficiencies[0]].significance),
+        mean_of(of, lambda each: each.sic.get(1e-3, math.nan)),
+        mean_of(of, lambda each: each.cuts[cut].significance),
     ]
-    seconds = mean_of(of, lambda each: each.seconds).value
-    texts = [method, signal, f"{strength:g}", *map(str, cells), f"{passed} of {number}", f"{seconds:.0f}"]
-    return f"| {' | '.join(texts)} |"
+    known = [of[0].method, of[0].signal, f"{of[0].strength:g}", *map(str, cells), f"{passed} of {len(of)}"]
+    return f"| {' | '.join(known)} | {mean_of(of, lambda each: each.seconds).value:.0f} |"
 
 
 def main() -> None:

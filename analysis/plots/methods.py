@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -26,17 +27,21 @@ class Points:
     error: FloatArray
 
 
+def _levels(axes: Axes, reference: Sequence[tuple[float, str]], *, at: float) -> None:
+    """Lines at levels (y, label), whose labels end at this share of the width, or begin there on the left."""
+    for level, name in reference:
+        axes.axhline(level, color=REFERENCE, linestyle=":", linewidth=1.2)
+        side = "left" if at < 0.5 else "right"
+        axes.annotate(name, (at, level), xycoords=("axes fraction", "data"), ha=side, va="bottom", color=REFERENCE)
+
+
 @styled
 def against_strength(
     methods: Sequence[Points], *, label: str, reference: Sequence[tuple[float, str]] = (), title: str = ""
 ) -> Figure:
     """A quantity (y) against S/√B in the window (x) by method; `reference` are levels (y, label) to compare with."""
     figure, axes = single(width=7.4, height=5.2)
-    for level, name in reference:
-        axes.axhline(level, color=REFERENCE, linestyle=":", linewidth=1.2)
-        axes.annotate(
-            name, (0.985, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=REFERENCE
-        )
+    _levels(axes, reference, at=0.985)
     width = max((float(np.ptp(each.x)) for each in methods if len(each.x)), default=1.0) or 1.0
     for index, each in enumerate(methods):
         # Side by side, so that bars of equal strength can be told apart.
@@ -74,9 +79,7 @@ def against_cut(
     Tight cuts are to the right; beyond `floor` too little background is left to quote anything.
     """
     figure, axes = single(width=7.4, height=5.2)
-    for level, name in reference:
-        axes.axhline(level, color=REFERENCE, linestyle=":", linewidth=1.2)
-        axes.annotate(name, (0.015, level), xycoords=("axes fraction", "data"), ha="left", va="bottom", color=REFERENCE)
+    _levels(axes, reference, at=0.015)
     if floor is not None:
         axes.axvline(floor, color=REFERENCE, linestyle="--", linewidth=1.2)
     for index, each in enumerate(methods):

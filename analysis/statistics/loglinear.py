@@ -66,11 +66,23 @@ class LogLinearLikelihood:
         return slope / self._typical
 
     def covariance(self, theta: FloatArray) -> FloatArray:
-        """Covariance (k, k) of the estimate, from the expected information."""
+        """Covariance (k, k) of the estimate, from the expected information.
+
+        Raises
+        ------
+        SpectrumError
+            If there is none, because the bins do not tell the parameters apart.
+        """
         at_nodes = self._at_nodes(theta)
         mu = at_nodes.sum(axis=1)
         slopes = np.einsum("bq,bqk->bk", at_nodes, self.terms) / mu[:, None]
-        inverse = np.linalg.inv((slopes * mu[:, None]).T @ slopes)
+        try:
+            inverse = np.linalg.inv((slopes * mu[:, None]).T @ slopes)
+        except np.linalg.LinAlgError:
+            raise SpectrumError(
+                f"The {slopes.shape[1]} parameters of the spectrum can not be told apart in {len(mu)} bins with "
+                f"{float(self.bins.content.sum()):g} events. Choose a function of fewer, or widen the sidebands."
+            ) from None
         meat = (slopes * (self.bins.scale * mu)[:, None]).T @ slopes
         covariance: FloatArray = inverse @ meat @ inverse
         return covariance

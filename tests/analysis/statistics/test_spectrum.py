@@ -80,6 +80,14 @@ def test_gradient_and_covariance_are_derivatives_of_the_likelihood() -> None:
     assert fit.covariance == pytest.approx(np.linalg.inv(hessian), rel=1e-4, abs=1e-5)
 
 
+def test_parameters_that_bins_can_not_tell_apart_are_named() -> None:
+    bins = asimov(np.geomspace(2000, 6000, 20), (9.0, 5.0, 0.4))
+    fit = fit_bins(bins, "f3")
+    constant = LogLinearLikelihood.of(bins, lambda mass: np.zeros_like(fit._terms(mass)))
+    with pytest.raises(SpectrumError, match="4 parameters of the spectrum can not be told apart in 19 bins"):
+        constant.covariance(np.zeros(4))
+
+
 def test_integral_is_the_integral_of_the_density_and_its_error_is_propagated() -> None:
     fit = fit_bins(asimov(np.geomspace(2600, 8000, 30), (9.0, 5.0, 0.4), events=1e5), "f3")
     mass = np.linspace(*HOLE, 2001)
