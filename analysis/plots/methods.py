@@ -57,6 +57,8 @@ def against_strength(
             capsize=2,
             label=each.label,
         )
+    # From no signal on: of a single strength, the points side by side would look like several.
+    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
     headroom(axes, 0.1 + 0.05 * ((len(methods) + 2) // 3))
     axes.set_xlabel(r"S / √B in the window, before any cut")
     axes.set_ylabel(label)
