@@ -54,9 +54,9 @@ def test_a_search_reads_a_store_as_it_reads_the_files(analysis: Path, tmp_path: 
     assert "6,000 of 6,000 events in 3 of 3 files" in said.stdout
     assert f"--set data.files={store} reads it instead" in " ".join(said.stdout.split())
     assert "prepare: 100 %, 3 of 3 files" in said.stderr
-    assert "Every expression has a value" in cathode(
-        "config", "check", analysis, "--set", f"data.files={store}"
-    ).stdout.replace("\n", " ")
+    checked = cathode("config", "check", analysis, "--set", f"data.files={store}").stdout
+    # Where a line ends depends on how long the name of the folder is.
+    assert "Every expression has a value" in " ".join(checked.split())
     for name, more in (("files", []), ("store", ["--set", f"data.files={store}"])):
         place = tmp_path / "runs" / name / "run"
         ran = cathode("run", analysis, "-o", place, "--no-report", "--quiet", "--set", "store=null", *more)
