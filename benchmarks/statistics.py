@@ -232,7 +232,7 @@ def of_null(significances: Array) -> dict[str, Any]:
 def of_retrained(found: Sequence[Injection], null: Sequence[CountingModel]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Coverage of limits on injected events by the yield of all searches, and bands of those without a signal.
 
-    A limit beyond what was injected covers: the largest strength is not excluded.
+    Of limits on passing events, beside what passes of the true strength in the mean.
     """
     from cathode.injection.limit import signal_yield
 
@@ -253,9 +253,11 @@ def of_retrained(found: Sequence[Injection], null: Sequence[CountingModel]) -> t
     for strength in passing.injected:
         here = [each.cuts[efficiency] for each in found if each.injected == strength]
         tried = [asymptotic_limit(CountingModel(cut.observed, cut.expected, cut.error)) for cut in here]
+        # A limit covers if it allows what passes of the true strength: no yield of another one enters.
+        of_truth = float(passing.passing[list(passing.injected).index(strength)])
         covered[f"{strength:g}"] = {
-            "cls": share(_excluded(passing, each.observed) >= strength for each in tried),
-            "clsb": share(_excluded(passing, each.without_cls) >= strength for each in tried),
+            "cls": share(each.observed >= of_truth for each in tried),
+            "clsb": share(each.without_cls >= of_truth for each in tried),
             "toys": len(tried),
         }
     return covered, {**inside, "toys": len(limits)}

@@ -177,6 +177,7 @@ def background_only(
         resolution=resolution,
         ensemble_spread=ensemble_spread,
         realised_efficiency=counts.efficiency,
+        per_event=counts.per_event,
     )
 
 
@@ -230,6 +231,7 @@ def from_spectrum(
         estimate="spectrum",
         reason=reason or "the reference of this method is no background at the masses of the window",
         realised_efficiency=counts.efficiency,
+        per_event=counts.per_event,
     )
 
 

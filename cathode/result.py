@@ -16,6 +16,8 @@ TOLERANCE = 0.51
 
 #: "passed" needs regions that all closed, and enough events in them to have seen a difference as large as tolerated.
 Validation = Literal["passed", "failed", "unresolved", "not made"]
+#: The same, the worst first.
+WORST_FIRST: tuple[Validation, ...] = ("failed", "unresolved", "not made", "passed")
 
 #: Why no significance is claimed.
 NOT_CLAIMED: Mapping[Validation, str] = {
@@ -56,6 +58,7 @@ class CutResult:
         systematic is never below it. None where the template comes from one generator.
     spread : standard deviation of `significance` over the members of the classifier ensemble, for the mean of all; None
         where there is no ensemble. Retraining the generator adds to it.
+    per_event : Σw²/Σw of the events of the window, 1 without weights: so much weight fluctuates like one event.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("effective_efficiency", "exact_usable", "obstacle")
@@ -79,6 +82,7 @@ class CutResult:
     realised_efficiency: float | None = None
     spread: float | None = None
     ensemble_spread: float | None = None
+    per_event: float = 1.0
 
     @property
     def uncertainty(self) -> float:
@@ -134,7 +138,7 @@ class CalibratedCut:
     p_value : corrected, with `low` and `high` one standard deviation of the pseudo-experiments away.
     significance : of `p_value`, signed.
     resolution : the smallest p-value that so many experiments can give.
-    extrapolated : whether it comes from a normal tail fitted to them.
+    extrapolated : whether it comes from the tail of a normal distribution fitted to them.
     experiments, null_mean, null_width : how many there were, and mean and width of their significances.
     null : their significances, (experiments,).
     """
@@ -254,6 +258,7 @@ class Sculpting:
     """Whether the cut changes the shape of the mass spectrum; p-values are small when it does.
 
     `p_value` is that of χ² and decides; Kolmogorov–Smirnov distance and distance correlation see changes of any form.
+    `largest` is how much more or less of the events of one bin of mass pass than of all, beyond two standard errors.
     None where they were not measured.
     """
 
@@ -266,6 +271,7 @@ class Sculpting:
     ks_p_value: float | None = None
     distance_correlation: float | None = None
     distance_p_value: float | None = None
+    largest: float | None = None
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,11 @@ def fisher(p: FloatArray) -> FloatArray:
 
 
 def cauchy(p: FloatArray) -> FloatArray:
-    """The Cauchy combination (Liu & Xie, 1808.09011): its tail is right for dependent p-values (…, K) too."""
-    values = _checked(p)
+    """The Cauchy combination (Liu & Xie, 1808.09011): its tail is right for dependent p-values (…, K) too.
+
+    A p-value above 1 − 1/1000 counts as that: one of 1, as of a fold without an event, would outweigh any other.
+    """
+    values = np.minimum(_checked(p), 1 - 1e-3)
     with np.errstate(divide="ignore"):
         each = np.where(values < 1e-15, 1 / (np.pi * np.maximum(values, 1e-300)), np.tan((0.5 - values) * np.pi))
     return np.asarray(stats.cauchy.sf(each.mean(axis=-1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from analysis.inference.limits import BANDS, UpperLimit
 
 #: Version of the HistFactory schema.
 _SCHEMA = "1.0.0"
+#: Auxiliary events from which on it does not matter that they are whole.
+_WHOLE = 25
 
 
 def histfactory(channels: Mapping[str, CountingModel]) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def histfactory(channels: Mapping[str, CountingModel]) -> dict[str, Any]:
 
 
 def datacard(channels: Mapping[str, CountingModel]) -> str:
-    """A datacard of CMS combine with a gamma distribution for each background."""
+    """A datacard of CMS combine with a gamma distribution for each background, or a log-normal one of a large error."""
     names = list(channels)
     rows: list[Sequence[object]] = [
         ["bin", *names],
@@ -45,10 +48,16 @@ def datacard(channels: Mapping[str, CountingModel]) -> str:
     for place, (name, model) in enumerate(channels.items()):
         if not model.error:
             continue
-        events = round((model.background / model.error) ** 2)
+        events = (model.background / model.error) ** 2
         entries = ["-"] * (2 * len(names))
-        entries[2 * place + 1] = f"{model.background / max(events, 1):.6g}"
-        nuisances.append([f"background_{name}", "gmN", events, *entries])
+        # A gamma distribution counts whole events. Where rounding would change the error by more than a per cent, it is
+        # a log-normal one of the same relative error.
+        if events < _WHOLE:
+            entries[2 * place + 1] = f"{math.exp(math.sqrt(math.log1p(1 / events))):.6g}"
+            nuisances.append([f"background_{name}", "lnN", *entries])
+            continue
+        entries[2 * place + 1] = f"{model.background / round(events):.6g}"
+        nuisances.append([f"background_{name}", "gmN", round(events), *entries])
     rule = ["-" * 60]
     head: list[Sequence[object]] = [
         [f"imax {len(names)} number of channels"],
@@ -60,7 +69,10 @@ def datacard(channels: Mapping[str, CountingModel]) -> str:
 
 
 def hepdata_limits(limits: Mapping[float, UpperLimit], *, quantity: str, units: str = "") -> dict[str, Any]:
-    """A table of HEPData of upper limits by mass in GeV, in JSON types; `quantity` is what is limited."""
+    """A table of HEPData of upper limits by mass in GeV, in JSON types; `quantity` is what is limited.
+
+    Where an observed one is NaN, as of pseudo-experiments, there are expected ones alone.
+    """
     ordered = sorted(limits)
     head = {"name": quantity, **({"units": units} if units else {})}
     level = f"{100 * limits[ordered[0]].confidence_level:g} % CL"
@@ -80,16 +92,17 @@ def hepdata_limits(limits: Mapping[float, UpperLimit], *, quantity: str, units: 
         ]
         expected.append({"value": values[median], "errors": errors})
     observed = [{"value": limits[mass].observed} for mass in ordered]
+    seen = {
+        "header": {**head, "name": f"observed {quantity}"},
+        "qualifiers": [{"name": "LIMIT", "value": level}],
+        "values": observed,
+    }
     return {
         "independent_variables": [
             {"header": {"name": "MASS", "units": "GEV"}, "values": [{"value": m} for m in ordered]}
         ],
         "dependent_variables": [
-            {
-                "header": {**head, "name": f"observed {quantity}"},
-                "qualifiers": [{"name": "LIMIT", "value": level}],
-                "values": observed,
-            },
+            *([] if any(math.isnan(limits[mass].observed) for mass in ordered) else [seen]),
             {
                 "header": {**head, "name": f"expected {quantity}"},
                 "qualifiers": [{"name": "LIMIT", "value": level}],

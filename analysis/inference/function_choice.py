@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from analysis.errors import SpectrumError
-from analysis.inference.spectrum_model import SpectrumFit, SpectrumModel
+from analysis.inference.spectrum_model import SpectrumFit, SpectrumModel, statistics_of_toys
 from analysis.statistics.dijet_fit import FUNCTIONS
 
 FloatArray = NDArray[np.float64]
@@ -136,10 +136,12 @@ class ProfiledFamily:
 
     def q_tilde(self, strength: float) -> float:
         """q̃ of a strength."""
-        smallest, best = self._best
+        # Of the functions without a strength above none only that at none counts, see `SpectrumModel.largest`.
+        reference, best = min(
+            (m.largest.deviance + self.penalty * m.parameters, m.largest.strength) for m in self.models
+        )
         if best >= strength:
             return 0.0
-        reference = smallest if best >= 0 else self.deviance(0.0)[0]
         return max(self.deviance(strength)[0] - reference, 0.0)
 
     def discovery(self) -> float:
@@ -156,6 +158,10 @@ class ProfiledFamily:
     def seeing(self, counts: ArrayLike) -> Self:
         """The same with other counts."""
         return replace(self, models=tuple(each.seeing(counts) for each in self.models))
+
+    def toys(self, strength: float, tested: float, number: int, *, seed: int) -> FloatArray:
+        """q̃ of `tested` in so many spectra at a true strength, (number,), by the function that is best there."""
+        return statistics_of_toys(self, self.asimov(strength).models[0].counts, tested, number, seed=seed)
 
     def at_most(self) -> float:
         """A strength that any limit is below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 #: Steps of Fisher scoring, the distance (in standard deviations) at which it has arrived, and that which rounding may
 #: leave.
 _STEPS, _ARRIVED, _ROUNDED = 200, 1e-7, 1e-3
+#: After so many steps it is tried by Newton's method.
+_SLOW = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,16 @@ class SpectrumModel:
         """The fit of all strengths."""
         return self.fit()
 
+    @cached_property
+    def largest(self) -> SpectrumFit:
+        """The fit of all strengths that are not negative.
+
+        Where the likelihood does not rise with a signal from none on, that of all is not asked: without events where
+        the signal is, it runs to negative contents.
+        """
+        none = self._none
+        return self.best if float(self.signal @ (self.counts / none.expected - 1)) > 0 else none
+
     def discovery(self) -> float:
         """Signed √q₀: the asymptotic local significance, negative for a deficit."""
         statistic = max(self.fit(0.0).deviance - self.best.deviance, 0.0)
@@ -116,10 +128,9 @@ class SpectrumModel:
 
     def q_tilde(self, strength: float) -> float:
         """q̃ of a strength."""
-        if self.best.strength >= strength:
+        if self.largest.strength >= strength:
             return 0.0
-        reference = self.best.deviance if self.best.strength >= 0 else self._none.deviance
-        return max(self.fit(strength).deviance - reference, 0.0)
+        return max(self.fit(strength).deviance - self.largest.deviance, 0.0)
 
     def asimov(self, strength: float = 0.0) -> Self:
         """The spectrum that a strength predicts, with the background of the fit at it."""
@@ -130,14 +141,17 @@ class SpectrumModel:
         return replace(self, counts=np.asarray(counts, dtype=np.float64), form=self._form)
 
     def toys(self, strength: float, tested: float, number: int, *, seed: int) -> FloatArray:
-        """q̃ of `tested` in so many spectra at a true strength, (number,)."""
-        rng = np.random.default_rng(seed)
-        expected = self.fit(strength).expected
-        return np.array([self.seeing(rng.poisson(expected)).q_tilde(tested) for _ in range(number)])
+        """q̃ of `tested` in so many spectra at a true strength, see `statistics_of_toys`."""
+        return statistics_of_toys(self, self.fit(strength).expected, tested, number, seed=seed)
 
     def at_most(self) -> float:
         """A strength that any limit is below."""
-        return max(self.best.strength, 0.0) + 10 * self.best.error
+        none = self._none
+        information = self._information(none.theta, none.expected, free=True)
+        error = float(math.sqrt(np.linalg.inv(information)[-1, -1]))
+        # Without background it is the counts of the signal itself that a limit hangs on.
+        upwards = max(float(self.signal @ (self.counts - none.expected)) / float(self.signal @ self.signal), 0.0)
+        return upwards + 10 * error + 20 / float(self.signal.sum())
 
     @cached_property
     def _none(self) -> SpectrumFit:
@@ -179,18 +193,39 @@ class SpectrumModel:
         slopes = self._slopes(theta, free=free)
         return np.asarray((slopes / expected[:, None]).T @ slopes)
 
+    def _step(
+        self, theta: FloatArray, expected: FloatArray, slopes: FloatArray, pull: FloatArray, *, newton: bool
+    ) -> FloatArray:
+        """Towards the maximum, by the expected curvature or, where the likelihood is concave, by Newton's method.
+
+        The former rises from anywhere, but where counts are few it arrives slowly.
+        """
+        scored = np.linalg.lstsq((slopes / expected[:, None]).T @ slopes, pull, rcond=None)[0]
+        if not newton:
+            return np.asarray(scored)
+        terms, weights = self._nodes
+        density = np.exp(np.clip(terms @ theta, -600.0, 600.0)) * weights
+        off = self.counts / expected - 1
+        curvature = (slopes * (self.counts / expected**2)[:, None]).T @ slopes
+        size = len(theta)
+        curvature[:size, :size] -= np.einsum("bq,bqk,bql->kl", density * off[:, None], terms, terms)
+        if np.linalg.eigvalsh(curvature)[0] > 1e-9 * np.trace(curvature):
+            return np.asarray(np.linalg.solve(curvature, pull))
+        return np.asarray(scored)
+
     def _scored(self, theta: FloatArray, mu: float, *, free: bool) -> tuple[FloatArray, float]:
         """Fisher scoring with halved steps: the likelihood rises in each."""
         background = self._background(theta)
         if not (background + mu * self.signal > 0).all():
             mu = 0.0
         expected = background + mu * self.signal
-        value = _deviance(self.counts, expected)
-        for _ in range(_STEPS):
+        value, left = _deviance(self.counts, expected), math.inf
+        for number in range(_STEPS):
             slopes = self._slopes(theta, free=free)
             pull = slopes.T @ (self.counts / expected - 1)
-            step = np.linalg.lstsq((slopes / expected[:, None]).T @ slopes, pull, rcond=None)[0]
-            if float(pull @ step) < _ARRIVED**2:
+            step = self._step(theta, expected, slopes, pull, newton=number > _SLOW and not free)
+            left = float(pull @ step)
+            if left < _ARRIVED**2:
                 return theta, mu
             for half in range(40):
                 part = 0.5**half * step
@@ -201,13 +236,46 @@ class SpectrumModel:
                     theta, mu, expected, value = trial, at, contents, better
                     break
             else:
-                if float(pull @ step) < _ROUNDED**2:
-                    return theta, mu
                 break
+        if left < _ROUNDED**2:
+            return theta, mu
         raise SpectrumError(
             f"No maximum of the likelihood of {self.function} between {self.edges[0]:g} and {self.edges[-1]:g} GeV. "
             "Raise the lower edge above the turn-on, or choose a smaller function."
         )
+
+
+class Repeatable(Protocol):
+    """A spectrum that can be seen with other counts."""
+
+    def seeing(self, counts: ArrayLike) -> Self:
+        """The same with other counts."""
+        ...
+
+    def q_tilde(self, strength: float) -> float:
+        """q̃ of a strength."""
+        ...
+
+
+def statistics_of_toys(model: Repeatable, expected: FloatArray, tested: float, number: int, *, seed: int) -> FloatArray:
+    """q̃ of `tested` in so many Poisson spectra of these contents (B,): (number,), less those without a maximum.
+
+    Raises
+    ------
+    SpectrumError
+        If the likelihood of more than one in a hundred has none.
+    """
+    rng = np.random.default_rng(seed)
+    found: list[float] = []
+    lost = 0
+    for counts in rng.poisson(expected, (number, len(expected))):
+        try:
+            found.append(model.seeing(counts).q_tilde(tested))
+        except SpectrumError:
+            lost += 1
+            if lost > number / 100:
+                raise
+    return np.array(found)
 
 
 def _deviance(counts: FloatArray, expected: FloatArray) -> float:

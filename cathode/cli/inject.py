@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from cathode.cli.options import AnalysisFile, Json, Output, Overrides, Plugins, Quiet, load_plugins
 from cathode.cli.terminal import Terminal
 from cathode.cli.workers import Scheduler, Workers, workforce
+from cathode.runtime.documents import plain
 
 
 def inject(
@@ -77,8 +77,12 @@ def limit(
 
         write_limits(limits, export, mass=load_config(folder / ANALYSIS).search().region.centre)
     terminal = Terminal(json, quiet)
-    terminal.result({"limits": [asdict(each) for each in limits]})
+    terminal.result({"limits": [plain(each) for each in limits]})
     if not (json or quiet):
         from cathode.cli.tables import injected_limits
 
-        terminal.show(injected_limits(limits), "Events of the signal before the cut, as they were injected.")
+        said = [
+            "Events of the signal before the cut, as they were injected.",
+            *(r for each in limits for r in each.remarks),
+        ]
+        terminal.show(injected_limits(limits), " ".join(said))

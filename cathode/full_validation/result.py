@@ -15,7 +15,7 @@ class Check:
     """One test: what was measured, with its error, what it has to be, and whether it is.
 
     `group` is what it belongs to, such as "closure". Of a test that could not be made `value` is NaN, `passed` None and
-    `note` says why.
+    `note` says why; of one whose errors are too large to tell there is a value, and `passed` is None too.
     """
 
     group: str
@@ -25,6 +25,11 @@ class Check:
     requirement: str
     passed: bool | None
     note: str = ""
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether it was made, and can not tell."""
+        return self.passed is None and not math.isnan(self.value)
 
     @property
     def measured(self) -> str:
@@ -68,9 +73,10 @@ class FullValidation(Document):
 
     @property
     def passed(self) -> bool:
-        """Whether no test failed, and at least one was made in every group."""
+        """Whether no test failed or stayed unresolved, and at least one was made in every group."""
         made = {each.group for each in self.checks if each.passed is not None}
-        return all(each.passed is not False for each in self.checks) and made == {each.group for each in self.checks}
+        decided = all(each.passed is not False and not each.unresolved for each in self.checks)
+        return decided and made == {each.group for each in self.checks}
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -24,20 +24,28 @@ ANALYSIS = "analysis.yaml"
 
 @dataclass(frozen=True)
 class CutFound:
-    """What one cut of one search found, in events; `passing` are injected events in the window that pass it."""
+    """What one cut of one search found; `passing` is the number of injected events in the window that pass it.
+
+    `observed`, `expected` and `error` are sums of weights, `per_event` is the weight that fluctuates like one event,
+    and `obstacle` says why the expectation is not to be believed.
+    """
 
     observed: float
     expected: float
     error: float
     significance: float
     passing: float
+    per_event: float = 1.0
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
 class Injection:
     """One search with so many injected events, of which `inside` lie in the window; cuts by background efficiency.
 
-    `window` are all events there, `spectrum` what the mass model expects of background, with its error.
+    `window` is the weight of all events there, `spectrum` what the mass model expects of background, with its error,
+    and `weight` that of one injected event. `validation` says whether the template passed, and `pseudo` whether the
+    events are a pseudo-experiment: then they say what is to be expected, and nothing of the data.
     """
 
     injected: int
@@ -46,6 +54,9 @@ class Injection:
     window: float
     spectrum: tuple[float, float]
     cuts: dict[float, CutFound]
+    weight: float = 1.0
+    validation: str = "not made"
+    pseudo: bool = False
 
     def beyond(self, background_efficiency: float) -> float:
         """Injected events that pass a cut, less what those in the window add to the expectation of background."""
@@ -83,7 +94,9 @@ def injected_search(
     return found_in(search, events, number, repeat, found).to_dict()
 
 
-def found_in(search: Search, events: Events, number: int, repeat: int, result: SearchResult) -> Injection:
+def found_in(
+    search: Search, events: Events, number: int, repeat: int, result: SearchResult, *, pseudo: bool = False
+) -> Injection:
     """What is kept of a search in events whose truth are the injected ones."""
     assert events.truth is not None
     inside = int((search.region.signal(events.mass) & events.truth).sum())
@@ -92,7 +105,7 @@ def found_in(search: Search, events: Events, number: int, repeat: int, result: S
         number,
         repeat,
         inside,
-        float(result.counts.signal_region),
+        mass_model.observed,
         (mass_model.expected, mass_model.expected_error),
         {
             cut.background_efficiency: CutFound(
@@ -101,9 +114,15 @@ def found_in(search: Search, events: Events, number: int, repeat: int, result: S
                 cut.uncertainty,
                 cut.significance,
                 inside * (cut.signal_efficiency or 0.0),
+                cut.per_event,
+                result.withheld or cut.obstacle,
             )
             for cut in result.cuts
         },
+        # Injected events have the mean weight of the others.
+        float(events.weights.mean()),
+        result.validation,
+        pseudo,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ def write_limits(limits: Sequence[InjectedLimit], folder: Path | str, *, mass: f
     """Write HistFactory workspaces, datacards and a submission to HEPData; returns the paths.
 
     Cuts are of the same events, so each has a workspace and a datacard of its own, whose strength is the number of
-    signal events that pass. HEPData gets limits on signal events before the cut, at a `mass` in GeV.
+    signal events that pass. HEPData gets limits on signal events before the cut, at a `mass` in GeV. Of
+    pseudo-experiments these are expected ones alone, and the others see just that.
 
     Raises
     ------
@@ -29,6 +31,7 @@ def write_limits(limits: Sequence[InjectedLimit], folder: Path | str, *, mass: f
     check_output_folder(place)
     texts: dict[str, str] = {}
     tables = {}
+    remarks = [text for each in limits for text in each.remarks]
     for each in limits:
         name = f"{each.background_efficiency:g}".replace(".", "p").replace("-", "m")
         channel = {f"cut_{name}": each.model}
@@ -39,7 +42,7 @@ def write_limits(limits: Sequence[InjectedLimit], folder: Path | str, *, mass: f
     texts |= {
         f"hepdata/{name}": text
         for name, text in hepdata_submission(
-            tables, comment="Limits of a search whose cut was learned, from injections of signal into its data."
+            tables, comment=" ".join(["Limits of a search whose cut was learned, from injections of signal.", *remarks])
         ).items()
     }
     for name, text in texts.items():
@@ -49,4 +52,5 @@ def write_limits(limits: Sequence[InjectedLimit], folder: Path | str, *, mass: f
 
 def _table(limit: UpperLimit, mass: float) -> tuple[str, dict[str, object]]:
     quantity = "signal events before the cut"
-    return f"Upper limit on {quantity}, observed and expected", hepdata_limits({mass: limit}, quantity=quantity)
+    kinds = "expected" if math.isnan(limit.observed) else "observed and expected"
+    return f"Upper limit on {quantity}, {kinds}", hepdata_limits({mass: limit}, quantity=quantity)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.inference.counting_model import CountingModel
-from analysis.inference.limits import UpperLimit, asymptotic_limit
+from analysis.inference.limits import BANDS, UpperLimit, asymptotic_limit
 from cathode.errors import InjectionError
-from cathode.injection.experiments import Injection
+from cathode.injection.experiments import CutFound, Injection
+from cathode.result import WORST_FIRST
 
 FloatArray = NDArray[np.float64]
 
@@ -38,6 +39,9 @@ class SignalYield:
     def excluded(self, events: float) -> float:
         """The smallest strength from which on more than so many events pass: what a limit on these excludes.
 
+        Never less than the smallest that was injected: a cut keeps a smaller share of a weaker signal, and how much
+        less was not tried.
+
         Raises
         ------
         InjectionError
@@ -49,11 +53,12 @@ class SignalYield:
                 f"{self.passing[-1]:.3g} events pass of the largest injected signal ({self.injected[-1]:g}), and the "
                 f"limit is {events:.3g}. Inject more; nothing is said beyond what was tried."
             )
-        place = len(enough) - int(np.argmin(enough[::-1])) if not enough.all() else 0
-        strengths, passing = np.append(0.0, self.injected), np.append(0.0, self.passing)
-        low, high = place, place + 1
-        part = (events - passing[low]) / (passing[high] - passing[low])
-        return float(strengths[low] + part * (strengths[high] - strengths[low]))
+        if enough.all():
+            return float(self.injected[0])
+        high = len(enough) - int(np.argmin(enough[::-1]))
+        low = high - 1
+        part = (events - self.passing[low]) / (self.passing[high] - self.passing[low])
+        return float(self.injected[low] + part * (self.injected[high] - self.injected[low]))
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ class InjectedLimit:
 
     `passing` is the limit on events that pass, and `model` the counting experiment that it is of. `low` and `high` are
     the observed limit with the yield one standard error up and down. `inclusive` is the limit without the learned cut,
-    from the count of the window alone.
+    from the count of the window alone. Of pseudo-experiments nothing is observed: those are NaN, `low` and `high`
+    belong to the median of what is expected, and `model` sees just that.
+
+    No limit is below `smallest`, the weakest signal that was injected. `validation` says whether the template passed.
     """
 
     background_efficiency: float
@@ -73,6 +81,25 @@ class InjectedLimit:
     low: float
     high: float
     inclusive: float
+    smallest: float = 0.0
+    validation: str = "not made"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be said wherever the limit stands."""
+        at = f"At a background efficiency of {self.background_efficiency:g}"
+        said = []
+        if self.validation in ("failed", "unresolved"):
+            said.append(
+                f"{at} validation is {self.validation}: an expectation that is too high makes the limit too strict."
+            )
+        lowest = self.expected[BANDS.index(0.0)] if math.isnan(self.observed) else self.observed
+        if lowest <= self.smallest:
+            said.append(
+                f"{at} fewer signal events may be excluded than the {self.smallest:g} that were injected at least; "
+                "inject less to see it."
+            )
+        return tuple(said)
 
 
 def signal_yield(injections: Sequence[Injection], background_efficiency: float) -> SignalYield:
@@ -105,25 +132,32 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
     """The limit of a cut from searches with and without an injected signal.
 
     What was seen and expected is that of the searches without one, the mean over their repeats, whose scatter over
-    trainings is a nuisance parameter beside the error of the expectation; the strength is the
-    one from which on more events pass than the CLs limit on passing events allows.
+    trainings is a nuisance parameter beside the error of the expectation; the strength is the one from which on more
+    events pass than the CLs limit on passing events allows. Of pseudo-experiments there are expected limits alone.
 
     Raises
     ------
     InjectionError
-        If no search is without signal or none is with it, or the limit lies beyond what was injected.
+        If no search is without signal or none is with it, the limit lies beyond what was injected, or what the cut
+        expects is not to be believed.
     """
     none = [each for each in injections if not each.injected]
     if not none:
         raise InjectionError("No search without an injected signal: what the data themselves give is not known.")
     cuts = [each.cuts[background_efficiency] for each in none]
-    mean = {name: float(np.mean([getattr(cut, name) for cut in cuts])) for name in ("observed", "expected", "error")}
-    excess = np.array([cut.observed - cut.expected for cut in cuts])
-    # Other trainings find something else in the same data: one more uncertainty of their mean.
-    spread = float(excess.std(ddof=1)) / len(excess) ** 0.5 if len(excess) > 1 else 0.0
-    model = CountingModel(mean["observed"], mean["expected"], math.hypot(mean["error"], spread))
+    for cut in cuts:
+        if cut.obstacle:
+            raise InjectionError(
+                f"No limit at a background efficiency of {background_efficiency:g}: {cut.obstacle}. What the cut "
+                "expects is not to be believed, nor is a limit by it."
+            )
+    pseudo = all(each.pseudo for each in none)
+    model = _expected_alone(none, cuts) if pseudo else _seen(none, cuts)
     limit = asymptotic_limit(model)
+    if pseudo:
+        limit = replace(limit, observed=math.nan, without_cls=math.nan)
     found = signal_yield(injections, background_efficiency)
+    quoted = limit.expected[BANDS.index(0.0)] if pseudo else limit.observed
     more, fewer = (
         SignalYield(found.injected, np.maximum(found.passing + sign * found.error, 1e-9), found.error)
         for sign in (1, -1)
@@ -132,17 +166,51 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
         background_efficiency,
         limit,
         model,
-        found.excluded(limit.observed),
+        math.nan if pseudo else found.excluded(limit.observed),
         tuple(found.excluded(events) for events in limit.expected),
-        more.excluded(limit.observed),
-        fewer.excluded(limit.observed),
-        _inclusive(injections, none),
+        more.excluded(quoted),
+        fewer.excluded(quoted),
+        math.nan if pseudo else _inclusive(injections, none, cuts),
+        float(found.injected[0]),
+        _worst([] if pseudo else [each.validation for each in none]),
     )
 
 
-def _inclusive(injections: Sequence[Injection], none: Sequence[Injection]) -> float:
+def _seen(none: Sequence[Injection], cuts: Sequence[CutFound]) -> CountingModel:
+    """Means over trainings in the same data, in events that fluctuate as such; strength 1 is an injected event."""
+    observed, expected, error = (
+        _mean([each / cut.per_event for each, cut in zip(values, cuts, strict=True)])
+        for values in zip(*((cut.observed, cut.expected, cut.error) for cut in cuts), strict=True)
+    )
+    excess = np.array([(cut.observed - cut.expected) / cut.per_event for cut in cuts])
+    # Other trainings find something else in the same data: one more uncertainty of their mean.
+    spread = float(excess.std(ddof=1)) / len(excess) ** 0.5 if len(excess) > 1 else 0.0
+    return CountingModel(observed, expected, math.hypot(error, spread), _signal(none, cuts))
+
+
+def _expected_alone(none: Sequence[Injection], cuts: Sequence[CutFound]) -> CountingModel:
+    """The experiment that sees what is expected: counts of several pseudo-experiments are no count of one."""
+    expected, error = (_mean([getattr(cut, name) / cut.per_event for cut in cuts]) for name in ("expected", "error"))
+    return CountingModel(expected, expected, error, _signal(none, cuts))
+
+
+def _signal(none: Sequence[Injection], cuts: Sequence[CutFound]) -> float:
+    return _mean([each.weight / cut.per_event for each, cut in zip(none, cuts, strict=True)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _worst(validations: Sequence[str]) -> str:
+    """The worst word that was said of a template."""
+    return next((each for each in WORST_FIRST if each in validations), "not made")
+
+
+def _inclusive(injections: Sequence[Injection], none: Sequence[Injection], cuts: Sequence[CutFound]) -> float:
     """Of the window without a cut: its count beside what the mass model expects there."""
     inside = sum(each.inside for each in injections) / sum(each.injected for each in injections)
-    expected, error = (float(np.mean([each.spectrum[part] for each in none])) for part in (0, 1))
-    window = float(np.mean([each.window for each in none]))
-    return asymptotic_limit(CountingModel(window, expected, error, inside)).observed
+    unit = _mean([cut.per_event for cut in cuts])
+    expected, error = (_mean([each.spectrum[part] for each in none]) / unit for part in (0, 1))
+    window = _mean([each.window for each in none]) / unit
+    return asymptotic_limit(CountingModel(window, expected, error, inside * _signal(none, cuts))).observed

@@ -49,7 +49,7 @@ def injected_experiment(
     signal_events = int(np.random.default_rng(seeds(f"strength/{name}")).poisson(number))
     events = injected(background, stored_events(Path(signal)), signal_events, seed=seeds(f"injection/{name}"))
     found = search.run(events, auxiliary=config.read_auxiliary(), progress=silent)
-    return found_in(search, events, number, repeat, found).to_dict()
+    return found_in(search, events, number, repeat, found, pseudo=True).to_dict()
 
 
 def plan_in_pseudo_experiments(

@@ -38,4 +38,8 @@ def headline(found: FullValidation) -> str:
     missing = [group for group in found.groups if all(c.passed is None for c in found.checks if c.group == group)]
     if missing:
         return f"Validation is incomplete: nothing was tested of {', '.join(missing)}."
+    open_ = [each for each in found.checks if each.unresolved]
+    if open_:
+        which = f"{len(open_)} of {len(found.checks)} tests can not tell, the first {open_[0].name}"
+        return f"Validation is incomplete: {which}."
     return f"Validation passed: {sum(each.passed is True for each in found.checks)} tests."

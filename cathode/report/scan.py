@@ -151,7 +151,9 @@ def page(scan: Scan, pictures: list[Picture], links: dict[Key, str]) -> str:
 
 def headline(scan: Scan) -> str:
     """The conclusion of the data in one sentence, of the method that was listed first."""
-    return f"Quick trial, no result: {_headline(scan)}" if scan.quick else _headline(scan)
+    said = f"Quick trial, no result: {_headline(scan)}" if scan.quick else _headline(scan)
+    left_out = scan.unfinished_experiments
+    return f"{said} {left_out} background-only experiments lack windows and are not counted." if left_out else said
 
 
 def _headline(scan: Scan) -> str:
@@ -167,7 +169,7 @@ def _headline(scan: Scan) -> str:
         )
     return (
         f"Largest local significance in {where}, {sigma(peak.significance)}: global p {_bound(p.by_toys is None)}"
-        f"{p_value(p.quoted)} of {p.windows} windows."
+        f"{p_value(p.quoted)} of {p.windows} windows{f' in each of {p.spectra} spectra' if p.spectra > 1 else ''}."
     )
 
 

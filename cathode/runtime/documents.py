@@ -25,7 +25,7 @@ class Document:
 
     def to_json(self) -> str:
         """JSON text with a schema version; NaN and infinity become strings, so that any parser reads it."""
-        body = {"schema_version": self.schema_version, **_plain(self)}
+        body = {"schema_version": self.schema_version, **plain(self)}
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -90,15 +90,15 @@ def _rename(body: Any, path: Sequence[str], name: str) -> None:
                 _rename(each[path[0]], path[1:], name)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Only what JSON knows. The strings for non-finite numbers are those that pydantic reads back as numbers."""
     if is_dataclass(value):
         names = (*(f.name for f in fields(value)), *getattr(value, "derived", ()))
-        return {name: _plain(getattr(value, name)) for name in names}
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else repr(float(key)): _plain(item) for key, item in value.items()}
+        return {key if isinstance(key, str) else repr(float(key)): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):  # a numpy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

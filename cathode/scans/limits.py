@@ -18,7 +18,10 @@ from cathode.scans.result import Scan, Window
 
 @dataclass(frozen=True)
 class WindowLimit:
-    """CLs limit at 95 % on signal events that pass the cut in a window; expected at −2 … 2 standard deviations."""
+    """CLs limit at 95 % on signal events that pass the cut in a window; expected at −2 … 2 standard deviations.
+
+    In weighted data these are events of the weight Σw²/Σw.
+    """
 
     low: float
     high: float
@@ -55,7 +58,8 @@ def _of_window(window: Window) -> WindowLimit | None:
     if window.obstacle:
         return None
     try:
-        found = asymptotic_limit(CountingModel(window.observed, window.expected, window.error))
+        counts = (each / window.per_event for each in (window.observed, window.expected, window.error))
+        found = asymptotic_limit(CountingModel(*counts))
     except CountingError:
         return None
     return WindowLimit(window.low, window.high, found.observed, found.expected)
@@ -91,8 +95,12 @@ def _strictest(scan: Scan, method: str, signal: str) -> SignalLimit:
 def _injection(search: WindowSearch) -> Injection:
     """As `cathode inject` keeps it."""
     cuts = {
-        efficiency: CutFound(cut.observed, cut.expected, cut.error, cut.significance, cut.passing)
+        efficiency: CutFound(
+            cut.observed, cut.expected, cut.error, cut.significance, cut.passing, cut.per_event, cut.obstacle
+        )
         for efficiency, cut in search.cuts.items()
     }
     asked = search.asked
-    return Injection(asked.injected, asked.seed, search.inside, float(search.events), search.spectrum, cuts)
+    window = float(search.events) if search.observed is None else search.observed
+    found = (search.inside, window, search.spectrum, cuts, search.weight, search.validation)
+    return Injection(asked.injected, asked.seed, *found)

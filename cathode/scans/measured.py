@@ -30,7 +30,8 @@ class Asked:
 class WindowCut:
     """One cut in one window, in events; `passing` are injected ones that pass it.
 
-    `p_value` and `significance` are local, with all errors; `obstacle` says why they are not to be believed.
+    `p_value` and `significance` are local, with all errors; `obstacle` says why they are not to be believed. Events are
+    sums of weights, and `per_event` is the weight that fluctuates like one event.
     """
 
     observed: float
@@ -40,12 +41,14 @@ class WindowCut:
     significance: float
     passing: float
     obstacle: str = ""
+    per_event: float = 1.0
 
     @classmethod
     def of(cls, cut: CutResult, inside: int) -> Self:
         """What is kept of a cut, where so many injected events lie in the window."""
         passing = inside * (cut.signal_efficiency or 0.0)
-        return cls(cut.observed, cut.expected, cut.uncertainty, cut.p_value, cut.significance, passing, cut.obstacle)
+        found = (cut.observed, cut.expected, cut.uncertainty, cut.p_value, cut.significance, passing)
+        return cls(*found, cut.obstacle, cut.per_event)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class WindowSearch:
 
     `events` are all in the window, `inside` the injected ones of them, `spectrum` what the mass model expects there,
     with its error, `closure` the mean AUC in the validation regions, with its error. `quick` says that it was a cheap
-    trial, which is no result.
+    trial, which is no result. `weight` is that of one injected event, `observed` that of all events in the window; None
+    in scans of before.
     """
 
     asked: Asked
@@ -65,10 +69,12 @@ class WindowSearch:
     validation: str
     cuts: dict[float, WindowCut]
     quick: bool = False
+    weight: float = 1.0
+    observed: float | None = None
 
     @classmethod
-    def of(cls, asked: Asked, result: SearchResult, inside: int) -> Self:
-        """What is kept of a search, where so many injected events lie in the window."""
+    def of(cls, asked: Asked, result: SearchResult, inside: int, weight: float = 1.0) -> Self:
+        """What is kept of a search, where so many injected events of such a weight lie in the window."""
         return cls(
             asked=asked,
             events=result.counts.signal_region,
@@ -78,6 +84,8 @@ class WindowSearch:
             validation=result.validation,
             cuts={cut.background_efficiency: WindowCut.of(cut, inside) for cut in result.cuts},
             quick=result.quick,
+            weight=weight,
+            observed=result.mass_model.observed,
         )
 
     def to_dict(self) -> dict[str, Any]:

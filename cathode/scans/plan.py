@@ -41,6 +41,11 @@ class ScanPlan(PlanFile):
     experiments: int = Field(
         default=0, ge=0, description="scans of as many events drawn from the background, everything trained anew"
     )
+    spectra: int = Field(
+        default=1,
+        ge=1,
+        description="independent spectra that are looked at, this scan being one: a price of all of them",
+    )
     pages: bool = Field(default=True, description="a report page of every window, of the first seed")
 
     @field_validator("windows", mode="before")

@@ -15,13 +15,12 @@ import numpy as np
 from analysis.inference.look_elsewhere import GlobalPValue, of_one_scan
 from analysis.printing import html_table, number, p_value, sigma
 from analysis.statistics.p_values import z_to_p
+from cathode.result import WORST_FIRST
 from cathode.runtime.documents import Document
 from cathode.scans.measured import Asked, WindowCut, WindowSearch
 
 #: Background-only experiments from which on they are counted.
 FEWEST = 2
-#: Of the validations of several seeds the first of these that is among them is told.
-_WORST = ("failed", "unresolved", "not made", "passed")
 #: Columns of the table that are not those of a question, of a cut, or the efficiency of it.
 _OF_SEARCH = ("events", "inside", "spectrum", "spectrum_error", "closure", "closure_error", "validation")
 
@@ -30,7 +29,8 @@ _OF_SEARCH = ("events", "inside", "spectrum", "spectrum_error", "closure", "clos
 class Window:
     """One window of a series: means over the searches of several seeds, of one cut.
 
-    `spread` is the standard deviation of the significance over seeds, 0 of one. What no search found is NaN. The mean
+    `spread` is the standard deviation of the significance over seeds, 0 of one, and `per_event` the weight that
+    fluctuates like one event. What no search found is NaN. The mean
     of several significances of one spectrum scatters by at most 1: its p-value is rather too large than too small.
     """
 
@@ -44,6 +44,7 @@ class Window:
     spread: float
     validation: str
     obstacle: str
+    per_event: float = 1.0
 
     @property
     def centre(self) -> float:
@@ -74,6 +75,11 @@ class Series:
         return max(known, key=lambda each: each.significance, default=None)
 
     @property
+    def complete(self) -> bool:
+        """Whether every window was searched, with a significance or with a reason why there is none."""
+        return all(each.searches for each in self.windows)
+
+    @property
     def significances(self) -> np.ndarray:
         """Of all windows, (M,)."""
         return np.array([each.significance for each in self.windows])
@@ -81,7 +87,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Scan(Document):
-    """All searches in the order of the plan, all windows that were looked at, and errors by text with their number."""
+    """All searches in the order of the plan, all windows that were looked at, and errors by text with their number.
+
+    `spectra` is the number of independent spectra of which this is one: global p-values have the price of all.
+    """
 
     schema_version: ClassVar[int] = 1
     derived: ClassVar[tuple[str, ...]] = ("summary",)
@@ -90,6 +99,7 @@ class Scan(Document):
     searches: tuple[WindowSearch, ...]
     failures: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    spectra: int = 1
 
     @property
     def quick(self) -> bool:
@@ -109,6 +119,11 @@ class Scan(Document):
     def series(self) -> tuple[Series, ...]:
         """One for every method and data with or without injected events; background-only experiments are in none."""
         return tuple(self._series(*key) for key in self._data() if not key[-1])
+
+    @property
+    def unfinished_experiments(self) -> int:
+        """Background-only experiments of which some windows were not searched: they are not counted."""
+        return sum(not self._series(*key).complete for key in self._data() if key[-1])
 
     @property
     def summary(self) -> list[dict[str, Any]]:
@@ -173,14 +188,18 @@ class Scan(Document):
         found = Series(method, signal, injected, experiment, windows)
         if experiment or found.peak is None:
             return found
-        worth = of_one_scan(found.significances, self._experiments.get(method))
+        worth = of_one_scan(found.significances, self._experiments.get(method), spectra=self.spectra)
         return replace(found, global_p=worth)
 
     @cached_property
     def _experiments(self) -> dict[str, np.ndarray]:
-        """Significances of background-only experiments by method, (T, M), where there are enough of them."""
+        """Significances of background-only experiments by method, (T, M), where there are enough of them.
+
+        Those of which all windows were searched: the largest of few windows is smaller than that of all.
+        """
         keys = [key for key in self._data() if key[-1]]
-        found = {name: [self._series(*key).significances for key in keys if key[0] == name] for name in self.methods}
+        whole = [series for key in keys if (series := self._series(*key)).complete]
+        found = {name: [series.significances for series in whole if series.method == name] for name in self.methods}
         return {name: np.stack(scans) for name, scans in found.items() if len(scans) >= FEWEST}
 
     def _window(self, low: float, high: float, method: str, signal: str, injected: int, experiment: int) -> Window:
@@ -198,8 +217,9 @@ class Scan(Document):
             _mean(cuts, lambda cut: cut.error),
             float(np.mean(significances)) if significances else math.nan,
             float(np.std(significances, ddof=1)) if len(significances) > 1 else 0.0,
-            next((each for each in _WORST if each in said), "not made"),
+            next((each for each in WORST_FIRST if each in said), "not made"),
             next((cut.obstacle for cut in cuts if cut.obstacle), "" if cuts else "no search was done"),
+            _mean(cuts, lambda cut: cut.per_event),
         )
 
 

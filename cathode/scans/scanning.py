@@ -111,6 +111,14 @@ def run_scan(
         return (resume_tasks if again else run_tasks)(tasks, by, retries=retries, finished=finished)
 
 
+def _spectra(folder: Path) -> int:
+    """Of the plan in a folder; one of before has none."""
+    import yaml
+
+    plan = yaml.safe_load((folder / FILE).read_text(encoding="utf-8")) or {}
+    return int(plan.get("spectra", 1))
+
+
 def collect_scan(folder: Path | str, *, partial: bool = False) -> Scan:
     """Put the results of a scan together, in the order of its plan; the folder gets scan.json and scan.csv.
 
@@ -131,6 +139,7 @@ def collect_scan(folder: Path | str, *, partial: bool = False) -> Scan:
         searches=tuple(WindowSearch.from_dict(each.result) for each in done),
         failures=failures(tasks),
         versions=versions(),
+        spectra=_spectra(Path(folder)),
     )
     if not found.searches:
         raise CathodeError(f"No search of the scan could be done: {next(iter(found.failures), 'none was run')}")

@@ -81,7 +81,7 @@ def window_search(place: Path, *, folder: str, events: str, settings: str, page:
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     (place / COST).write_text(json.dumps(cost), encoding="utf-8")
-    return WindowSearch.of(this, result, inside).to_dict()
+    return WindowSearch.of(this, result, inside, float(data.weights.mean())).to_dict()
 
 
 def print_of(*samples: Events) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from analysis.errors import AnalysisError
 from analysis.events import Events
 from analysis.statistics.sculpting import mass_dependence, sculpting_test
@@ -42,7 +44,9 @@ def sculpting(events: Events, scores: Scores, cuts: Sequence[Cut], region: Regio
             continue
         passed = test.p_value > _SCULPTED
         other = mass_dependence(events.mass[side], passes[side], weights=events.weights[side])
-        tests.append(Sculpting(cut.background_efficiency, test.chi2, test.ndof, test.p_value, passed, **asdict(other)))
+        beyond = float(np.max(np.abs(test.ratio - 1) - 2 * test.error, initial=0.0))
+        found = (cut.background_efficiency, test.chi2, test.ndof, test.p_value, passed)
+        tests.append(Sculpting(*found, **asdict(other), largest=beyond))
         curves.append(
             SculptingCurve(
                 background_efficiency=cut.background_efficiency, edges=test.edges, ratio=test.ratio, error=test.error

@@ -44,3 +44,8 @@ def test_tiny_p_values_do_not_overflow_and_others_are_refused() -> None:
     for wrong in ([], [0.5, 1.1], [np.nan]):
         with pytest.raises(CountingError, match="between 0 and 1"):
             fisher(np.array(wrong))
+
+
+def test_one_empty_fold_does_not_outweigh_a_small_p_value() -> None:
+    assert COMBINATIONS["cauchy"](np.array([1.0, 1e-8])) < 1e-7
+    assert COMBINATIONS["cauchy"](np.array([1.0, 1.0])) > 0.99

@@ -24,8 +24,8 @@ def test_observed_and_expected_limits_are_those_of_pyhf(model: CountingModel) ->
     data = [model.observed, *theirs.config.auxdata]
     observed, expected = pyhf.infer.intervals.upper_limits.toms748_scan(data, theirs, 0.01, 10, rtol=1e-5)
     ours = asymptotic_limit(model)
-    assert ours.observed == pytest.approx(float(observed), rel=2e-3)
-    np.testing.assert_allclose(ours.expected, [float(each) for each in expected], rtol=2e-3)
+    assert ours.observed == pytest.approx(float(observed), rel=1e-3)
+    np.testing.assert_allclose(ours.expected, [float(each) for each in expected], rtol=1e-3)
 
 
 def test_nothing_seen_and_nothing_expected_excludes_three_events() -> None:

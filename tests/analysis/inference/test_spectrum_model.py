@@ -7,7 +7,9 @@ import pytest
 from iminuit import Minuit
 
 from analysis.errors import SpectrumError
-from analysis.inference.limits import asymptotic_limit
+from analysis.inference.function_choice import ProfiledFamily
+from analysis.inference.limits import asymptotic_limit, toy_confidence
+from analysis.inference.signal_shapes import DoubleCrystalBall, in_bins
 from analysis.inference.spectrum_model import SpectrumModel
 
 from .spectra import EDGES, SIGNAL, background, model
@@ -94,3 +96,28 @@ def test_empty_bins_are_bins() -> None:
 def test_what_does_not_fit_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(SpectrumError):
         SpectrumModel(**{"edges": EDGES, "counts": background(), "signal": SIGNAL, **wrong})  # type: ignore[arg-type]
+
+
+def sparse(counts: np.ndarray) -> SpectrumModel:
+    """Hardly any background under a resonance of ten events at 5 TeV."""
+    return SpectrumModel(EDGES, counts, 10 * in_bins(DoubleCrystalBall(5000, 120), EDGES))
+
+
+def test_without_events_under_the_signal_toys_say_what_three_events_do() -> None:
+    """Of no event and no background a strength of 3.0 events is excluded at 95 %, whatever asymptotic formulae say."""
+    expected = background(100.0)
+    seen = sparse(np.round(expected))
+    assert seen.counts[seen.signal > 0.5].sum() <= 1
+    assert np.isfinite(seen.at_most())
+    assert seen.at_most() > 0.5
+    # 1.5 events are not excluded, 6 are; an exact count of none has a CLs of exp(−s).
+    assert toy_confidence(seen, 0.15, toys=100, seed=1).cls > 0.12
+    assert toy_confidence(seen, 0.6, toys=100, seed=1).cls < 0.03
+    family = ProfiledFamily.of(seen, ("f2", "f3"))
+    assert toy_confidence(family, 0.6, toys=40, seed=1).cls < 0.1
+
+
+def test_toys_of_many_events_agree_with_asymptotic_formulae() -> None:
+    seen = model(0.0)
+    strength = asymptotic_limit(seen).observed
+    assert toy_confidence(seen, strength, toys=400, seed=2).cls == pytest.approx(0.05, abs=0.03)

@@ -34,6 +34,14 @@ def test_corrected_p_values_of_the_same_distribution_are_valid() -> None:
             assert share <= level + 3 * (level * (1 - level) / len(p)) ** 0.5
 
 
+def test_few_experiments_do_not_make_a_small_p_value() -> None:
+    """Of a normal distribution of which 20 are known: beyond them all, too, p-values are right."""
+    values = np.random.default_rng(4).standard_normal((20_000, 21)) * 0.7 + 0.3
+    p = np.array([NullDistribution(tuple(row[:20])).corrected(float(row[20])).value for row in values])
+    for level in (1e-2, 1e-3):
+        assert (p <= level).mean() <= level + 3 * (level / len(p)) ** 0.5
+
+
 def test_inside_it_counts_and_outside_it_says_that_it_extrapolates() -> None:
     found = null(500, 3, 0.5, 0.8)
     values = np.sort(found.significances)

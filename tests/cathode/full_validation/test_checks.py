@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,17 +73,34 @@ def test_what_is_found_follows_what_was_injected() -> None:
     assert passed(injection_checks(0.01, [])) == [None]
 
 
-def sculpted(p: float, ks: float) -> list[Sculpting]:
-    return [Sculpting(0.01, 30.0, 29.0, p, True, ks, p, 0.02, p) for _ in range(20)]
+def sculpted(p: float, ks: float, largest: float | None = None) -> list[Sculpting]:
+    return [Sculpting(0.01, 30.0, 29.0, p, True, ks, p, 0.02, p, ks if largest is None else largest) for _ in range(20)]
 
 
 def test_a_shape_fails_if_it_changes_often_and_much() -> None:
     assert passed(sculpting_checks(0.01, sculpted(0.5, 0.3))) == [True, True, True]
     assert passed(sculpting_checks(0.01, sculpted(1e-4, 0.02))) == [True, True, True]
     assert passed(sculpting_checks(0.01, sculpted(1e-4, 0.3))) == [False, False, False]
+    # A bump in one bin moves the spectrum by little.
+    assert passed(sculpting_checks(0.01, sculpted(1e-4, 0.02, 1.5))) == [False, True, True]
     old = [Sculpting(0.01, 30.0, 29.0, 0.4, True)]
     assert passed(sculpting_checks(0.01, old)) == [True, None, None]
     assert passed(sculpting_checks(0.01, [])) == [None]
+
+
+def test_errors_that_hide_anything_leave_a_test_unresolved() -> None:
+    few = [each for each in injections(0.8, 0.0) if each.injected < 300][:4]
+    slope, _ = injection_checks(0.01, few)
+    assert slope.passed is None
+    assert slope.unresolved
+    assert "more experiments" in slope.note
+    good = Check("null calibration", "width", 1.0, 0.1, "< 1.15", True)
+    found = FullValidation((slope, replace(good, group=slope.group)), {}, {})
+    assert not found.passed
+    assert headline(found).startswith("Validation is incomplete: 1 of 2 tests can not tell")
+    z = 0.4 + 0.9 * np.random.default_rng(1).standard_normal(36)
+    mean, *_ = null_checks(0.01, z.tolist())
+    assert mean.passed is None
 
 
 def moved(by: float) -> list[Morphed]:

@@ -43,3 +43,14 @@ def test_a_workspace_gives_the_same_limit_and_tables_hold_it(tmp_path: Path) -> 
     model = workspace.model()
     theirs, _ = pyhf.infer.intervals.upper_limits.toms748_scan(workspace.data(model), model, 1.0, 150.0, rtol=1e-5)
     assert float(theirs) == pytest.approx(limit.passing.observed, rel=1e-3)
+
+
+def test_of_pseudo_experiments_nothing_is_written_as_observed(tmp_path: Path) -> None:
+    searches = []
+    for number in (0, 100, 400):
+        cut = CutFound(120.0 + 0.2 * number, 100.0, 10.0, 1.0, 0.21 * number)
+        searches.append(Injection(number, 0, number, 5_000.0, (5_000.0, 80.0), {0.01: cut}, pseudo=True))
+    _, card, _, table = write_limits([injected_limit(searches, 0.01)], tmp_path / "export", mass=3500.0)
+    (expected,) = yaml.safe_load(table.read_text())["dependent_variables"]
+    assert expected["header"]["name"].startswith("expected")
+    assert "observation 100" in card.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -87,6 +88,44 @@ def test_experiments_say_how_often_a_maximum_is_as_large() -> None:
     assert series.global_p.resolution == pytest.approx(1 / 10)
 
 
+def test_experiments_that_lack_windows_are_not_counted() -> None:
+    """The largest of one window is smaller than that of four, and would make a p-value too small."""
+    data = [searched(w, z) for w, z in enumerate((0.0, 2.0, 0.1, 0.2))]
+    whole = [
+        searched(w, 2.2 if (number == 3 and w == 2) else 0.3, experiment=number)
+        for number in range(1, 10)
+        for w in range(4)
+    ]
+    partly = [searched(0, 0.3, experiment=number) for number in range(10, 40)]
+    found = Scan(WINDOWS, (*data, *whole, *partly))
+    (series,) = found.series
+    assert series.global_p is not None
+    assert series.global_p.by_toys == pytest.approx(2 / 10)
+    assert found.unfinished_experiments == 30
+
+
+def test_the_number_of_spectra_is_a_price() -> None:
+    data = [searched(w, z) for w, z in enumerate((0.0, 3.0, 0.1, 0.2))]
+    one, many = (Scan(WINDOWS, tuple(data), spectra=number).series[0].global_p for number in (1, 5))
+    assert one is not None
+    assert many is not None
+    assert many.quoted == pytest.approx(5 * one.quoted)
+    assert many.by_crossings == pytest.approx(-math.expm1(5 * math.log1p(-one.by_crossings)))
+
+
+@pytest.mark.parametrize("weight", [0.1, 10.0])
+def test_the_unit_of_the_weights_changes_no_limit_in_a_window(weight: float) -> None:
+    def weighted(found: WindowSearch) -> WindowSearch:
+        sums = {name: weight * getattr(found.cuts[0.01], name) for name in ("observed", "expected", "error")}
+        cuts = {**found.cuts, 0.01: replace(found.cuts[0.01], **sums, per_event=weight)}
+        return replace(found, cuts=cuts, weight=weight)
+
+    plain = searched(0, 1.0)
+    (one,), (other,) = (list(window_limits(Scan(WINDOWS, (each,)), "m")) for each in (plain, weighted(plain)))
+    assert other.observed == pytest.approx(one.observed)
+    assert other.expected == pytest.approx(one.expected)
+
+
 def test_the_table_has_every_cut_to_the_last_bit() -> None:
     found = Scan(WINDOWS, (searched(0, 1 / 3), searched(1, math.nan, obstacle='of "none", at all')))
     rows = list(csv.DictReader(io.StringIO(found.table())))
@@ -102,7 +141,11 @@ def test_limits_are_those_of_the_counting_experiment_and_of_the_window_that_expe
     from analysis.inference.limits import asymptotic_limit
 
     none = [searched(w, 1.0) for w in (0, 1)]
-    with_signal = [searched(0, 3.0, injected=200, passing=50.0), searched(1, 5.0, injected=200, passing=100.0)]
+    with_signal = [
+        searched(w, 3.0, injected=number, passing=share * number)
+        for w, share in enumerate((0.25, 0.5))
+        for number in (20, 200)
+    ]
     found = Scan(WINDOWS, (*none, *with_signal))
     truth = asymptotic_limit(CountingModel(110.0, 100.0, 5.0))
     limits = list(window_limits(found, "m"))

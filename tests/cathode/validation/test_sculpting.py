@@ -29,6 +29,16 @@ def test_a_cut_that_follows_the_mass_fails_and_a_random_one_passes() -> None:
     assert sculpted.p_value < 1e-3
 
 
+def test_a_bump_in_the_cut_is_seen_where_the_spectrum_hardly_moves() -> None:
+    rng = np.random.default_rng(2)
+    bump = np.abs(EVENTS.mass - 2800) < 60
+    (found,) = shape_of(rng.random(len(EVENTS)) < np.where(bump, 0.3, 0.1)).tests  # type: ignore[attr-defined]
+    (random,) = shape_of(rng.random(len(EVENTS)) < 0.1).tests  # type: ignore[attr-defined]
+    assert found.ks < 0.1
+    assert found.largest > 0.5
+    assert random.largest < 0.1
+
+
 def test_what_too_few_events_pass_is_not_tested() -> None:
     found = shape_of(np.arange(len(EVENTS)) < 1)
     assert found.tests == ()  # type: ignore[attr-defined]
