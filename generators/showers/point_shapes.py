@@ -98,8 +98,7 @@ class PointShapes(FactorisedGenerator):
         if not isinstance(second, CloudGenerator):
             raise HyperparameterError(f"points of {self.kind}: '{second.kind}' is no generator of clouds.")
         points = dataclasses.replace(second, multiplicity=-1, size_column=self.voxels.size_column)
-        # An empty shower is one even where none was seen.
-        points.linear = (-1,)
+        points.linear = self._coordinates().linear
         return ToldEnergies(first, list(self.given), self.incident), points
 
     @override
@@ -165,6 +164,17 @@ class CountsAndPoints(Coordinates):
         known = self.known(context, self.voxels.counts(rows), self._places(values, offsets))
         return Second(Ragged(values, offsets), known)
 
+    @property
+    def linear(self) -> tuple[int, ...]:
+        """Columns of the context of the points that may be drawn as zero or below, whatever they are in training.
+
+        An empty shower is one even where none was seen, and a density of places has tails.
+        """
+        layers = len(self.given)
+        behind = 1 + sum({"visible": 1, "energies": layers, "counts": layers}.get(name, 0) for name in self.tells)
+        places = self._place_bounds().shape[1]
+        return (*range(-behind - places, -behind), -1)
+
     def _points(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The same ones of the same showers."""
         return self.voxels.points(x, np.random.default_rng(_PLACES))
@@ -175,13 +185,20 @@ class CountsAndPoints(Coordinates):
         parts = [told[name](points, offsets).reshape(len(offsets) - 1, -1) for name in self.tells if name in told]
         return np.concatenate([np.empty((len(offsets) - 1, 0)), *parts], axis=1)
 
+    def _place_bounds(self) -> NDArray[np.float64]:
+        """Least and greatest of the columns of `_places`, (2, K)."""
+        known = {"centres": self.voxels.centre_bounds, "radii": self.voxels.radius_bounds}
+        parts = [known[name].reshape(2, -1) for name in self.tells if name in known]
+        return np.concatenate([np.empty((2, 0)), *parts], axis=1)
+
     @override
     def request(self, first: Array, context: Array, random: torch.Generator) -> Request:
         energies = np.asarray(context, np.float64)[:, list(self.given)]
         drawn, layers = np.asarray(first, np.float64), len(self.given)
         counts = self.voxels.possible(drawn[:, :layers], energies)
+        places = np.clip(np.nan_to_num(drawn[:, layers:]), *self._place_bounds())
         seed = int(torch.randint(2**62, (1,), generator=random))
-        return _Points(self.voxels, self.known(context, counts, drawn[:, layers:]), counts, energies, seed)
+        return _Points(self.voxels, self.known(context, counts, places), counts, energies, seed)
 
     def known(self, context: Array, counts: NDArray[np.int64], places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Context of the points, whose last column is their number."""

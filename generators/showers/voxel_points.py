@@ -34,6 +34,14 @@ class Across(ABC):
     def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
         """Distance of the numbers (M, features) from the axis, (M,)."""
 
+    @abstractmethod
+    def bounds(self, angles: Whole, rings: Whole) -> Floats:
+        """Least and greatest numbers that lie in a layer, (2, M, features)."""
+
+    @abstractmethod
+    def farthest(self, angles: Whole, rings: Whole) -> Floats:
+        """Greatest distance from the axis in a layer, (M,)."""
+
 
 class Plane(Across):
     """x and y, in widths of a ring: what is near 2π is near 0."""
@@ -55,6 +63,15 @@ class Plane(Across):
         out: Floats = np.hypot(numbers[:, 0], numbers[:, 1])
         return out
 
+    @override
+    def bounds(self, angles: Whole, rings: Whole) -> Floats:
+        both = np.stack([rings, rings], axis=1).astype(np.float64)
+        return np.stack([-both, both])
+
+    @override
+    def farthest(self, angles: Whole, rings: Whole) -> Floats:
+        return rings.astype(np.float64)
+
 
 class Ring(Across):
     """The radius alone, as CaloPointFlow II has it: all angles are as likely."""
@@ -73,6 +90,14 @@ class Ring(Across):
     def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
         return numbers[:, 0]
 
+    @override
+    def bounds(self, angles: Whole, rings: Whole) -> Floats:
+        return np.stack([np.zeros_like(rings), rings])[..., None].astype(np.float64)
+
+    @override
+    def farthest(self, angles: Whole, rings: Whole) -> Floats:
+        return rings.astype(np.float64)
+
 
 class Grid(Across):
     """Row and column of a rectangular layer."""
@@ -90,6 +115,16 @@ class Grid(Across):
     @override
     def radius(self, numbers: Floats, angles: Whole, rings: Whole) -> Floats:
         out: Floats = np.hypot(numbers[:, 0] - angles / 2, numbers[:, 1] - rings / 2)
+        return out
+
+    @override
+    def bounds(self, angles: Whole, rings: Whole) -> Floats:
+        most = np.stack([angles, rings], axis=1).astype(np.float64)
+        return np.stack([np.zeros_like(most), most])
+
+    @override
+    def farthest(self, angles: Whole, rings: Whole) -> Floats:
+        out: Floats = np.hypot(angles / 2, rings / 2)
         return out
 
 
@@ -158,6 +193,17 @@ class VoxelPoints:
         layer = self._layers(points)
         radius = self.across.radius(points[:, : self.size_column], self.angles[layer], self.rings[layer])
         return self._means(points, offsets, radius[:, None])
+
+    @property
+    def centre_bounds(self) -> Floats:
+        """Least and greatest that `centres` can be, (2, L, features)."""
+        return self.across.bounds(self.angles, self.rings)
+
+    @property
+    def radius_bounds(self) -> Floats:
+        """Least and greatest that `radii` can be, (2, L, 1)."""
+        most = self.across.farthest(self.angles, self.rings)
+        return np.stack([np.zeros_like(most), most])[..., None]
 
     def _means(self, points: Floats, offsets: Whole, values: Floats) -> Floats:
         """Of values (M, K) of points in every layer, weighted with energy; 0 in an empty one, (N, L, K)."""

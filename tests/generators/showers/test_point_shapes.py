@@ -144,6 +144,49 @@ def test_points_are_told_places_in_training_and_in_drawing_alike() -> None:
     assert np.array_equal(asked, second.context)
 
 
+def always_hit(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Showers (n, 9) in layers of three and six voxels, which all have energy, mostly near the axis."""
+    rng = np.random.default_rng(seed)
+    incident = rng.uniform(0.1, 1, n)
+    x = incident[:, None] * rng.dirichlet(np.full(9, 0.6), n) + 2e-3 * (rng.random((n, 9)) < 0.5)
+    x[x < THRESHOLD] = 0
+    x[:, [0, 3]] = np.maximum(x[:, [0, 3]], 2e-3)
+    return x, np.column_stack([incident, x[:, :3].sum(axis=1), x[:, 3:].sum(axis=1)])
+
+
+#: Distances of the last corner of both layers from the axis.
+FARTHEST = {"plane": [3, 2], "ring": [3, 2], "grid": [np.hypot(0.5, 1.5), np.hypot(1.5, 1)]}
+
+
+@pytest.mark.parametrize("across", FARTHEST)
+def test_places_that_are_drawn_outside_of_the_training_do_no_harm(across: str) -> None:
+    """All radii of the training are above zero, but a density has tails."""
+    (x, c), few = always_hit(400, 1), {**STEPS, "steps": 60, "batch_size": 128}
+    points = {"kind": "calo_clouds_2", "widths": [8], "frequencies": 2, "sampling_steps": 2}
+    specification = {
+        **SPECIFICATION,
+        "layers": [[1, 3], [3, 2]],
+        "across": across,
+        "tells": ["energies", "counts", "radii", "centres"],
+        "counts": {**SPECIFICATION["counts"], "training": few},
+        "points": {**points, "training": {**few, "steps": 2}},
+    }
+    made = create(specification).fit(x, c, seed=1)
+    known, (first, second) = made.coordinates_.second(x, c).context, made.fitted_
+    # The energy of the shower, places, energies and numbers of layers, and the number of all points.
+    places = slice(1, known.shape[1] - 5)
+    assert (known[:, places] > 0).all() == (across != "plane")
+    assert second.context_map_.logarithmic.tolist() == [False] * known.shape[1]
+    c = always_hit(20_000, 2)[1]
+    drawn = first.sample(c, seed=1)
+    assert (drawn[:, 2:] < 0).any()
+    told = made.coordinates_.request(drawn, c, torch.Generator().manual_seed(1)).context
+    radii = told[:, 1:3]
+    assert (radii >= 0).all()
+    assert (radii <= FARTHEST[across]).all()
+    assert np.isfinite(made.sample(c, seed=3)).all()
+
+
 def test_what_does_not_fit_is_named() -> None:
     x, c = with_layers(300, 12)
     with pytest.raises(ShapeError, match="energies of layers"):
