@@ -18,9 +18,13 @@ _LARGEST = 1e12
 
 
 class Across(ABC):
-    """Numbers of a point across the axis, in units of cells; `angles` and `rings` are those of its layer, (M,)."""
+    """Numbers of a point across the axis, in units of cells; `angles` and `rings` are those of its layer, (M,).
+
+    The last angle is next to the first one if they are `closed`.
+    """
 
     features: int
+    closed: bool = True
 
     @abstractmethod
     def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
@@ -103,6 +107,7 @@ class Grid(Across):
     """Row and column of a rectangular layer."""
 
     features = 2
+    closed = False
 
     @override
     def numbers(self, angle: Floats, ring: Floats, angles: Whole) -> Floats:
@@ -230,8 +235,8 @@ class VoxelPoints:
 
         The first points that lie in different voxels of a layer are kept, up to its number, with the voxel and the
         energy that they have. Where they are too few, other points of the shower fill its layers in the order of their
-        depth, as all do in CaloClouds (2305.04847), and one whose voxel is taken moves on to the next free angle. There
-        must be at least as many points as the numbers of a shower say.
+        depth, as all do in CaloClouds (2305.04847), and one whose voxel is taken moves on to the next free angle of its
+        ring, or to another ring if there is none. There must be at least as many points as the numbers of a shower say.
         """
         layer = self._layers(points)
         angle, ring = self.across.cells(points[:, : self.size_column], self.angles[layer], self.rings[layer], rng)
@@ -287,27 +292,70 @@ class VoxelPoints:
         free = np.maximum(energies - counts * self.threshold, 0).ravel()
         share = excess / np.bincount(group, weights=excess, minlength=counts.size)[group]
         angles, rings = self.angles[layer], self.rings[layer]
-        order, place = distinct(ring * angles + angle, group, self.sizes[layer], counts.ravel())
-        ring, angle = np.divmod(place, angles[order])
+        angle, ring = distinct(angle, ring, group, angles, rings, counts.ravel(), closed=self.across.closed)
         out = np.zeros((len(counts), int(self.offsets[-1])))
-        voxel = self.offsets[layer[order]] + angle * rings[order] + ring
-        out[shower[order], voxel] = self.threshold + (share * free[group])[order]
+        out[shower, self.offsets[layer] + angle * rings + ring] = self.threshold + share * free[group]
         return out
 
 
-def distinct(place: Whole, group: Whole, size: Whole, counts: Whole) -> tuple[Whole, Whole]:
-    """An order of the points, and places in it that are all different within a group.
+def distinct(
+    angle: Whole, ring: Whole, group: Whole, angles: Whole, rings: Whole, counts: Whole, *, closed: bool = True
+) -> tuple[Whole, Whole]:
+    """Angle and ring of points (M,) of which no two are the same within a group.
 
-    `place` (M,) is from 0 to `size` (M,), that of its group, which has `counts` (G,) points and not more than places;
-    groups come one after another. A point whose place is taken gets the next free one, or one before at the end.
+    `group` (M,), of layers [angles, rings] (M,), has `counts` (G,) points and not more than cells; groups come one
+    after another. A point whose cell is taken gets the next free angle of its ring, and points beyond the last are at
+    the first angles again, if they are `closed`. Only what a ring has no room for goes to another one, the next with
+    room outwards or else inwards, at its own angle.
     """
-    order = np.lexsort((place, group))
-    place, group, size = place[order], group[order], size[order]
-    number = np.arange(len(place)) - (np.cumsum(counts) - counts)[group]
-    # Points without a gap stay together; the offset keeps groups apart.
-    apart = group * (2 * int(size.max(initial=0)) + 2)
-    moved = np.maximum.accumulate(place - number + apart) - apart + number
-    return order, np.minimum(moved, size - counts[group] + number)
+    ring = _with_room(angle, ring, group, angles, rings, counts)
+    return _turned(angle, group * int(rings.max(initial=1)) + ring, angles, closed), ring
+
+
+def _with_room(angle: Whole, ring: Whole, group: Whole, angles: Whole, rings: Whole, counts: Whole) -> Whole:
+    """Rings of points (M,) of which none has more of them than angles; see `distinct`."""
+    most = int(rings.max(initial=1))
+    at = group * most + ring
+    there = np.bincount(at, minlength=len(counts) * most)
+    if (there[at] <= angles).all():
+        return ring
+    # Those that share a cell leave first, and never those at certain angles.
+    order = np.lexsort((_before(at * int(angles.max()) + angle), at))
+    number = np.arange(len(at)) - (np.cumsum(counts) - counts)[group]
+    apart = group * (2 * int((angles * rings).max()) + 2)
+    place = np.maximum.accumulate((ring * angles)[order] - number + apart) - apart + number
+    place = np.minimum(place, angles * rings - counts[group] + number)
+    room = np.bincount(group * most + place // angles, minlength=len(there))
+    staying = np.minimum(there, room)
+    leaving = order[_before(at[order]) >= staying[at[order]]]
+    found = ring.copy()
+    found[leaving] = np.repeat(np.arange(len(there)), room - staying) % most
+    return found
+
+
+def _turned(angle: Whole, at: Whole, angles: Whole, closed: bool) -> Whole:
+    """Angles of points (M,) that are all different in every ring `at` (M,), which has room; see `distinct`."""
+    order = np.lexsort((angle, at))
+    angle, at, angles = angle[order], at[order], angles[order]
+    begin, end = np.searchsorted(at, at), np.searchsorted(at, at, side="right")
+    number, free = np.arange(len(at)) - begin, angles - (end - begin)
+    # Points without a gap stay together; the offset keeps rings apart.
+    apart = at * (2 * int(angles.max(initial=0)) + 2)
+    moved = np.maximum.accumulate(angle - number + apart) - apart
+    # Those that come over the seam push the first ones, as in a second turn.
+    moved = np.maximum(moved, moved[end - 1] - free) if closed else np.minimum(moved, free)
+    found = np.empty_like(angle)
+    found[order] = (moved + number) % angles
+    return found
+
+
+def _before(labels: Whole) -> Whole:
+    """How many points before each one (M,) have the same label."""
+    order = np.argsort(labels, kind="stable")
+    sorted_labels = labels[order]
+    found = np.empty_like(labels)
+    found[order] = np.arange(len(labels)) - np.searchsorted(sorted_labels, sorted_labels)
+    return found
 
 
 def _bins(values: Floats, bins: Whole) -> Whole:

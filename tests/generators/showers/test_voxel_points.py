@@ -51,23 +51,101 @@ def test_any_points_give_the_energies_and_numbers_that_are_asked_for(across: str
     assert voxels.energies(made) == pytest.approx(energies)
 
 
-def test_distinct_by_brute_force() -> None:
+@pytest.mark.parametrize("closed", [True, False])
+def test_distinct_by_brute_force(closed: bool) -> None:
+    """Points that come one after another, each to the next free angle of its ring, take the same cells."""
     rng = np.random.default_rng(7)
-    size = np.array([4, 9, 1, 6])
-    counts = np.array([4, 5, 0, 3])
-    group = np.repeat(np.arange(4), counts)
-    for _ in range(50):
-        place = rng.integers(0, size[group])
-        order, moved = distinct(place, group, size[group], counts)
-        assert np.array_equal(group[order], group)
-        for number in range(4):
-            mine = sorted(place[group == number].tolist())
-            due: list[int] = []
-            for at in mine:
-                due.append(max(at, due[-1] + 1) if due else at)
-            for back in range(len(due)):
-                due[-1 - back] = min(due[-1 - back], size[number] - 1 - back)
-            assert moved[group == number].tolist() == due
+    angles, rings = np.array([4, 9, 1, 6]), np.array([2, 3, 1, 5])
+    for _ in range(200):
+        # Not more in any ring than there are angles.
+        cells = [
+            (number, ring, at)
+            for number in range(4)
+            for ring in range(rings[number])
+            for at in rng.integers(0, angles[number], rng.integers(0, angles[number] + 1))
+        ]
+        if not cells:
+            continue
+        group, ring, angle = np.array(cells).T
+        counts = np.bincount(group, minlength=4)
+        found, same = distinct(angle, ring, group, angles[group], rings[group], counts, closed=closed)
+        assert np.array_equal(same, ring)
+        taken: set[tuple[int, int, int]] = set()
+        for number, of, at in cells:
+            many = angles[number]
+            onwards = [(at + step) % many for step in range(many)]
+            if not closed:
+                onwards = [*range(at, many), *range(at - 1, -1, -1)]
+            taken.add(next((number, of, to) for to in onwards if (number, of, to) not in taken))
+        assert len(set(zip(group.tolist(), ring.tolist(), found.tolist(), strict=True))) == len(cells)
+        assert set(zip(group.tolist(), ring.tolist(), found.tolist(), strict=True)) == taken
+
+
+def test_what_a_ring_has_no_room_for_goes_to_the_next_one_with_room() -> None:
+    rng = np.random.default_rng(8)
+    angles, rings = 4, 5
+    for _ in range(500):
+        angle, ring = rng.integers(0, angles, 14), np.minimum(rng.geometric(0.4, 14) - 1, rings - 1)
+        if rng.random() < 0.5:
+            ring = rings - 1 - ring
+        same = np.ones(14, dtype=int)
+        found, into = distinct(angle, ring, 0 * same, angles * same, rings * same, np.array([14]))
+        assert len(set(zip(found.tolist(), into.tolist(), strict=True))) == 14
+        before, after = (np.bincount(values, minlength=rings) for values in (ring, into))
+        assert after.max() <= angles
+        # Nobody leaves a ring that has room, and of those of one cell the first one is the last to leave.
+        for place in range(rings):
+            left = np.flatnonzero((ring == place) & (into != place))
+            assert len(left) == max(0, before[place] - angles)
+            gone, stayed = (
+                [int(((angle[:k] == angle[k]) & (ring[:k] == place)).sum()) for k in of]
+                for of in (left, np.flatnonzero((ring == place) & (into == place)))
+            )
+            assert not gone or min(gone) >= max(stayed)
+    # Outwards past full ones, inwards from the last, and at the own angle where that is free.
+    angle, ring = np.array([0, 1, 2, 3, 2, 0, 1, 2, 3, 1]), np.array([0] * 5 + [1] * 4 + [2])
+    same = np.ones(10, dtype=int)
+    found, into = distinct(angle, ring, 0 * same, 4 * same, 3 * same, np.array([10]))
+    assert into.tolist() == [0] * 4 + [2] + [1] * 4 + [2]
+    assert np.array_equal(found, angle)
+    found, into = distinct(angle[:5], ring[:5] + 2, 0 * same[:5], 4 * same[:5], 3 * same[:5], np.array([5]))
+    assert into.tolist() == [2] * 4 + [1]
+    assert np.array_equal(found, angle[:5])
+
+
+@pytest.mark.parametrize("across", ["plane", "ring"])
+def test_points_of_one_ring_stay_in_it_and_no_angle_is_a_special_one(across: str) -> None:
+    (angles, rings), showers, many, ring = (16, 9), 4_000, 8, 2
+    rng = np.random.default_rng(9)
+    voxels = VoxelPoints([[angles, rings]], ACROSS[across], 1.0)
+    at, inside = angles * rng.random(showers * many), ring + rng.random(showers * many)
+    numbers = voxels.across.numbers(at, inside, np.full(len(at), angles))
+    points = np.column_stack([numbers, rng.exponential(1, len(at)), rng.random(len(at))])
+    counts = np.full((showers, 1), many)
+    made = voxels.calibrated(points, owners(counts), counts, np.full((showers, 1), 100.0), rng)
+    taken = made.reshape(showers, angles, rings) > 0
+    assert not np.delete(taken, ring, axis=2).any()
+    assert (taken[..., ring].sum(axis=1) == many).all()
+    # Of eight of sixteen cells, each one is taken half of the times.
+    assert taken[..., ring].mean(axis=0) == pytest.approx(many / angles, abs=4 * 0.5 / showers**0.5)
+
+
+def test_a_turn_of_points_that_share_cells_is_a_turn_of_the_voxels() -> None:
+    """Whatever has no room moves on as it would from any other angle."""
+    (angles, rings), showers, many, turn = (16, 4), 50, 50, 5
+    rng = np.random.default_rng(10)
+    voxels, counts = VoxelPoints([[angles, rings]], ACROSS["plane"], 1.0), np.full((showers, 1), many)
+    # In the middles of cells, lest a turn takes one to another cell; more of them than the first ring has room for.
+    at = rng.integers(0, angles, showers * many) + 0.5
+    ring = np.minimum(rng.geometric(0.5, len(at)) - 1, rings - 1) + 0.5
+    made = []
+    for angle in (at, at + turn):
+        numbers = voxels.across.numbers(angle, ring, np.full(len(at), angles))
+        points = np.column_stack([numbers, 1.0 + np.arange(len(at)) % many, np.full(len(at), 0.5)])
+        drawn = voxels.calibrated(points, owners(counts), counts, np.full((showers, 1), 500.0), rng)
+        made.append(drawn.reshape(showers, angles, rings))
+    assert ((made[0] > 0).sum(axis=(1, 2)) == many).all()
+    assert np.roll(made[0], turn, axis=1) == pytest.approx(made[1])
 
 
 def test_the_plane_closes_at_a_whole_turn() -> None:
