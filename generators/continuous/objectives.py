@@ -74,12 +74,15 @@ class LogNormalNoise(TimeSampling):
 
 
 def stratified(like: Tensor) -> Tensor:
-    """Random numbers in (0, 1), one per equal slice, for the rows of `like` (N, …).
+    """Random numbers in (0, 1), one per equal slice, for the rows of `like` (N, …), in random order.
 
-    The mean of a loss over the levels has far less noise than with independent levels.
+    The mean of a loss over the levels has far less noise than with independent levels. Their order is random, because
+    that of the rows may mean something: those of ragged batches are sorted by length.
     """
     n = len(like)
-    u = torch.arange(n, device=like.device, dtype=like.dtype) + torch.rand(n, device=like.device, dtype=like.dtype)
+    within, keys = (torch.rand(n, device=like.device, dtype=like.dtype) for _ in range(2))
+    # Not by randperm, which on a GPU waits for the CPU.
+    u = keys.argsort() + within
     # Neither 0 nor 1, where a normal quantile is infinite.
     return (u / n).clamp(1e-6, 1 - 1e-6)
 

@@ -115,7 +115,7 @@ class NumbersMatching(Objective[NumbersDensity]):
         network = self.network
         known, one = network.reader(z[:, :-1], c).flatten(0, 1), z.reshape(-1, 1)
         noise = torch.randn_like(one)
-        # Times of the features of one event have nothing to do with each other.
-        u = stratified(one)[torch.randperm(len(one), device=z.device)]
+        # In random order: times of the features of one event have nothing to do with each other.
+        u = stratified(one)
         lost = matching_loss(network.head, network.time_sampling, noise, one, known, u, by_angle)
         return lost.reshape(z.shape).mean(dim=1)

@@ -282,6 +282,16 @@ class TestObjectives:
         u = stratified(torch.empty(500, 2))
         assert torch.equal((u.sort().values * 500).floor(), torch.arange(500.0))
         assert ((u > 0) & (u < 1)).all()
+        torch.manual_seed(1)
+        assert torch.equal(stratified(torch.empty(500, 2)), u)
+
+    def test_levels_know_nothing_of_the_place_in_a_batch(self) -> None:
+        """Rows of a ragged batch are sorted by length."""
+        torch.manual_seed(2)
+        rows = torch.arange(128.0)
+        found = torch.stack([torch.corrcoef(torch.stack([rows, stratified(rows)]))[0, 1] for _ in range(200)])
+        assert float(found.mean()) == pytest.approx(0, abs=4 / (127 * 200) ** 0.5)
+        assert float(found.std()) == pytest.approx(127**-0.5, rel=0.2)
 
 
 class TestDensity:
