@@ -304,9 +304,9 @@ def distinct(
     """Angle and ring of points (M,) of which no two are the same within a group.
 
     `group` (M,), of layers [angles, rings] (M,), has `counts` (G,) points and not more than cells; groups come one
-    after another. A point whose cell is taken gets the next free angle of its ring, and points beyond the last are at
-    the first angles again, if they are `closed`. Only what a ring has no room for goes to another one, the next with
-    room outwards or else inwards, at its own angle.
+    after another. The first point of a cell keeps it. Others get the next free angle of their ring, and those beyond
+    the last are at the first angles again, if they are `closed`. Only what a ring has no room for goes to another one,
+    the next with room outwards or else inwards, at its own angle.
     """
     ring = _with_room(angle, ring, group, angles, rings, counts)
     return _turned(angle, group * int(rings.max(initial=1)) + ring, angles, closed), ring
@@ -345,7 +345,24 @@ def _turned(angle: Whole, at: Whole, angles: Whole, closed: bool) -> Whole:
     # Those that come over the seam push the first ones, as in a second turn.
     moved = np.maximum(moved, moved[end - 1] - free) if closed else np.minimum(moved, free)
     found = np.empty_like(angle)
-    found[order] = (moved + number) % angles
+    found[order] = _shared_out(angle, at, angles, moved + number)
+    return found
+
+
+def _shared_out(angle: Whole, at: Whole, angles: Whole, cell: Whole) -> Whole:
+    """Who of points (M,) in order of ring and angle gets which of the cells, which are counted on over the seam.
+
+    The first of those that share a cell keeps it; of the others, that which waits the longest gets the next free one.
+    """
+    first = np.ones(len(at), dtype=bool)
+    first[1:] = (angle[1:] != angle[:-1]) | (at[1:] != at[:-1])
+    most, other = int(angles.max(initial=1)), at[~first]
+    left = np.setdiff1d(at * most + cell % angles, (at * most + angle)[first])
+    begin, over = np.searchsorted(other, other), at[cell >= angles]
+    many = np.searchsorted(other, other, side="right") - begin
+    waiting = np.searchsorted(over, other, side="right") - np.searchsorted(over, other)
+    found = angle.copy()
+    found[~first] = left[begin + (np.arange(len(other)) - begin + waiting) % many] % most
     return found
 
 

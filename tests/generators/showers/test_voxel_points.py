@@ -79,6 +79,9 @@ def test_distinct_by_brute_force(closed: bool) -> None:
             taken.add(next((number, of, to) for to in onwards if (number, of, to) not in taken))
         assert len(set(zip(group.tolist(), ring.tolist(), found.tolist(), strict=True))) == len(cells)
         assert set(zip(group.tolist(), ring.tolist(), found.tolist(), strict=True)) == taken
+        # The first of a cell has kept it.
+        first = [number for number, cell in enumerate(cells) if cell not in cells[:number]]
+        assert np.array_equal(found[first], angle[first])
 
 
 def test_what_a_ring_has_no_room_for_goes_to_the_next_one_with_room() -> None:
