@@ -21,7 +21,8 @@ class TreeOfPoints(AdversarialCloud):
 
     A root of `root` normal numbers branches `branches` times at every level, the last time as often as the largest
     cloud needs; `features` are the numbers of a node at the levels between. All nodes of a level have `overall` numbers
-    of it together; `hidden` is the size of all layers but larger ones. Leaves beyond N are cut.
+    of it together; `hidden` is the size of all layers but larger ones. Leaves beyond N are cut. The tree sees N once,
+    and not in the column `multiplicity` of the context as well.
     """
 
     root: int = 64
@@ -34,7 +35,9 @@ class TreeOfPoints(AdversarialCloud):
     def build(self, shape: tuple[int, ...], context: int) -> CloudMaker:
         points, features = shape
         sizes = (self.root, *self.features, features)
-        maker = Maker(sizes, branches_for(self.branches, points), points, context, self.overall, hidden=self.hidden)
+        # The tree is told N in its own way, and not twice.
+        beside = [k for k in range(context) if self.multiplicity is None or k != self.multiplicity % context]
+        maker = Maker(sizes, branches_for(self.branches, points), points, beside, self.overall, hidden=self.hidden)
         return CloudMaker(maker, features, self.counting(points, context), point_numbers=0, cloud_numbers=self.root)
 
     def sizes_of_tree(self) -> dict[str, int]:
@@ -59,25 +62,25 @@ def branches_for(branches: Sequence[int], points: int) -> list[int]:
 
 
 class Maker(nn.Module):
-    """A tree of normal numbers whose first leaves are the points."""
+    """A tree of normal numbers whose first leaves are the points; it sees N and columns `beside` of the context."""
 
     def __init__(
         self,
         features: Sequence[int],
         branches: Sequence[int],
         points: int,
-        context: int,
+        beside: Sequence[int],
         overall: int,
         *,
         hidden: int,
     ) -> None:
         super().__init__()
-        self.points = points
-        self.tree = BranchingTree(features, branches, 1 + context, overall, hidden=hidden)
+        self.points, self.beside = points, list(beside)
+        self.tree = BranchingTree(features, branches, 1 + len(self.beside), overall, hidden=hidden)
 
     def forward(self, noise: Tensor, of_cloud: Tensor, counts: Tensor, c: Tensor) -> Tensor:
         """Points (N, P, F)."""
-        known = torch.cat([number_on_a_line(counts, self.points), c], dim=1)
+        known = torch.cat([number_on_a_line(counts, self.points), c[:, self.beside]], dim=1)
         out: Tensor = self.tree(of_cloud, known)[:, : noise.shape[1]]
         return out
 
