@@ -235,7 +235,7 @@ class AdversarialCloud(CloudGenerator[CloudMaker]):
             seed=seed,
             monitor=monitor,
             checkpoint=checkpoint,
-            rule=BestMetric(DistanceToHeldOut(self.bijection_, Watch(self.kind))),
+            rule=BestMetric(DistanceToHeldOut(self.bijection_, Watch(self.kind), self.size_column)),
             keep=maker,
             averaged=[maker],
         )

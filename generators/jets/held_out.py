@@ -9,7 +9,6 @@ from generators.adversarial.collapse import Watch, signs
 from generators.adversarial.distances import directions_of, sliced_wasserstein
 from generators.adversarial.phases import Adversaries
 from generators.bijections.base import FittedBijection
-from generators.jets.base import PT
 from generators.jets.lengths import prefix_mask
 from generators.training.batches import Rows
 
@@ -23,11 +22,12 @@ class DistanceToHeldOut:
     """Mean Wasserstein distance of summaries of jets and context, generated ones from those held out.
 
     It is taken along every summary, of which the mass of the jet is one (2106.11535 chooses by that alone), and along
-    random directions, all in units of the width of true ones. `watch` sees the same events.
+    random directions, all in units of the width of true ones. `watch` sees the same events. `size` is the place of pT,
+    or of the energy of a point, among the features.
     """
 
-    def __init__(self, bijection: FittedBijection, watch: Watch) -> None:
-        self.bijection, self.watch = bijection, watch
+    def __init__(self, bijection: FittedBijection, watch: Watch, size: int) -> None:
+        self.bijection, self.watch, self.size = bijection, watch, size
 
     def __call__(self, model: nn.Module, held_out: Rows) -> float:
         """The distance of what `Adversaries` make."""
@@ -47,13 +47,15 @@ class DistanceToHeldOut:
     def summaries(self, z: Tensor, counts: Tensor) -> Tensor:
         """Of clouds z (N, P, F): m², ΣpT, ΣpT², centre and width in both angles, means and mean squares of features.
 
-        m² is that of narrow jets of massless constituents, (N, 7 + 2 F) in all.
+        m² is that of narrow jets of massless constituents, (N, 7 + 2 F) in all. Angles are the first two features that
+        are not pT, whatever they are for points of showers.
         """
         mask = prefix_mask(counts, z.shape[1])
         rows = self.bijection.inverse(z[mask].double().clamp(-_FARTHEST, _FARTHEST).cpu())
         x = torch.zeros(*z.shape, dtype=torch.float64)
         x[mask.cpu()] = rows
-        eta, phi, pt = x[..., 0], x[..., 1], torch.where(mask.cpu(), x[..., PT].clamp(max=_FARTHEST).exp(), 0.0)
+        eta, phi = (x[..., place] for place in [k for k in range(x.shape[2]) if k != self.size][:2])
+        pt = torch.where(mask.cpu(), x[..., self.size].clamp(max=_FARTHEST).exp(), 0.0)
         total = pt.sum(dim=1)
         first = [(pt * angle).sum(dim=1) for angle in (eta, phi)]
         second = [(pt * angle.square()).sum(dim=1) for angle in (eta, phi)]

@@ -19,7 +19,7 @@ from generators.jets.igapt import IGAPT
 from generators.jets.mdma import MDMA
 from generators.jets.mpgan import MPGAN
 from generators.jets.tnf import TransformerFlow
-from generators.jets.tree import branches_for, number_on_a_line
+from generators.jets.tree import TreeOfPoints, branches_for, number_on_a_line
 from generators.registry import create
 from tests.generators.contracts import EventContract, quick
 from tests.generators.test_clouds import POINTS, clouds, counts
@@ -164,9 +164,11 @@ def test_published_sizes(kind: str) -> None:
     with torch.device("meta"):
         generator = create({"kind": kind, "preset": "published", "multiplicity": 0})
         assert parameters(generator.critic((points, 3), columns)) == of_critic
+        # A tree is told N apart, so that the column of it is none of its own; others get no column at all.
+        context = int(isinstance(generator, TreeOfPoints))
         if of_maker is not None:
             # The flow that makes noise is counted apart.
-            assert parameters(generator.build((points, 3), 0).network) == of_maker
+            assert parameters(generator.build((points, 3), context).network) == of_maker
 
 
 def test_published_code_of_mdma_has_layers_that_are_never_called() -> None:
@@ -196,7 +198,7 @@ def test_mean_number_of_points_is_that_of_the_training_and_is_kept() -> None:
 def test_distance_is_zero_for_the_truth_and_sees_a_wider_mass() -> None:
     x, c = clouds(1_000, seed=4)
     fitted = quick(ADVERSARIAL[0]).fit(x, c, seed=1)
-    distance = DistanceToHeldOut(fitted.bijection_, watch=None)  # type: ignore[arg-type]
+    distance = DistanceToHeldOut(fitted.bijection_, watch=None, size=PT)  # type: ignore[arg-type]
     z = torch.randn(200, POINTS, 3)
     n = torch.full((200,), POINTS)
     summaries = distance.summaries(z, n)
@@ -206,6 +208,44 @@ def test_distance_is_zero_for_the_truth_and_sees_a_wider_mass() -> None:
     apart = (rows[:, :, None, :2] - rows[:, None, :, :2]).square().sum(dim=-1)
     mass = 0.5 * torch.einsum("ni,nj,nij->n", pt, pt, apart)
     torch.testing.assert_close(summaries[:, 0] ** 2, mass, rtol=1e-6, atol=1e-12)
+
+
+def test_epochs_of_points_of_a_radius_are_chosen_by_their_energies() -> None:
+    """Points of CaloPointFlow II: radius, energy and depth."""
+    rng = np.random.default_rng(6)
+    x, n = (
+        np.stack([rng.random((500, POINTS)), rng.exponential(1, (500, POINTS)), rng.random((500, POINTS))], 2),
+        POINTS,
+    )
+    training = {**_TRAINING, "steps": 1}
+    fitted = quick({**ADVERSARIAL[2], "training": training, "size_column": 1}).fit(x, rng.random((500, 1)), seed=1)
+    rule: list[DistanceToHeldOut] = []
+    seen = DistanceToHeldOut.__call__
+
+    def looked(self: DistanceToHeldOut, *of: Any) -> float:
+        rule.append(self)
+        return seen(self, *of)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DistanceToHeldOut, "__call__", looked)
+        fitted.fit(x, rng.random((500, 1)), seed=1)
+    z = torch.randn(200, n, 3)
+    summaries = rule[0].summaries(z, torch.full((200,), n))
+    rows = fitted.bijection_.inverse(z.reshape(-1, 3).double()).reshape(200, n, 3)
+    torch.testing.assert_close(summaries[:, 1], rows[..., 1].exp().sum(dim=1), rtol=1e-6, atol=1e-12)
+    torch.testing.assert_close(summaries[:, 2], rows[..., 1].exp().square().sum(dim=1), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+def test_a_tree_is_told_the_number_of_points_once(number: int) -> None:
+    maker = create({**ADVERSARIAL[4], "multiplicity": number}).build((POINTS, 3), 3).eval()
+    noise, of_cloud, n, _ = drawn_for(maker, 20)
+    c = torch.rand(20, 3)
+    with torch.no_grad():
+        made = maker.made(noise, of_cloud, n, c)
+        for column in range(3):
+            same = torch.equal(maker.made(noise, of_cloud, n, c + torch.eye(3)[column]), made)
+            assert same == (column == number % 3)
 
 
 @pytest.mark.parametrize("cls", [MPGAN, EpicGAN, MDMA, IGAPT, DeepTreeGAN, DeepTreeGAN2, TransformerFlow])
