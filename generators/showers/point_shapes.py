@@ -125,7 +125,7 @@ class PointShapes(FactorisedGenerator):
     def restored(self, state: dict[str, Tensor], sizes: tuple[int, ...]) -> Coordinates:
         return self._coordinates()
 
-    def _coordinates(self) -> Coordinates:
+    def _coordinates(self) -> CountsAndPoints:
         return CountsAndPoints(self.voxels, tuple(self.given), self.incident, tuple(self.tells))
 
 
@@ -234,7 +234,9 @@ class _Points(Request):
             clouds = np.pad(clouds, ((0, 0), (0, missing), (0, 0)), mode="edge")
         present = np.arange(clouds.shape[1]) < total[:, None]
         rng, shower = np.random.default_rng(self.seed), np.repeat(np.arange(len(total)), total)
-        return self.voxels.calibrated(clouds[present], shower, self.counts, self.energies, rng)
+        # Clouds come by falling energy, and the first points of a voxel keep it: these shall not be the strongest.
+        mixed = np.lexsort((rng.random(len(shower)), shower))
+        return self.voxels.calibrated(clouds[present][mixed], shower, self.counts, self.energies, rng)
 
 
 @dataclass(eq=False)

@@ -187,6 +187,18 @@ def test_places_that_are_drawn_outside_of_the_training_do_no_harm(across: str) -
     assert np.isfinite(made.sample(c, seed=3)).all()
 
 
+def test_the_strongest_of_two_points_keeps_its_voxel_as_often_as_the_other() -> None:
+    """Clouds come by falling energy."""
+    coordinates = create({**SPECIFICATION, "across": "grid", "tells": []})._coordinates()
+    context = np.tile([0.1, 0.1, 0.0], (4_000, 1))
+    request = coordinates.request(np.tile([2.0, 0.0], (4_000, 1)), context, torch.Generator().manual_seed(1))
+    clouds = np.tile([[0.5, 0.5, 3.0, 0.5], [0.5, 0.5, 1.0, 0.5]], (4_000, 1, 1))
+    drawn = request.event(clouds)
+    assert (drawn[:, :2] > 0).all()
+    assert (drawn[:, 0] > drawn[:, 1]).mean() == pytest.approx(0.5, abs=4 * 0.5 / 4_000**0.5)
+    assert np.array_equal(request.event(clouds), drawn)
+
+
 def test_what_does_not_fit_is_named() -> None:
     x, c = with_layers(300, 12)
     with pytest.raises(ShapeError, match="energies of layers"):
