@@ -9,6 +9,7 @@ import torch
 from generators.errors import HyperparameterError
 from generators.registry import create
 from generators.showers.calo_point_flow import CaloPointFlow
+from generators.showers.cloud_presets import point_shapes
 from generators.tabular.composed import ComposedFlow
 
 #: Of the public configuration, without the 510,792 of its flow of the number of points and the energy.
@@ -51,6 +52,31 @@ def test_what_the_latent_numbers_cost_is_their_divergence(monkeypatch: pytest.Mo
     monkeypatch.setattr(network, "log_density_of_points", lambda z, mask, known: torch.zeros(len(z)))
     loss = made.objective(network)(torch.randn(20_000, 5, 3), torch.full((20_000, 2), 5.0))
     assert float(loss.detach().mean()) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("layers", [[[16, 9]] * 45, [[50, 18]] * 45], ids=["data set 2", "data set 3"])
+def test_showers_of_many_layers_have_their_energies_and_no_voxel_twice(layers: list[list[int]]) -> None:
+    rng, (angles, rings) = np.random.default_rng(3), layers[0]
+    x = np.zeros((60, 45, angles * rings))
+    # The core has more points than cells of the first ring.
+    x[:, 20, ::rings] = rng.exponential(0.1, (60, angles))
+    x += np.where(rng.random(x.shape) < 4 / x.shape[2], rng.exponential(0.1, x.shape), 0)
+    x[x < 1e-3] = 0
+    c = np.column_stack([x.sum(axis=(1, 2)), x.sum(axis=2)])
+    training = {"epochs": None, "steps": 2, "batch_size": 8, "ema_decay": None}
+    numbers = {"kind": "chain", "bijections": ["dequantise", "quantile_normal"]}
+    sizes = {name: [4] for name in ("each", "whole", "set_each", "set_whole", "hidden")}
+    sizes |= {"latent": 2, "blocks": 2, "prior_blocks": 1, "prior_hidden": 4}
+    counts = {"kind": "point_count_fm", "widths": [8], "sampling_steps": 2, "bijection": numbers, "training": training}
+    points = {"kind": "calo_point_flow", **sizes, "training": training}
+    made = create({**point_shapes("calo_point_flow", "small", layers=layers), "counts": counts, "points": points})
+    x = x.reshape(60, -1)
+    drawn = made.fit(x, c, seed=1).sample(c, seed=2).astype(np.float64)
+    assert drawn.reshape(60, 45, -1).sum(axis=2) == pytest.approx(c[:, 1:], rel=1e-5)
+    # As many voxels as points that were drawn: no two of these are in one.
+    seed, voxels = int(np.random.SeedSequence(2).spawn(3)[0].generate_state(1)[0]), made.coordinates_.voxels
+    due = voxels.possible(made.fitted_[0].sample(c, seed=seed), c[:, 1:])
+    assert np.array_equal((drawn > 0).reshape(60, 45, -1).sum(axis=2), due)
 
 
 def test_what_is_no_size_is_named() -> None:
