@@ -21,7 +21,9 @@ class AllShowers(CloudFlowMatching):
     """Flow matching on straight ways with 16 steps of midpoint: width 64, four blocks of four heads, as published.
 
     In the published network a point attends to those of its own layer; here it attends to all, and its layer is one of
-    the numbers that are learned, so that the cost grows with the square of the points.
+    the numbers that are learned, so that the cost grows with the square of the points. Without an embedding of layers
+    it has 363,396 parameters where the published one has 587,378, if it is told the energy and N alone. Noise is not
+    matched to points by optimal transport, and the optimiser is AdamW in place of Ranger.
     """
 
     kind: ClassVar[str] = "all_showers"

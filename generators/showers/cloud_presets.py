@@ -29,7 +29,13 @@ def calo_clouds_2(size: str) -> Specification:
 
 
 def calo_clouds_consistency(size: str) -> Specification:
-    """The consistency model of CaloClouds II: one step."""
+    """The consistency model of CaloClouds II (2309.05704): one step.
+
+    The published one learns between neighbours among 18 levels of noise of EDM, by one step of Heun, and its target is
+    a mean of the network over its steps with a decay of 0.95. Here both ends are 1/4 of the way of the teacher apart,
+    which makes two steps of midpoint in between; the target is the network itself, and the optimiser AdamW without
+    decay in place of RAdam.
+    """
     made = calo_clouds_2(size)
     training: dict[str, Any] = {"steps": 1_500, "batch_size": 128, "learning_rate": 1e-3, "clip": 10.0}
     if size == "published":
@@ -38,7 +44,11 @@ def calo_clouds_consistency(size: str) -> Specification:
 
 
 def mdma(size: str) -> Specification:
-    """MDMA on calorimeters (2305.15254): the critic of the published one has 8 heads, here as many as the maker."""
+    """MDMA on calorimeters (2305.15254): 549,460 parameters of the maker and 103,952 of the critic.
+
+    The published critic has 8 heads and AdamW with a decay of 5e-6. Here it has as many heads as the maker, and Adam
+    without a decay, as both sides have one optimiser.
+    """
     points: dict[str, Any] = {"kind": "mdma"}
     if size == "small":
         points |= {"training": {"steps": 2_000, "batch_size": 64, "learning_rate": 1e-3}}
@@ -66,13 +76,17 @@ def deep_tree(size: str) -> Specification:
     points |= {"pruned": [30, 6, 1], "heads": 16, "critic_width": 10, "critic_hidden": 100, "dropout": 0.3}
     points |= {"critic_steps": 5, "critic_rate": 3.0, "momentum": 0.9}
     points["training"] = {"epochs": 3_000, "steps": None, "batch_size": 200, "learning_rate": 1e-5, "ema_decay": None}
+    points["training"] |= {"weight_decay": 1e-4, "schedule": "constant", "clip": None}
     return {"points": points, "tells": ["energies"]}
 
 
 def all_showers(size: str) -> Specification:
     """A flow matching transformer like AllShowers (2601.11716), told the energies and numbers of points of layers.
 
-    The numbers are those of PointCountFM.
+    The numbers are those of PointCountFM. For 78 layers it has 383,364 parameters, 363,396 without these columns, and
+    the published one 587,378: that has an embedding of layers, and a point attends to those of its own layer. It learns
+    in batches of 256 by Ranger, from noise that was matched to the points by optimal transport; here batches are of 64,
+    the optimiser is AdamW, and noise has nothing to do with the points.
     """
     steps = {"small": 1_200, "published": 100_000}[size]
     points: dict[str, Any] = {"kind": "all_showers", "training": {"steps": steps}}

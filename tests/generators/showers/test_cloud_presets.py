@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -14,20 +17,51 @@ from generators.showers.cloud_presets import SYSTEMS, point_count_fm, point_shap
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_they_are_made(system: str, size: str) -> None:
     made = create(point_shapes(system, size, layers=[[1, 3], [8, 2]]))
-    assert made.points["kind"] == made.unfitted[1].kind
+    assert made.points["kind"] == made.unfitted[1].kind == unfitted(system, size).kind
 
 
-#: Points and columns of context, the energy of the shower and the number of points among them, and parameters.
-PUBLISHED = {"calo_clouds_2": (6000, 2, 504_920), "deep_tree": (6000, 46, 529_656)}
+def built(system: str, layers: list[list[int]], **changes: Any) -> tuple[Any, int]:
+    """The published generator of points of a system, and how many columns of context it gets."""
+    made = create(point_shapes(system, "published", layers=layers, **changes))
+    many = len(layers)
+    known = made.coordinates(None, None, None).known(np.ones((3, 1 + many)), np.ones((3, many), int), np.ones((3, 0)))
+    return made.unfitted[1], known.shape[1]
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+#: Columns of context of showers of data set 2, number of points among them, parameters of what makes points, and of the
+#: critic if that is a matter of its own.
+PUBLISHED = {
+    "calo_clouds_2": (2, 504_920, None),
+    "deep_tree": (47, 529_656, None),
+    "mdma": (2, 549_460, 103_952),
+}
 
 
 @pytest.mark.parametrize("system", PUBLISHED)
 def test_published_sizes(system: str) -> None:
-    points, context, due = PUBLISHED[system]
-    made = unfitted(system, "published")
-    made.multiplicity = -1
-    network = made.build((points, 4), context)
-    assert sum(parameter.numel() for parameter in network.parameters()) == due
+    columns, of_maker, of_critic = PUBLISHED[system]
+    generator, context = built(system, [[16, 9]] * 45)
+    assert context == columns
+    assert parameters(generator.build((6_000, 4), context)) == of_maker
+    if of_critic is not None:
+        assert parameters(generator.critic((6_000, 4), context)) == of_critic
+
+
+@pytest.mark.parametrize(("changes", "due"), [({"tells": []}, 363_396), ({}, 383_364)])
+def test_all_showers_is_smaller_than_the_published_one(changes: dict[str, Any], due: int) -> None:
+    """That has 587,378, with an embedding of its 78 layers."""
+    generator, context = built("all_showers", [[1, 1]] * 78, **changes)
+    assert parameters(generator.build((6_000, 4), context)) == due
+
+
+def test_the_tree_learns_as_published() -> None:
+    tree, published = built("deep_tree", [[16, 9]] * 45)[0], create({"kind": "deep_tree_gan2", "preset": "published"})
+    assert tree.training == published.training
+    assert (tree.training.weight_decay, tree.training.schedule, tree.training.clip) == (1e-4, "constant", None)
 
 
 def test_all_showers_counts_by_point_count_fm() -> None:
