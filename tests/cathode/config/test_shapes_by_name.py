@@ -12,7 +12,7 @@ from cathode.config import embedded_text, parse_config
 from cathode.search import Search
 from cathode.template.drawing import draw_template, train_generator
 from generators.registry import generator_class, kinds
-from generators.showers.cloud_presets import SYSTEMS
+from generators.showers.cloud_presets import SYSTEMS, point_shapes
 
 LAYERS = [[1, 8], [10, 16], [10, 19], [1, 5], [1, 5]]
 TRAINING: dict[str, Any] = {"epochs": None, "steps": 3, "batch_size": 16, "ema_decay": None}
@@ -101,16 +101,42 @@ def sideband() -> Any:
 
 @pytest.mark.parametrize("name", SHOWERS)
 def test_it_is_trained_and_a_template_is_drawn(name: str, sideband: Any) -> None:
-    made, _ = search(SHOWERS[name])
+    template = drawn(SHOWERS[name], sideband)
+    assert (template.member is None) == (name != "deep_ensemble")
+
+
+def shortened(points: dict[str, Any]) -> dict[str, Any]:
+    """The same generator of clouds with a training of a moment, as its teacher has if there is one."""
+    teacher = {"teacher": shortened(points["teacher"])} if "teacher" in points else {}
+    return {**points, **teacher, "training": TRAINING}
+
+
+#: Systems of points that take more than three seconds of a processor here.
+LONG = {"calo_clouds_1", "calo_point_flow"}
+
+
+@pytest.mark.parametrize(
+    "system", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in SYSTEMS]
+)
+def test_systems_of_points_as_they_are(system: str, sideband: Any) -> None:
+    """Places across and what points are told included, in their small networks."""
+    made = point_shapes(system, "small", counts=COUNTS)
+    shapes = {**made, "points": shortened(made["points"])}
+    drawn({"kind": "showers", "layers": LAYERS, "visible": 0, "energies": ENERGIES, "shapes": shapes}, sideband)
+
+
+def drawn(generator: dict[str, Any], sideband: Any) -> Any:
+    """A template of a generator, which has been looked at."""
+    made, _ = search(generator)
     fitted = train_generator(made.method.generator, sideband, seed=1)
     mass_model = made.mass_model.fit(sideband.mass, made.region)
     template = draw_template(fitted, mass_model, events=20, seeds=(1, 2))
     assert template.x.shape == (20, 368)
-    assert (template.member is None) == (name != "deep_ensemble")
     assert np.isfinite(template.x).all()
     assert ((template.x == 0) | (template.x > 0.999e-3)).all()
     # The mass is the energy of the shower.
     assert template.x.sum(axis=1) == pytest.approx(template.mass, rel=1e-4)
+    return template
 
 
 def test_none_is_left_out() -> None:
