@@ -53,19 +53,23 @@ class NormalisedVoxels:
 
         A layer whose voxels would all be below the threshold has its energy in the largest.
         """
-        shares = ((z.sigmoid() - self.epsilon) / (1 - 2 * self.epsilon)).clamp_min(0)
+        shares = (z.sigmoid() - self.epsilon) / (1 - 2 * self.epsilon)
         return in_layers(shares, energies, self.sizes, self.threshold)
 
 
 def in_layers(shares: Tensor, energies: Tensor, sizes: Sequence[int], threshold: float) -> Tensor:
     """Voxels (N, V) of layers with these energies (N, L), in proportion to shares (N, V), nothing below the threshold.
 
-    A layer whose voxels would all be below it has its energy in the largest.
+    Shares below zero are none. A layer whose voxels would all be below the threshold has its energy in the one of the
+    largest share, whatever its sign.
     """
     parts = []
     for number, part in enumerate(torch.split(shares, list(sizes), dim=1)):
         energy = energies[:, number : number + 1]
-        largest = part == part.amax(dim=1, keepdim=True)
+        # One even of several that are equal.
+        largest = torch.arange(part.shape[1], device=part.device) == part.argmax(dim=1, keepdim=True)
+        part = part.clamp_min(0)
+        part = torch.where(part.sum(dim=1, keepdim=True) > 0, part, largest.to(part))
         part = energy * part / part.sum(dim=1, keepdim=True).clamp_min(torch.finfo(shares.dtype).tiny)
         kept = torch.where((part >= threshold) | largest, part, torch.zeros_like(part))
         # What is cut goes to the voxels that are left, of which none falls below the threshold.

@@ -36,6 +36,18 @@ def test_a_layer_of_the_threshold_is_one_voxel() -> None:
     assert x.tolist() == [[0, 0, 0, 0, THRESHOLD]]
 
 
+@pytest.mark.parametrize("z", [-14.0, -13.0, 0.0, -800.0])
+def test_a_layer_keeps_its_energy_where_all_shares_are_nothing_or_equal(z: float) -> None:
+    """Below the squeezed interval there is no share left, and shares of equal voxels may all be below the threshold."""
+    energies = torch.tensor([[1.0, 2.0], [1.5 * THRESHOLD, 2.5 * THRESHOLD]], dtype=torch.float64)
+    x = VOXELS.voxels(torch.full((2, 5), z, dtype=torch.float64), energies)
+    assert torch.allclose(VOXELS.energies(x), energies, rtol=1e-12)
+    assert float(x[x > 0].min()) >= THRESHOLD
+    # The largest of those that are nothing.
+    last = torch.tensor([[-16.0, -15.0, -16.0, -14.0, -15.0]], dtype=torch.float64)
+    assert VOXELS.voxels(last, energies[:1]).tolist() == [[0, 1, 0, 2, 0]]
+
+
 @pytest.mark.parametrize("wrong", [{"noise": 0.0}, {"threshold": -1.0}, {"epsilon": 0.5}])
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(HyperparameterError, match=next(iter(wrong))):
