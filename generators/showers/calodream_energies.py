@@ -20,7 +20,11 @@ from generators.networks.energy_transformer import NumberReader, NumberVelocity
 from generators.objective import Objective
 from generators.registry import register
 from generators.tabular.base import ConditionalDensity, NoiseSampler, OneLossDensity
+from generators.tabular.continuous import by_rows
 from generators.training.settings import TrainingSettings
+
+#: Numbers whose density is found together; bounds the memory whatever is asked for.
+_NUMBERS = 4096
 
 
 @register
@@ -87,6 +91,9 @@ class NumbersDensity(NoiseSampler, ConditionalDensity):
 
     def log_density(self, z: Tensor, c: Tensor) -> Tensor:
         """Log p(z | c), (N,)."""
+        return by_rows(self._log_density, z, c, rows=max(1, _NUMBERS // self.features))
+
+    def _log_density(self, z: Tensor, c: Tensor) -> Tensor:
         known, one = self.reader(z[:, :-1], c).flatten(0, 1), z.reshape(-1, 1)
         trace = Exact()
         found = log_density(

@@ -68,6 +68,32 @@ def test_one_pass_for_all_numbers_is_a_pass_for_each() -> None:
             assert torch.allclose(alone, together[:, feature], atol=1e-5)
 
 
+def test_numbers_go_through_the_network_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the rows, and as before if they are few."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = create({**SPECIFICATION, "steps": 1}).build((4,), 2).eval()
+    random = torch.Generator().manual_seed(2)
+    z, c = (torch.randn(3_000, n, generator=random) for n in (4, 2))
+    seen: list[int] = []
+    network.head.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    monkeypatch.setattr(type(network.reader), "forward", _recorded(type(network.reader).forward, seen))
+    with torch.no_grad():
+        whole = network.log_density(z, c)
+        few = network.log_density(z[1_020:1_028], c[1_020:1_028])
+        assert network.log_density(z[:0], c[:0]).shape == (0,)
+    assert 0 < max(seen) <= 4_096
+    assert torch.allclose(few, whole[1_020:1_028], atol=1e-5)
+
+
+def _recorded(forward: Any, seen: list[int]) -> Any:
+    def recorded(self: Any, z: Any, c: Any) -> Any:
+        seen.append(len(z) * (z.shape[1] + 1))
+        return forward(self, z, c)
+
+    return recorded
+
+
 def test_draws_have_the_density(fitted: Any) -> None:
     """The mean log-density of draws is minus the entropy that the density says."""
     own = fitted.log_prob(fitted.sample(np.full((1_500, 1), 3.0), seed=6).astype(float), np.full((1_500, 1), 3.0))
