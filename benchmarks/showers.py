@@ -22,7 +22,7 @@ nothing.
 * ms_per_shower: CPU time on one thread with 1, 100 and 10,000 showers at once (`--batches`), at their energies;
   ms_by_energy: the same of 100 at once, where energies are single ones;
   geant4_ms: CPU time of the simulation, from the file, also by energy; train_cpu_s: CPU time of the training;
-* parameters: numbers that were fitted, of one state.
+* parameters: those of all networks, of one state; masks and other buffers are none.
 
 `--compared` takes fewer showers of the compared half, for what is slow to draw from; errors grow with it.
 
@@ -40,6 +40,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ from cathode.classifiers.two_sample import held_out_auc
 from cathode.comparison.shower_classifiers import resnet_of
 from cathode.runtime.seeds import Seeds
 from generators import create
+from generators.protocols import ConditionalGenerator
 
 #: GeV; the energy that is left out where showers of just this energy are.
 LEFT_OUT = 4.096
@@ -129,11 +131,9 @@ class Comparer:
     def response(self, found: Observables) -> list[dict[str, float]]:
         """Mean and width of the response by energy, of both samples, with errors of the means."""
         out = []
-        groups = energy_groups(self.due.incident)
+        groups, found_groups = self.groups(found)
         for group in np.unique(groups):
-            # Showers were asked for at the energies of the reference, in their order.
-            rows = groups == group
-            own = rows if len(found) == len(rows) else energy_groups(found.incident) == group
+            rows, own = groups == group, found_groups == group
             pair, energy = [found.response[own], self.due.response[rows]], self.due.incident[rows].mean()
             means, widths = ([float(getattr(part, what)()) for part in pair] for what in ("mean", "std"))
             error = float(np.sqrt(sum(part.var() / len(part) for part in pair)))
@@ -142,6 +142,17 @@ class Comparer:
                 | {"width": widths[0], "reference_width": widths[1]}
             )
         return out
+
+    def groups(self, found: Observables) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Groups of the energies of the reference, and those among them that other showers belong to."""
+        groups = energy_groups(self.due.incident)
+        if np.array_equal(found.incident, self.due.incident):
+            return groups, groups
+        # Between the largest energy of a group and the smallest of the next one.
+        numbers = np.unique(groups)
+        parts = [self.due.incident[groups == number] for number in numbers]
+        edges = [(low.max() + high.min()) / 2 for low, high in pairwise(parts)]
+        return groups, numbers[np.searchsorted(edges, found.incident)]
 
     def at(self, generated: Showers, energy: float) -> dict[str, float]:
         """AUC of observables of showers of one energy."""
@@ -208,7 +219,7 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     made, seconds = fitted(what, learned, seed)
     losses = list(getattr(made, "validation_losses_", []))
     row = {"system": system, "seed": seed, "train_cpu_s": seconds, "specification": what}
-    row["parameters"] = parameters(made.state())
+    row["parameters"] = parameters(made)
     row["validation_falls"] = bool(len(losses) > 4 and np.mean(losses[-2:]) < np.mean(losses[-4:-2]))
     drawn = Showers(reference.incident, made.sample(reference.incident[:, None], seed=seed + 100).astype(np.float64))
     row |= comparer.row(drawn, voxels=options.voxels, resnet=options.resnet)
@@ -219,10 +230,12 @@ def measured(system: str, seed: int, comparer: Comparer, options: argparse.Names
     return row
 
 
-def parameters(state: dict[str, torch.Tensor]) -> int:
-    """Numbers of the first state of every network in the state of a generator, with those that are no weights."""
-    networks = [(name.split("network.", 1)[1], value) for name, value in state.items() if "network." in name]
-    return sum(value.numel() for name, value in networks if name.startswith("0."))
+def parameters(made: Any) -> int:
+    """Parameters of the first of every kept network in a fitted generator and in those inside of it; no buffers."""
+    networks = getattr(made, "networks_", [])
+    own = sum(parameter.numel() for parameter in networks[0].parameters()) if networks else 0
+    inner = [each for value in vars(made).values() for each in (value if isinstance(value, list | tuple) else [value])]
+    return own + sum(parameters(each) for each in inner if isinstance(each, ConditionalGenerator))
 
 
 def left_out(system: str, seed: int, comparer: Comparer, options: argparse.Namespace) -> dict[str, float]:
