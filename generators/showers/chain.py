@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from generators.bijections.base import FittedBijection
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.factorised.base import FactorisedDensity, FactorisedGenerator, are_densities, generator_of
 from generators.factorised.coordinates import ExactCoordinates, Request, Second
@@ -19,7 +20,7 @@ from generators.protocols import Array
 from generators.registry import register
 from generators.showers.energy_tree import EnergyTree
 from generators.showers.given_energies import refuse_negative
-from generators.showers.presets import photons
+from generators.showers.presets import layer_bijection, photons
 from generators.sources import SomeRows, chunks_of
 from generators.usable_rows import check_rows
 
@@ -35,14 +36,16 @@ class ShowerChain(FactorisedGenerator):
     `energies` is a generator of feature vectors. It learns the visible over the incident energy, which column
     `incident` of the context holds, and then the share of one layer after another, in `order`, in what the layers
     before have left: ratios of which those of empty layers are exactly 0, and 1 those of the last one that is not
-    empty; "atoms" gives these a probability of their own. With `visible`, a column of the context that holds the energy
-    of the shower itself, such as E_rec in a search, there is one ratio less. `shapes` is a generator of showers in
-    layers of known energy, such as "voxel_shapes" or "hierarchical_sticks"; energies of layers are the last columns of
-    its context. `layers` are [angles, rings], voxels below `threshold` in GeV are nothing, and other columns of the
-    context, such as an angle or the kind of a particle, reach both as they are.
+    empty; "atoms" gives these a probability of their own, with `values` [0, 1] however rare they are. With `visible`, a
+    column of the context that holds the energy of the shower itself, such as E_rec in a search, there is one ratio
+    less. `shapes` is a generator of showers in layers of known energy, such as "voxel_shapes" or "hierarchical_sticks";
+    energies of layers are the last columns of its context. `layers` are [angles, rings], voxels below `threshold` in
+    GeV are nothing, and other columns of the context, such as an angle or the kind of a particle, reach both as they
+    are.
 
     If both are densities, so is this: `log_prob` is the probability that just these voxels have energy, times their
-    density in 1/GeV.
+    density in 1/GeV. It is −∞ where a layer is empty, or the last, that is no atom of `energies`: a density of ratios
+    has no probability for a single one.
     """
 
     kind: ClassVar[str] = "showers"
@@ -57,7 +60,7 @@ class ShowerChain(FactorisedGenerator):
     energies: dict[str, Any] = field(
         default_factory=lambda: {
             "kind": "autoregressive_spline",
-            "bijection": {"kind": "chain", "bijections": ["atoms", "quantile_normal"]},
+            "bijection": layer_bijection(),
         }
     )
     shapes: dict[str, Any] = field(default_factory=lambda: {"kind": "hierarchical_sticks"})
@@ -214,6 +217,14 @@ class LayersAndShapes(ExactCoordinates):
         energies[:, self.order[-1]] = np.where(left >= self.threshold, left, 0.0)
         return _Shapes(np.concatenate([context, energies], axis=1))
 
+    def alone(self, ratios: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which ratios are those of empty layers or the last of a shower, which a density can not hold."""
+        found = (ratios == 0) | (ratios == 1)
+        if self.visible is None:
+            # The whole shower may have all of the incident energy by chance, as it may have any other part.
+            found[:, 0] = ratios[:, 0] == 0
+        return found
+
     @override
     def log_det(self, x: Array, context: Array) -> NDArray[np.float64]:
         """Of the ratios that are no atoms: those of layers that hold a part of what is left."""
@@ -275,6 +286,40 @@ class _WithDensity(ShowerChain, FactorisedDensity):
         self._check_context(context)
         refuse_negative(x, every)
         self._check_visible(x, np.asarray(context), every)
+
+    @override
+    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
+        found, c = super().log_prob(x, context), self.context(context)
+        assert isinstance(self.coordinates_, LayersAndShapes)
+        ratios = np.asarray(self.coordinates_.first(np.asarray(x), c), np.float64)
+        bijection = getattr(self.fitted_[0], "bijection_", None)
+        if isinstance(bijection, FittedBijection):
+            found[_without_atom(bijection, ratios, c, self.coordinates_.alone(ratios))] = -np.inf
+        return found
+
+
+def _without_atom(
+    bijection: FittedBijection, ratios: NDArray[np.float64], context: Array, alone: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Rows (N,) with a ratio that stands `alone` (N, L) and that the bijection takes for any other, so for no atom."""
+    out = np.zeros(len(ratios), dtype=bool)
+    where = [
+        np.flatnonzero(alone[:, column] & (ratios[:, column] == value))
+        for column in range(ratios.shape[1])
+        for value in (0.0, 1.0)
+    ]
+    where, columns = [rows for rows in where if len(rows)], [n // 2 for n, rows in enumerate(where) if len(rows)]
+    if not where:
+        return out
+    # Noise moves an atom and nothing else. One row tells it of a value, and only its own column has other noise.
+    first = [int(rows[0]) for rows in where]
+    x, c = (torch.as_tensor(np.asarray(each, np.float64)[first]) for each in (ratios, context))
+    low, high = torch.full_like(x, 0.5), torch.full_like(x, 0.5)
+    low[range(len(first)), columns], high[range(len(first)), columns] = 0.25, 0.75
+    moved = (bijection.forward(x, c, low)[0] != bijection.forward(x, c, high)[0]).any(dim=1)
+    for rows, is_atom in zip(where, moved.tolist(), strict=True):
+        out[rows] |= not is_atom
+    return out
 
 
 def _placed(shapes: Any, layers: Sequence[Sequence[int]], threshold: float | None) -> Any:

@@ -18,9 +18,6 @@ LAYERS: dict[str, list[list[int]]] = {
 #: Hidden units of teacher and student.
 _WIDTHS = {"ds1-photons": (378, 736), "ds1-pions": (533, 500), "calogan": (378, 504)}
 
-#: What the visible energy is at most over the incident one, and GeV of the noise in empty voxels.
-_REACH = {"ds1-photons": 2.42, "ds1-pions": 6.93, "calogan": 1.0}
-
 _SIZES = ("published", "small")
 
 
@@ -59,33 +56,36 @@ def caloflow(dataset: str, role: str, size: str, *, layers: Sequence[Sequence[in
     return {
         "kind": "showers",
         "layers": copy.deepcopy(LAYERS[dataset] if layers is None else [list(layer) for layer in layers]),
-        "energies": _energies(dataset, published),
+        "energies": _energies(published),
         "shapes": {"kind": "voxel_shapes", "generator": flow},
     }
 
 
-def _energies(dataset: str, published: bool) -> dict[str, Any]:
-    """The first flow of CaloFlow: six blocks of 2 × 64 units on the logits of ratios; without empty layers as atoms."""
+def _energies(published: bool) -> dict[str, Any]:
+    """The first flow of CaloFlow: six blocks of 2 × 64 units; its logits have no room for empty layers, atoms have."""
     if not published:
         return layer_energies()
-    reach = {"kind": "affine", "shift": [0.0] * len(LAYERS[dataset])}
-    reach["scale"] = [_REACH[dataset], *[1.0] * (len(LAYERS[dataset]) - 1)]
     return {
         "kind": "caloflow_teacher",
         "blocks": 6,
         "hidden": 64,
         "layers": 2,
         "dropout": 0.0,
-        "bijection": {"kind": "chain", "bijections": [reach, "unit_logit"]},
+        "bijection": layer_bijection(),
         "training": {"epochs": 100, "batch_size": 200, "learning_rate": 1e-3},
     }
+
+
+def layer_bijection() -> dict[str, Any]:
+    """What makes ratios of energies of layers normal: 0 and 1, however rare, have a probability of their own."""
+    return {"kind": "chain", "bijections": [{"kind": "atoms", "values": [0.0, 1.0]}, "quantile_normal"]}
 
 
 def layer_energies() -> dict[str, Any]:
     """A density of the ratios of the energies of layers, with empty layers as values of their own probability."""
     return {
         "kind": "autoregressive_spline",
-        "bijection": {"kind": "chain", "bijections": ["atoms", "quantile_normal"]},
+        "bijection": layer_bijection(),
         "blocks": 3,
         "training": {"steps": 1200, "batch_size": 1024, "learning_rate": 6e-3},
     }

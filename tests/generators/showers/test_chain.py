@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.protocols import DensityGenerator
 from generators.registry import create
-from generators.showers.presets import caloflow, hierarchical_sticks, layer_energies
+from generators.showers.presets import caloflow, hierarchical_sticks, layer_bijection, layer_energies
 from generators.sources import NumpyRows
 from tests.generators.contracts import EventContract, quick
 from tests.generators.showers.toys import LAYERS, THRESHOLD, patterns, showers
@@ -93,6 +94,48 @@ def test_the_log_determinant_is_that_of_the_ratios(fitted: Any) -> None:
     assert coordinates.log_det(one, c)[0] == pytest.approx(-np.log(0.06))
 
 
+def _pairs(n: int, empty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two layers of one voxel each, the first empty in a share `empty` of the showers."""
+    rng = np.random.default_rng(3)
+    c = rng.uniform(0.05, 0.1, (n, 1))
+    share = np.where(rng.random(n) < empty, 0, rng.uniform(0.1, 0.9, n))
+    total = c[:, 0] * np.exp(0.1 * rng.standard_normal(n))
+    return np.column_stack([total * share, total * (1 - share)]), c
+
+
+def _of_pairs(bijection: Any, empty: float, steps: int) -> tuple[Any, float, float]:
+    """A chain that learned them, the share of empty first layers there, and that of its density."""
+    x, c = _pairs(4_000, empty)
+    training = {**ENERGIES["training"], "steps": steps}
+    energies = {**ENERGIES, "hidden": 16, "blocks": 2, "bijection": bijection, "training": training}
+    shapes = {**STICKS, "hidden": 8, "local": 2, "training": {"steps": 2, "batch_size": 64}}
+    chain = create({"kind": "showers", "layers": [[1, 1], [1, 1]], "energies": energies, "shapes": shapes})
+    chain.fit(x, c, seed=1)
+    grid = np.linspace(0.04, 0.12, 400)
+    only_second = np.column_stack([0 * grid, grid])
+    log_prob = chain.log_prob(only_second, np.full((400, 1), 0.07))
+    assert not np.isnan(log_prob).any()
+    return chain, float((x[:, 0] == 0).mean()), float(np.trapezoid(np.exp(log_prob), grid))
+
+
+def test_a_layer_that_is_rarely_empty_has_a_probability_of_it() -> None:
+    """0.5 % are too few for an atom by share, but empty is empty."""
+    _, seen, found = _of_pairs(layer_bijection(), 0.005, steps=250)
+    assert 0.003 < seen < 0.007
+    assert seen / 1.5 < found < 1.5 * seen
+
+
+@pytest.mark.parametrize("bijection", [layer_bijection(), ENERGIES["bijection"]], ids=["by values", "by share"])
+def test_what_is_empty_and_no_atom_has_no_density(bijection: Any) -> None:
+    """Never in the training, or rarely with atoms by share: minus infinity there, and as before elsewhere."""
+    chain, _, found = _of_pairs(bijection, 0.0 if "values" in str(bijection) else 0.005, steps=20)
+    assert found == 0
+    rows, c = np.array([[0.03, 0.04], [0.0, 0.07], [0.07, 0.0], [0.0, 0.0]]), np.full((4, 1), 0.07)
+    assert np.isfinite(chain.log_prob(rows, c)).tolist() == [True, False, False, False]
+    # Of the whole energy one part is like another.
+    assert np.isfinite(chain.log_prob(rows[:1], rows[:1].sum(axis=1, keepdims=True)))
+
+
 def test_energies_and_back(fitted: Any) -> None:
     x, c = showers(500, 30)
     coordinates = fitted.coordinates_
@@ -167,6 +210,20 @@ def test_presets_are_specifications() -> None:
     assert create(layer_energies()).kind == "autoregressive_spline"
     with pytest.raises(HyperparameterError, match="CaloFlow"):
         caloflow("ds9", "teacher", "small")
+
+
+def test_a_published_size_takes_other_layers() -> None:
+    x, c = showers(600, 3)
+    c = c[x.sum(axis=1) > 0]
+    x = x[x.sum(axis=1) > 0]
+    chain = caloflow("ds1-photons", "teacher", "published", layers=[*LAYERS[:1], [1, 1], [2, 1]])
+    for part in (chain["energies"], chain["shapes"]["generator"]):
+        part |= {"blocks": 1, "hidden": 8, "training": {"epochs": None, "steps": 1, "batch_size": 16}}
+    drawn = create(chain).fit(x, c, seed=1).sample(c[:5], seed=1)
+    assert drawn.shape == (5, 5)
+
+
+def test_sizes_of_sticks_are_known() -> None:
     with pytest.raises(HyperparameterError, match="huge"):
         hierarchical_sticks(LAYERS, "huge")
 
