@@ -21,7 +21,7 @@ from torch.quasirandom import SobolEngine
 from generators.artifact import fingerprint
 from generators.base import under
 from generators.context import as_columns, context_rows
-from generators.errors import HyperparameterError, NotFittedError, ShapeError
+from generators.errors import HyperparameterError, NonFiniteInputError, NotFittedError, ShapeError
 from generators.factorised.base import are_densities, generator_of
 from generators.parameters import Parameters
 from generators.protocols import Array, Monitor
@@ -68,6 +68,9 @@ class Blockwise(Parameters, ABC):
     def refuse(self, x: Tensor, raw: Tensor) -> None:
         """Refuse showers and context that can not be learned from, by name."""
 
+    def refuse_context(self, raw: Tensor) -> None:
+        """Refuse a context (N, C) of finite numbers at which there is no shower, by name; by default none."""
+
     @abstractmethod
     def needed(self) -> Sequence[int]:
         """Columns of the context that must be there."""
@@ -93,6 +96,7 @@ class Blockwise(Parameters, ABC):
         self._check(x, context, w)
         used = w != 0
         rows, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
+        self.refuse_context(raw)
         self.refuse(rows, raw)
         data_hash = fingerprint(x, context, weights)
         parts, w = self.parts(), w[used]
@@ -171,7 +175,15 @@ class Blockwise(Parameters, ABC):
 
     def _context(self, context: Array) -> Tensor:
         self._require_fit()
-        return torch.as_tensor(context_rows(context, self.context_columns_))
+        raw = torch.as_tensor(context_rows(context, self.context_columns_))
+        wrong = (~torch.isfinite(raw)).sum(dim=0)
+        if bool(wrong.any()):
+            column = int(wrong.argmax())
+            raise NonFiniteInputError(
+                f"context, column {column}: {int(wrong[column])} of {len(raw)} values are NaN or infinite."
+            )
+        self.refuse_context(raw)
+        return raw
 
     def _check(self, x: Array, context: Array, weights: NDArray[np.float64], minimum: int | None = None) -> None:
         if len(np.shape(x)) != 2 or np.shape(x)[1] != self.voxels:
@@ -191,7 +203,8 @@ class BlockwiseDensity(Blockwise):
     """Showers as blocks of densities, of which it is the product.
 
     `log_prob` is the logarithm of a mean over `draws` of the noise that blocks put where a shower says nothing; see
-    `SpreadCells`. The same draws are taken for all showers and all calls.
+    `SpreadCells`. The same draws are taken for all showers and all calls. Where a block knows its log-density but for
+    a random error, as by "hutchinson", this mean of densities is biased upwards, by up to half the variance of that.
     """
 
     draws: int = 8

@@ -86,9 +86,16 @@ class CaloINN(BlockwiseDensity):
         return (self.known.cells.cut(x).sum(dim=1) - due).abs() <= _CLOSE * (self.threshold + due)
 
     @override
+    def refuse_context(self, raw: Tensor) -> None:
+        wrong = raw[:, self.column] <= 0
+        if bool(wrong.any()):
+            raise NonFiniteInputError(
+                f"context, column {self.column}: energies must be positive, in GeV; {int(wrong.sum())} of {len(raw)} "
+                f"are not, the smallest is {float(raw[:, self.column].min()):g}."
+            )
+
+    @override
     def refuse(self, x: Tensor, raw: Tensor) -> None:
-        if not bool((raw[:, self.column] > 0).all()):
-            raise NonFiniteInputError(f"context, column {self.column}: incident energies must be positive.")
         wrong = ~self.possible(x, raw)
         if bool(wrong.any()):
             raise ShapeError(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from generators.errors import HyperparameterError, ShapeError
+from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.showers.blocks import Known
 from generators.showers.blockwise import Blockwise, BlockwiseDensity, Part
 from generators.showers.energy_tree import EnergyTree
@@ -64,6 +64,16 @@ class GivenLayers(Blockwise):
     @override
     def needed(self) -> Sequence[int]:
         return [*self.given, self.incident or 0]
+
+    @override
+    def refuse_context(self, raw: Tensor) -> None:
+        for column in self.needed() if self.incident is not None else self.given:
+            wrong = raw[:, column] < 0
+            if bool(wrong.any()):
+                raise NonFiniteInputError(
+                    f"context, column {column % raw.shape[1]}: energies must not be negative; {int(wrong.sum())} of "
+                    f"{len(raw)} are, the smallest is {float(raw[:, column].min()):g}. An empty layer has 0."
+                )
 
     @override
     def refuse(self, x: Tensor, raw: Tensor) -> None:

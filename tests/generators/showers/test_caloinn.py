@@ -70,6 +70,17 @@ def test_what_does_not_fit_is_named() -> None:
         create({**SPECIFICATION, "incident": -1})
 
 
+@pytest.mark.parametrize("wrong", [-0.05, 0.0, np.inf, np.nan])
+def test_an_energy_that_can_not_be_is_named(wrong: float) -> None:
+    x, c = showers(300, 6)
+    fitted = quick(SPECIFICATION, steps=2).fit(x, c, seed=1)
+    at = np.array([[0.05], [wrong]])
+    with pytest.raises(NonFiniteInputError, match="context, column 0"):
+        fitted.sample(at, seed=1)
+    with pytest.raises(NonFiniteInputError, match="context, column 0"):
+        fitted.log_prob(x[:2], at)
+
+
 def test_the_energy_of_the_shower_can_be_known() -> None:
     """As in a search, where it is the mass."""
     x, _ = showers(600, 12)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from generators.errors import HyperparameterError, ShapeError
+from generators.errors import HyperparameterError, NonFiniteInputError, ShapeError
 from generators.registry import create
 from tests.generators.showers.toys import PAIR, of_pair
 
@@ -22,6 +22,17 @@ def test_energies_are_those_of_the_context_or_refused() -> None:
     drawn = made.sample(c, seed=1).astype(np.float64)
     assert drawn[:, 0] == pytest.approx(c[:, 1], abs=1e-8)
     assert drawn[:, 1:].sum(axis=1) == pytest.approx(c[:, 2], rel=1e-5, abs=1e-8)
+
+
+def test_energies_below_nothing_and_infinite_ones_are_named() -> None:
+    x, c = of_pair(300, 1)
+    made = create({"kind": "l2lflows", "layers": PAIR, "generator": FLOW}).fit(x, c, seed=1)
+    for column, wrong in ((0, -1.0), (2, -0.01), (1, np.inf)):
+        at = c[:3].copy()
+        at[1, column] = wrong
+        for call in (lambda at: made.sample(at, seed=1), lambda at: made.log_prob(x[:3], at)):
+            with pytest.raises(NonFiniteInputError, match=f"context, column {column}"):
+                call(at)
 
 
 def test_every_layer_has_a_column() -> None:
