@@ -26,6 +26,7 @@ from generators.showers.energy_tree import EnergyTree
 from generators.showers.given_energies import check_given, told
 from generators.showers.normalised_voxels import NormalisedVoxels
 from generators.showers.presets import photons
+from generators.training.batches import in_copies
 
 #: Showers that are drawn at once, over their number of voxels; bounds the memory whatever is asked for.
 _AT_ONCE = 1 << 23
@@ -41,7 +42,7 @@ class VoxelShapes(Parameters):
     cut. `layers` are [angles, rings]; `given` are the columns of the context with the energies of layers in GeV, above
     the threshold, and −1 the last column; other columns reach the generator as they are, but that in `incident`, if
     any, as the logarithm. Each shower is learned `turns` times, rotated by whole voxels and mirrored at random but for
-    the first time; that is for particles that come along the axis.
+    the first time; that is for particles that come along the axis. No shower is held out that is learned turned.
 
     The density of the generator is one of numbers of which there are more than dimensions, and depends on the noise.
     `score` gives its logarithm, to compare showers with each other; it is not log p(x), so there is no `log_prob`.
@@ -100,14 +101,15 @@ class VoxelShapes(Parameters):
         rows, raw = (torch.as_tensor(np.asarray(np.asarray(a)[used], np.float64)) for a in (x, context))
         rows = self._turned(rows, seed)
         z = self.voxels.logits(rows, uniform(rows, seed=seed))
-        generator = copy.deepcopy(self.unfitted).fit(
-            z.numpy(),
-            np.tile(self._told(raw), (self.turns, 1)),
-            weights=None if weights is None else np.tile(w[used], self.turns),
-            seed=seed,
-            monitor=monitor,
-            checkpoint=checkpoint,
-        )
+        with in_copies(self.turns):
+            generator = copy.deepcopy(self.unfitted).fit(
+                z.numpy(),
+                np.tile(self._told(raw), (self.turns, 1)),
+                weights=None if weights is None else np.tile(w[used], self.turns),
+                seed=seed,
+                monitor=monitor,
+                checkpoint=checkpoint,
+            )
         self.fitted_, self.context_columns_ = generator, raw.shape[1]
         self.seed_, self.data_hash_ = seed, fingerprint(x, context, weights)
         return self

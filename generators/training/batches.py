@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from generators.errors import ShapeError
 from generators.training.containers import Container, RaggedTensor, StoredTensor, rows_of
 from generators.training.settings import steps_per_pass
 
@@ -21,6 +24,23 @@ _HELD_OUT = 1 << 28
 
 #: Part of the free memory of a device that data may fill.
 _OF_THE_DEVICE = 0.6
+
+#: Copies of every event among the rows of trainings, wherever they are begun.
+_COPIES = ContextVar("copies", default=1)
+
+
+@contextmanager
+def in_copies(count: int) -> Iterator[None]:
+    """Trainings inside learn from rows that are as many versions of the same events, all of one after all of another.
+
+    Those of one event are then all learned from or all held out: a held-out loss of rows whose versions were learned
+    from would not tell when a training has gone too far.
+    """
+    token = _COPIES.set(count)
+    try:
+        yield
+    finally:
+        _COPIES.reset(token)
 
 
 @dataclass(frozen=True)
@@ -101,12 +121,18 @@ class Rows(ABC):
     def split(self, fraction: float, *, seed: int) -> tuple[Self, Self]:
         """Random training and validation parts, neither empty; the second holds `fraction` of the rows.
 
-        Of stored rows not more are held out than can be held.
+        Of stored rows not more are held out than can be held. All copies of a row, see `in_copies`, are in one part.
         """
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        n = min(max(1, round(fraction * len(self))), len(self) - 1)
-        held = n if not isinstance(self.x, StoredTensor) else min(n, max(1, _HELD_OUT // self.x.row_bytes))
-        return replace(self, index=self._at(order[n:])), self.rows(order[:held])
+        copies = _COPIES.get()
+        events = len(self) // copies
+        if events * copies != len(self):
+            raise ShapeError(f"{len(self)} rows are not {copies} copies of some events, as they were said to be.")
+        order = torch.randperm(events, generator=torch.Generator().manual_seed(seed))
+        n = min(max(1, round(fraction * events)), events - 1)
+        held = n if not isinstance(self.x, StoredTensor) else min(n, max(1, _HELD_OUT // (copies * self.x.row_bytes)))
+        starts = events * torch.arange(copies)
+        learned, held_out = ((part[:, None] + starts).flatten() for part in (order[n:], order[:held]))
+        return replace(self, index=self._at(learned)), self.rows(held_out)
 
     def _at(self, places: Tensor) -> Tensor:
         """Where places among the rows that take part lie in the data."""

@@ -11,6 +11,7 @@ from generators.errors import ExportError, HyperparameterError, ShapeError
 from generators.export.onnx import export_sampler
 from generators.protocols import DensityGenerator
 from generators.registry import create
+from generators.training.batches import TrainingData
 from tests.generators.contracts import EventContract, name_of, quick
 from tests.generators.showers.toys import LAYERS, THRESHOLD, patterns, with_layers
 
@@ -125,6 +126,24 @@ def test_showers_are_learned_turned_and_mirrored_and_as_they_are() -> None:
     orders, counts = np.unique(shares[1:].reshape(-1, 3).argsort(axis=1), axis=0, return_counts=True)
     assert len(orders) == 6
     assert counts.min() > 0.8 * counts.mean()
+
+
+def test_no_shower_is_held_out_that_is_learned_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, c = with_layers(300, 14)
+    parts: list[tuple[set[float], set[float], int]] = []
+    split = TrainingData.split
+
+    def recorded(data: TrainingData, fraction: float, *, seed: int) -> tuple[TrainingData, TrainingData]:
+        learned, held_out = split(data, fraction, seed=seed)
+        parts.append((*(set(part.whole().context[:, 0].tolist()) for part in (learned, held_out)), len(held_out)))
+        return learned, held_out
+
+    monkeypatch.setattr(TrainingData, "split", recorded)
+    quick({**SPECIFICATIONS[1], "turns": 4}, steps=1).fit(x, c, seed=2)
+    ((learned, held_out, rows),) = parts
+    # The incident energy of every shower is its own.
+    assert not learned & held_out
+    assert (len(learned), len(held_out), rows) == (270, 30, 120)
 
 
 def test_turns_are_counted_from_one() -> None:
