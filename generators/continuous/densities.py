@@ -36,7 +36,7 @@ class Trace(ABC):
 
     @abstractmethod
     def directions(self, x: Tensor) -> Tensor:
-        """Directions (K, N or 1, *event) for one integration over rows like x (N, *event)."""
+        """Directions (K, 1, *event) for one integration over rows like x (N, *event), the same for all."""
 
     @abstractmethod
     def combine(self, forms: Tensor) -> Tensor:
@@ -59,10 +59,11 @@ class Exact(Trace):
 
 @dataclass(frozen=True)
 class Hutchinson(Trace):
-    """The mean over `probes` random vectors of signs per row (Hutchinson 1989; Grathwohl et al., 1810.01367).
+    """The mean over `probes` random vectors of signs (Hutchinson 1989; Grathwohl et al., 1810.01367).
 
-    Unbiased for the divergence, and so for the log-density, with an error that falls as 1/√probes. The probes of a row
-    stay the same along its way, and the same call gives the same answer: they are drawn from `seed`.
+    Unbiased for the divergence, and so for the log-density, with an error that falls as 1/√probes; the density itself
+    comes out too large in the mean, by half the variance of that error. The probes are drawn from `seed` and are the
+    same for all rows and along their way, so that the density of a row does not depend on the rows beside it.
     """
 
     probes: int
@@ -73,8 +74,9 @@ class Hutchinson(Trace):
         if recording():
             raise ExportError("log_density 'hutchinson' takes random directions, 'exact' would do without")
         generator = torch.Generator().manual_seed(self.seed)
-        signs = torch.randint(0, 2, (self.probes, *x.shape), generator=generator)
-        return (2 * signs - 1).to(x)
+        # The first axis of an event is drawn last: the points of a cloud have the same signs however long it is padded.
+        signs = torch.randint(0, 2, (*x.shape[1:], self.probes), generator=generator).movedim(-1, 0)
+        return (2 * signs[:, None] - 1).to(x)
 
     @override
     def combine(self, forms: Tensor) -> Tensor:

@@ -74,12 +74,11 @@ class ContinuousDensity(NoiseSampler, ConditionalDensity):
         directions = self.trace.directions(z)
         rows = min(self.rows_at_once, max(256, _ROWS // max(1, len(directions))))
 
-        def part(z: Tensor, c: Tensor, index: Tensor) -> Tensor:
+        def part(z: Tensor, c: Tensor) -> Tensor:
             velocity = ScheduleVelocity(self.field(c), self.schedule)
-            own = directions[:, index] if directions.shape[1] == len(directions[0]) > 1 else directions
-            return log_density(velocity, z, directions=own, trace=self.trace, solver=self.solver)
+            return log_density(velocity, z, directions=directions, trace=self.trace, solver=self.solver)
 
-        return by_rows(part, z, c, torch.arange(z.shape[0], device=z.device), rows=rows)
+        return by_rows(part, z, c, rows=rows)
 
 
 class MatchingObjective(Objective[ContinuousDensity]):

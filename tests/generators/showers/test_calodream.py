@@ -72,6 +72,10 @@ def test_random_directions_give_the_divergence_in_the_mean(fitted: Any) -> None:
     other = create({**SPECIFICATION, "flow": {**FLOW, "log_density": "hutchinson", "probes": 48}})
     estimated = other.restore(fitted.state()).log_prob(x, c)
     assert np.median(np.abs(estimated - exact)) < 0.25
+    few = create({**SPECIFICATION, "flow": {**FLOW, "log_density": "hutchinson", "probes": 1}}).restore(fitted.state())
+    whole = few.log_prob(x, c)
+    assert few.log_prob(x[:3], c[:3]) == pytest.approx(whole[:3], abs=1e-3)
+    assert few.log_prob(x[::-1].copy(), c[::-1].copy()) == pytest.approx(whole[::-1], abs=1e-3)
 
 
 def test_a_shower_that_can_not_be_has_no_density(fitted: Any) -> None:

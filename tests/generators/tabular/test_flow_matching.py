@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from generators.continuous.couplings import OptimalTransport
+from generators.continuous.densities import Hutchinson
 from generators.errors import GeneratorError, HyperparameterError
 from generators.networks.velocity_mlp import VelocityMLP
 from generators.registry import create
@@ -131,11 +132,14 @@ class TestDensity:
     def test_random_traces_of_all_parts_are_near_the_exact_ones(self) -> None:
         z, c = seeded(700, 2), torch.rand(700, 1).double()
         exact = self.untrained(density_steps=2).log_density(z, c)
-        random = self.untrained(density_steps=2, log_density="hutchinson", probes=40).log_density(z, c)
-        assert not torch.allclose(random, exact, atol=1e-6)
+        random, missed = self.untrained(density_steps=2, log_density="hutchinson"), []
+        for seed in range(16):
+            random.trace = Hutchinson(4, seed)
+            missed.append(random.log_density(z, c) - exact)
         for part in (slice(0, 256), slice(256, 512), slice(512, 700)):
-            missed = (random - exact)[part]
-            assert float(missed.mean()) == pytest.approx(0, abs=4 * float(missed.std()) / len(missed) ** 0.5)
+            means = torch.stack(missed)[:, part].mean(dim=1)
+            assert float(means.mean()) == pytest.approx(0, abs=4 * float(means.std()) / 4)
+            assert float(means.std()) > 1e-6
 
     def test_adaptive_solver_agrees_with_many_fixed_steps(self) -> None:
         pytest.importorskip("torchdiffeq")
