@@ -219,7 +219,7 @@ class LayersAndShapes(ExactCoordinates):
 
     def alone(self, ratios: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which ratios are those of empty layers or the last of a shower, which a density can not hold."""
-        found = (ratios == 0) | (ratios == 1)
+        found: NDArray[np.bool_] = (ratios == 0) | (ratios == 1)
         if self.visible is None:
             # The whole shower may have all of the incident energy by chance, as it may have any other part.
             found[:, 0] = ratios[:, 0] == 0
