@@ -245,31 +245,27 @@ def of_retrained(found: Sequence[Injection], null: Sequence[CountingModel]) -> t
         )
         for n in (1.0, 2.0)
     }
-    median = float(np.median([each.expected[BANDS.index(0.0)] for each in limits]))
+    expected = np.median([passing.limits(each)[1][BANDS.index(0.0)] for each in null], axis=0)
     covered: dict[str, Any] = {
-        "expected limit": _excluded(passing, median),
+        "expected limit": passing.excluded(expected),
         "passing": {f"{n:g}": [p, e] for n, p, e in zip(passing.injected, passing.passing, passing.error, strict=True)},
+        "scatter": {f"{n:g}": each for n, each in zip(passing.injected, passing.scatter, strict=True)},
     }
     for strength in passing.injected:
         here = [each.cuts[efficiency] for each in found if each.injected == strength]
-        tried = [asymptotic_limit(CountingModel(cut.observed, cut.expected, cut.error)) for cut in here]
+        place = list(passing.injected).index(strength)
+        # What passes scatters over trainings, which is one more uncertainty, as in `cathode limit`.
+        errors = [math.hypot(cut.error, passing.scatter[place]) for cut in here]
+        models = [CountingModel(cut.observed, cut.expected, error) for cut, error in zip(here, errors, strict=True)]
+        tried = [asymptotic_limit(model) for model in models]
         # A limit covers if it allows what passes of the true strength: no yield of another one enters.
-        of_truth = float(passing.passing[list(passing.injected).index(strength)])
+        of_truth = float(passing.passing[place])
         covered[f"{strength:g}"] = {
             "cls": share(each.observed >= of_truth for each in tried),
             "clsb": share(each.without_cls >= of_truth for each in tried),
             "toys": len(tried),
         }
     return covered, {**inside, "toys": len(limits)}
-
-
-def _excluded(passing: Any, events: float) -> float:
-    from cathode.errors import InjectionError
-
-    try:
-        return float(passing.excluded(events))
-    except InjectionError:
-        return math.inf
 
 
 def retrain(folder: Path, calibration: Path, numbers: Sequence[int], experiments: int, workers: int) -> None:

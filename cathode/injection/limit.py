@@ -24,20 +24,31 @@ class SignalYield:
 
     What passes is counted beyond what the signal adds to the expectation: this is the background efficiency times all
     events of the window, and the injected ones are among them. `efficiency` is the ratio; it belongs to the strength at
-    which it was found.
+    which it was found. `scatter` is the standard deviation of one search beyond that of its number of events: other
+    trainings keep another share.
     """
 
     injected: FloatArray
     passing: FloatArray
     error: FloatArray
+    scatter: FloatArray
 
     @property
     def efficiency(self) -> FloatArray:
         """Share of injected events that pass, (G,)."""
         return self.passing / self.injected
 
-    def excluded(self, events: float) -> float:
+    def limits(self, model: CountingModel) -> tuple[FloatArray, FloatArray]:
+        """Limits on passing events, observed (G,) and expected (5, G), with the scatter of every strength."""
+        # What passes is in injected events, the error of a model in those that fluctuate as such.
+        errors = [math.hypot(model.error, each * model.signal) for each in self.scatter]
+        found = [asymptotic_limit(replace(model, error=error)) for error in errors]
+        return np.array([each.observed for each in found]), np.array([each.expected for each in found]).T
+
+    def excluded(self, events: float | FloatArray) -> float:
         """The smallest strength from which on more than so many events pass: what a limit on these excludes.
+
+        The limit is one number, or (G,) where it depends on the strength.
 
         Never less than the smallest that was injected: a cut keeps a smaller share of a weaker signal, and how much
         less was not tried.
@@ -47,17 +58,19 @@ class SignalYield:
         InjectionError
             If the largest injected signal leaves fewer: nothing is said beyond it.
         """
-        enough = self.passing >= events
+        limit = np.broadcast_to(np.asarray(events, dtype=np.float64), self.passing.shape)
+        enough = self.passing >= limit
         if not enough[-1]:
             raise InjectionError(
                 f"{self.passing[-1]:.3g} events pass of the largest injected signal ({self.injected[-1]:g}), and the "
-                f"limit is {events:.3g}. Inject more; nothing is said beyond what was tried."
+                f"limit is {limit[-1]:.3g}. Inject more; nothing is said beyond what was tried."
             )
         if enough.all():
             return float(self.injected[0])
         high = len(enough) - int(np.argmin(enough[::-1]))
         low = high - 1
-        part = (events - self.passing[low]) / (self.passing[high] - self.passing[low])
+        missing, more = limit[low] - self.passing[low], self.passing[high] - limit[high]
+        part = missing / (missing + more)
         return float(self.injected[low] + part * (self.injected[high] - self.injected[low]))
 
 
@@ -125,15 +138,19 @@ def signal_yield(injections: Sequence[Injection], background_efficiency: float) 
         )
         for strength, passing in zip(strengths, by_strength, strict=True)
     ]
-    return SignalYield(np.array(strengths, float), np.array([p.mean() for p in by_strength]), np.array(errors))
+    means = np.array([p.mean() for p in by_strength])
+    # A Poisson number of events was injected, or of a fixed one a binomial number passes.
+    scatter = [max(float(p.var(ddof=1)) - float(p.mean()), 0.0) ** 0.5 if len(p) > 1 else 0.0 for p in by_strength]
+    return SignalYield(np.array(strengths, float), means, np.array(errors), np.array(scatter))
 
 
 def injected_limit(injections: Sequence[Injection], background_efficiency: float) -> InjectedLimit:
     """The limit of a cut from searches with and without an injected signal.
 
     What was seen and expected is that of the searches without one, the mean over their repeats, whose scatter over
-    trainings is a nuisance parameter beside the error of the expectation; the strength is the one from which on more
-    events pass than the CLs limit on passing events allows. Of pseudo-experiments there are expected limits alone.
+    trainings is a nuisance parameter beside the error of the expectation. The strength is the one from which on more
+    events pass than the CLs limit on passing events allows, where the scatter of what passes is one more uncertainty.
+    Of pseudo-experiments there are expected limits alone.
 
     Raises
     ------
@@ -157,17 +174,15 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
     if pseudo:
         limit = replace(limit, observed=math.nan, without_cls=math.nan)
     found = signal_yield(injections, background_efficiency)
-    quoted = limit.expected[BANDS.index(0.0)] if pseudo else limit.observed
-    more, fewer = (
-        SignalYield(found.injected, np.maximum(found.passing + sign * found.error, 1e-9), found.error)
-        for sign in (1, -1)
-    )
+    observed, expected = found.limits(model)
+    quoted = expected[BANDS.index(0.0)] if pseudo else observed
+    more, fewer = (replace(found, passing=np.maximum(found.passing + sign * found.error, 1e-9)) for sign in (1, -1))
     return InjectedLimit(
         background_efficiency,
         limit,
         model,
-        math.nan if pseudo else found.excluded(limit.observed),
-        tuple(found.excluded(events) for events in limit.expected),
+        math.nan if pseudo else found.excluded(observed),
+        tuple(found.excluded(events) for events in expected),
         more.excluded(quoted),
         fewer.excluded(quoted),
         math.nan if pseudo else _inclusive(injections, none, cuts),

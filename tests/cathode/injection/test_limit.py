@@ -47,12 +47,12 @@ def test_the_yield_is_the_mean_over_repeats_with_its_error() -> None:
 
 
 def test_a_yield_that_falls_again_counts_from_where_it_stays_above() -> None:
-    found = SignalYield(np.array([100.0, 200.0, 300.0]), np.array([50.0, 10.0, 60.0]), np.zeros(3))
+    found = SignalYield(np.array([100.0, 200.0, 300.0]), np.array([50.0, 10.0, 60.0]), np.zeros(3), np.zeros(3))
     assert found.excluded(35.0) == pytest.approx(250.0)
 
 
 def test_less_than_the_weakest_signal_is_not_excluded_by_its_efficiency() -> None:
-    found = SignalYield(np.array([160.0, 330.0]), np.array([35.3, 131.0]), np.zeros(2))
+    found = SignalYield(np.array([160.0, 330.0]), np.array([35.3, 131.0]), np.zeros(2), np.zeros(2))
     assert found.excluded(5.6) == 160.0
     assert found.excluded(83.15) == pytest.approx(245.0)
     limit = injected_limit([injection(n, 0.5) for n in (0, 400, 1_000)], 0.01)
@@ -75,6 +75,18 @@ def test_the_unit_of_the_weights_changes_no_limit(weight: float) -> None:
     assert found.observed == pytest.approx(expected.observed)
     assert found.expected == pytest.approx(expected.expected)
     assert found.inclusive == pytest.approx(expected.inclusive)
+
+
+def test_what_passes_scatters_over_trainings_and_so_a_limit_is_weaker() -> None:
+    """Trainings that keep 10 or 30 % of a signal keep 20 % in the mean, and exclude less than those that always do."""
+    others = [injection(n, 0.2) for n in (0, 20, 1_000)]
+    sure = injected_limit([*others, *(injection(400, 0.2, k) for k in range(4))], 0.01)
+    unsure = injected_limit([*others, *(injection(400, e, k) for k, e in enumerate((0.1, 0.3, 0.1, 0.3)))], 0.01)
+    found = signal_yield([injection(400, e, k) for k, e in enumerate((0.1, 0.3, 0.1, 0.3))], 0.01)
+    # 36 or 116 events beyond the expectation: their variance less that of a number of 76.
+    assert found.scatter == pytest.approx([(40**2 * 4 / 3 - 76) ** 0.5])
+    assert sure.passing.observed == unsure.passing.observed
+    assert unsure.observed > 1.2 * sure.observed
 
 
 def test_a_limit_needs_an_expectation_and_says_what_validation_said() -> None:
