@@ -3,6 +3,7 @@
     python benchmarks/statistics.py --json
     python benchmarks/calibration.py --folder runs/cheap-calibration --experiments 300
     python benchmarks/statistics.py --null runs/cheap-calibration --folder runs/cheap-injected --experiments 300 --json
+    python benchmarks/statistics.py --searches benchmarks/statistics_searches.json --json    # those of the page
 
 Without folders only what needs no training is made: counts with a template and a systematic error, spectra, scans.
 
@@ -61,6 +62,20 @@ Array = NDArray[np.float64]
 #: True strengths in units of the expected limit.
 STRENGTHS = (0.5, 1.0, 2.0)
 ALPHA = 0.05
+#: What is kept of a search.
+_COLUMNS = (
+    "injected",
+    "repeat",
+    "inside",
+    "window",
+    "spectrum",
+    "spectrum_error",
+    "observed",
+    "expected",
+    "error",
+    "significance",
+    "passing",
+)
 
 #: The cheap search: events that a cut at 1 % should leave, and what template and validation regions say of them.
 BACKGROUND, TEMPLATE_EVENTS, SYSTEMATIC = 115.0, 160.0, 0.2
@@ -201,18 +216,60 @@ def pyhf_difference() -> float | None:
     return worst
 
 
-def null_experiments(folder: Path) -> tuple[Array, list[CountingModel]]:
-    """Significances (T,) and counts of the first cut of the experiments of a calibration."""
+def null_experiments(folder: Path) -> tuple[Injection, ...]:
+    """What the first cut of the experiments of a calibration found, as searches without an injected signal."""
     from analysis.tasks import TaskFolder
     from cathode.calibration.recording import SEARCH
     from cathode.cut_and_count import signed_significance
+    from cathode.injection.experiments import CutFound, Injection
     from cathode.result import SearchResult
 
-    cuts = [SearchResult.read(done.place / SEARCH).primary for done in TaskFolder(folder / "experiments").finished()]
-    models = [CountingModel(cut.observed, cut.expected, cut.uncertainty) for cut in cuts]
-    # By the rule of today also where an older one was stored.
-    z = [signed_significance(cut.observed, cut.expected, (cut.uncertainty / cut.expected) ** 2) for cut in cuts]
-    return np.array(z), models
+    found = []
+    for number, done in enumerate(TaskFolder(folder / "experiments").finished()):
+        result = SearchResult.read(done.place / SEARCH)
+        cut, mass = result.primary, result.mass_model
+        # By the rule of today also where an older one was stored.
+        z = signed_significance(cut.observed, cut.expected, (cut.uncertainty / cut.expected) ** 2)
+        cuts = {cut.background_efficiency: CutFound(cut.observed, cut.expected, cut.uncertainty, z, 0.0)}
+        found.append(Injection(0, number, 0, mass.observed, (mass.expected, mass.expected_error), cuts))
+    return tuple(found)
+
+
+def stored(path: Path) -> tuple[Injection, ...]:
+    """Searches with and without a signal that were kept by `--keep`, one row for each."""
+    from cathode.injection.experiments import CutFound, Injection
+
+    content = json.loads(path.read_text(encoding="utf-8"))
+    found = []
+    for row in (dict(zip(content["columns"], values, strict=True)) for values in content["searches"]):
+        cut = CutFound(*(row[name] for name in ("observed", "expected", "error", "significance", "passing")))
+        where = (row["injected"], row["repeat"], row["inside"], row["window"])
+        cuts = {content["background_efficiency"]: cut}
+        found.append(Injection(*where, (row["spectrum"], row["spectrum_error"]), cuts))
+    return tuple(found)
+
+
+def keep(path: Path, found: Sequence[Injection]) -> None:
+    """Write what was found of the first cut, so that more searches can be added to it elsewhere."""
+    from analysis.atomic import write_text
+
+    efficiency = next(iter(found[0].cuts))
+    rows = []
+    for each in found:
+        cut = each.cuts[efficiency]
+        of_cut = (cut.observed, round(cut.expected, 4), round(cut.error, 4), round(cut.significance, 5), cut.passing)
+        spectrum = [round(value, 3) for value in each.spectrum]
+        rows.append(json.dumps([each.injected, each.repeat, each.inside, each.window, *spectrum, *of_cut]))
+    head = {"background_efficiency": efficiency, "columns": _COLUMNS}
+    text = json.dumps(head)[:-1] + ', "searches": [\n' + ",\n".join(rows) + "\n]}\n"
+    write_text(path, text)
+
+
+def without_signal(found: Sequence[Injection]) -> tuple[Array, list[CountingModel]]:
+    """Significances (T,) and counts of stored background-only experiments."""
+    cuts = [next(iter(each.cuts.values())) for each in found if not each.injected]
+    models = [CountingModel(cut.observed, cut.expected, cut.error) for cut in cuts]
+    return np.array([cut.significance for cut in cuts]), models
 
 
 def of_null(significances: Array) -> dict[str, Any]:
@@ -302,6 +359,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="of searches with a signal; what is done there stays done")
     parser.add_argument("--experiments", type=int, default=0, help="of each strength; 0 takes those in the folder")
     parser.add_argument("--injected", type=int, nargs="+", default=[80, 160, 330], help="signal events on average")
+    parser.add_argument("--searches", type=Path, help="searches that were kept, beside those of the folder")
+    parser.add_argument("--keep", type=Path, help="write all searches there, for --searches; one row for each")
     parser.add_argument("--scan", type=Path, help="folder of `cathode scan` with background-only experiments")
     parser.add_argument("--workers", type=int, default=1, help="searches at a time, each on one thread")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -323,10 +382,9 @@ def summary_of(arguments: argparse.Namespace) -> dict[str, Any]:
     covered["spectrum"], inside["spectrum"] = of_limits(spectra, spectra(0.0, 1, 1)[0].seeing(truth()), toys)
     scanned = {"spectrum": of_scans(scans(toys, 40))}
     null: dict[str, Any] = {"null_ks_p": None, "null_ks_p_uncorrected": None, "null_experiments": 0}
-    models: list[CountingModel] = []
+    searches = () if arguments.searches is None else stored(arguments.searches)
     if arguments.null is not None:
-        significances, models = null_experiments(arguments.null)
-        null = of_null(significances)
+        searches = (*searches, *null_experiments(arguments.null))
     if arguments.folder is not None:
         if arguments.null is None:
             raise SystemExit("--folder needs --null, the calibration that its pseudo-experiments are drawn from.")
@@ -335,9 +393,17 @@ def summary_of(arguments: argparse.Namespace) -> dict[str, Any]:
         from analysis.tasks import TaskFolder
         from cathode.injection.experiments import collected
 
-        found = collected([*TaskFolder(arguments.folder / "searches").finished()])
-        if not found:
+        done = collected([*TaskFolder(arguments.folder / "searches").finished()])
+        if not done:
             raise SystemExit(f"{arguments.folder}: no search is done there; ask for some by --experiments.")
+        searches = (*searches, *done)
+    if arguments.keep is not None:
+        keep(arguments.keep, searches)
+    significances, models = without_signal(searches)
+    if models:
+        null = of_null(significances)
+    found = [each for each in searches if each.injected]
+    if found:
         covered["retrained"], inside["retrained"] = of_retrained(found, models)
     if arguments.scan is not None:
         scanned["retrained"] = of_scans(retrained_scans(arguments.scan))

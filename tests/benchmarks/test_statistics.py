@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from analysis.tasks import Task, TaskFolder
-from cathode.injection.experiments import CutFound, Injection
+from cathode.injection.experiments import CutFound, Injection, collected
 from tests.benchmarks.test_calibration import experiments
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -68,6 +70,26 @@ def test_of_known_experiments_it_finds_what_they_are(tmp_path: Path) -> None:
     assert abs(found["spurious_sigma"][0]) < 0.3 + 5 * found["spurious_sigma"][1]
     if found["pyhf"] is not None:
         assert found["pyhf"] < 1e-3
+
+
+def test_what_is_kept_of_searches_is_read_again(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("benchmark_of_statistics", BENCHMARKS / "statistics.py")
+    assert spec is not None
+    assert spec.loader is not None
+    statistics = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(statistics)
+    injections(tmp_path / "injected", (50, 100), 3)
+    found = collected([*TaskFolder(tmp_path / "injected" / "searches").finished()])
+    none = replace(found[0], injected=0)
+    statistics.keep(tmp_path / "kept.json", [none, *found])
+    again = statistics.stored(tmp_path / "kept.json")
+    assert [each.injected for each in again] == [0, 50, 50, 50, 100, 100, 100]
+    for one, other in zip(again[1:], found, strict=True):
+        assert one.beyond(0.01) == other.beyond(0.01)
+        assert one.cuts[0.01].expected == pytest.approx(other.cuts[0.01].expected, abs=1e-4)
+    significances, models = statistics.without_signal(again)
+    assert significances.tolist() == [none.cuts[0.01].significance]
+    assert models[0].observed == none.cuts[0.01].observed
 
 
 def test_what_stands_beside_it_imports_the_module_of_python() -> None:
