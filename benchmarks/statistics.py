@@ -297,7 +297,7 @@ def of_retrained(found: Sequence[Injection], null: Sequence[CountingModel]) -> t
     passing = signal_yield(found, efficiency)
     limits = [asymptotic_limit(each) for each in null]
     inside = {
-        f"{n} sigma": share(
+        f"{n:g} sigma": share(
             each.expected[BANDS.index(-n)] <= each.observed <= each.expected[BANDS.index(n)] for each in limits
         )
         for n in (1.0, 2.0)
@@ -397,6 +397,8 @@ def summary_of(arguments: argparse.Namespace) -> dict[str, Any]:
         if not done:
             raise SystemExit(f"{arguments.folder}: no search is done there; ask for some by --experiments.")
         searches = (*searches, *done)
+    # The same search from two places counts once.
+    searches = tuple({(each.injected, each.repeat): each for each in searches}.values())
     if arguments.keep is not None:
         keep(arguments.keep, searches)
     significances, models = without_signal(searches)
