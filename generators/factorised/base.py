@@ -201,6 +201,10 @@ class FactorisedDensity(FactorisedGenerator):
     def check_events(self, x: Array, context: Array) -> None:
         """Refuse events whose density can not be told after a fit, by name; none at all are fine."""
 
+    @abstractmethod
+    def impossible(self, x: Array, context: Array) -> NDArray[np.bool_]:
+        """Which events (N,) have no density, though their coordinates have one: values that only atoms can have."""
+
     def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
         """Log p(x | c) = log p(a | c) + log p(b | a, c) + log|det|, (N,), natural, per unit of x (N, *event)."""
         c = self.context(context)
@@ -212,6 +216,7 @@ class FactorisedDensity(FactorisedGenerator):
         second = coordinates.second(events, c)
         rest = gathered(self.fitted_[1].log_prob(second.x, second.context), len(events))
         total: NDArray[np.float64] = np.asarray(first, np.float64) + rest + coordinates.log_det(events, c)
+        total[self.impossible(events, c)] = -np.inf
         return total
 
 

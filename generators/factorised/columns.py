@@ -132,3 +132,7 @@ class _WithDensity(Factorised, FactorisedDensity):
         if len(np.shape(x)) != 2 or np.shape(x)[1] != self.coordinates_.event_shape[0]:
             raise ShapeError(f"x is {np.shape(x)}; this density was fitted with {self.coordinates_.event_shape[0]}.")
         check_rows(x, context, np.ones(len(x)), minimum=0)
+
+    @override
+    def impossible(self, x: Array, context: Array) -> NDArray[np.bool_]:
+        return np.zeros(len(x), dtype=bool)

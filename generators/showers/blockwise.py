@@ -68,8 +68,9 @@ class Blockwise(Parameters, ABC):
     def refuse(self, x: Tensor, raw: Tensor) -> None:
         """Refuse showers and context that can not be learned from, by name."""
 
+    @abstractmethod
     def refuse_context(self, raw: Tensor) -> None:
-        """Refuse a context (N, C) of finite numbers at which there is no shower, by name; by default none."""
+        """Refuse a context (N, C) of finite numbers at which there is no shower, by name."""
 
     @abstractmethod
     def needed(self) -> Sequence[int]:

@@ -288,14 +288,13 @@ class _WithDensity(ShowerChain, FactorisedDensity):
         self._check_visible(x, np.asarray(context), every)
 
     @override
-    def log_prob(self, x: Array, context: Array) -> NDArray[np.float64]:
-        found, c = super().log_prob(x, context), self.context(context)
+    def impossible(self, x: Array, context: Array) -> NDArray[np.bool_]:
         assert isinstance(self.coordinates_, LayersAndShapes)
-        ratios = np.asarray(self.coordinates_.first(np.asarray(x), c), np.float64)
         bijection = getattr(self.fitted_[0], "bijection_", None)
-        if isinstance(bijection, FittedBijection):
-            found[_without_atom(bijection, ratios, c, self.coordinates_.alone(ratios))] = -np.inf
-        return found
+        if not isinstance(bijection, FittedBijection):
+            return np.zeros(len(x), dtype=bool)
+        ratios = np.asarray(self.coordinates_.first(x, context), np.float64)
+        return _without_atom(bijection, ratios, context, self.coordinates_.alone(ratios))
 
 
 def _without_atom(
