@@ -36,7 +36,7 @@ def test_corrected_p_values_of_the_same_distribution_are_valid() -> None:
 
 def test_few_experiments_do_not_make_a_small_p_value() -> None:
     """Of a normal distribution of which 20 are known: beyond them all, too, p-values are right."""
-    values = np.random.default_rng(4).standard_normal((20_000, 21)) * 0.7 + 0.3
+    values = np.random.default_rng(4).standard_normal((8_000, 21)) * 0.7 + 0.3
     p = np.array([NullDistribution(tuple(row[:20])).corrected(float(row[20])).value for row in values])
     for level in (1e-2, 1e-3):
         assert (p <= level).mean() <= level + 3 * (level / len(p)) ** 0.5
