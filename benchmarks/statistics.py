@@ -231,7 +231,7 @@ def null_experiments(folder: Path) -> tuple[Injection, ...]:
         # By the rule of today also where an older one was stored.
         z = signed_significance(cut.observed, cut.expected, (cut.uncertainty / cut.expected) ** 2)
         cuts = {cut.background_efficiency: CutFound(cut.observed, cut.expected, cut.uncertainty, z, 0.0)}
-        found.append(Injection(0, number, 0, mass.observed, (mass.expected, mass.expected_error), cuts))
+        found.append(Injection(0, number, 0, mass.observed, (mass.expected, mass.expected_error), cuts, pseudo=True))
     return tuple(found)
 
 
@@ -245,7 +245,7 @@ def stored(path: Path) -> tuple[Injection, ...]:
         cut = CutFound(*(row[name] for name in ("observed", "expected", "error", "significance", "passing")))
         where = (row["injected"], row["repeat"], row["inside"], row["window"])
         cuts = {content["background_efficiency"]: cut}
-        found.append(Injection(*where, (row["spectrum"], row["spectrum_error"]), cuts))
+        found.append(Injection(*where, (row["spectrum"], row["spectrum_error"]), cuts, pseudo=True))
     return tuple(found)
 
 
@@ -308,9 +308,8 @@ def of_retrained(found: Sequence[Injection], null: Sequence[CountingModel]) -> t
         "passing": {f"{n:g}": [p, e] for n, p, e in zip(passing.injected, passing.passing, passing.error, strict=True)},
         "scatter": {f"{n:g}": each for n, each in zip(passing.injected, passing.scatter, strict=True)},
     }
-    for strength in passing.injected:
+    for place, strength in enumerate(passing.injected):
         here = [each.cuts[efficiency] for each in found if each.injected == strength]
-        place = list(passing.injected).index(strength)
         # What passes scatters over trainings, which is one more uncertainty, as in `cathode limit`.
         errors = [math.hypot(cut.error, passing.scatter[place]) for cut in here]
         models = [CountingModel(cut.observed, cut.expected, error) for cut, error in zip(here, errors, strict=True)]

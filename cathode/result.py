@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +17,14 @@ TOLERANCE = 0.51
 #: "passed" needs regions that all closed, and enough events in them to have seen a difference as large as tolerated.
 Validation = Literal["passed", "failed", "unresolved", "not made"]
 #: The same, the worst first.
-WORST_FIRST: tuple[Validation, ...] = ("failed", "unresolved", "not made", "passed")
+_WORST_FIRST: tuple[Validation, ...] = ("failed", "unresolved", "not made", "passed")
+
+
+def worst(validations: Iterable[str]) -> str:
+    """The worst verdict of several searches; that of none is that validation was not made."""
+    said = set(validations)
+    return next((each for each in _WORST_FIRST if each in said), "not made")
+
 
 #: Why no significance is claimed.
 NOT_CLAIMED: Mapping[Validation, str] = {

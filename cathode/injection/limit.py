@@ -13,7 +13,7 @@ from analysis.inference.counting_model import CountingModel
 from analysis.inference.limits import BANDS, UpperLimit, asymptotic_limit
 from cathode.errors import InjectionError
 from cathode.injection.experiments import CutFound, Injection
-from cathode.result import WORST_FIRST
+from cathode.result import worst
 
 FloatArray = NDArray[np.float64]
 
@@ -139,9 +139,12 @@ def signal_yield(injections: Sequence[Injection], background_efficiency: float) 
         for strength, passing in zip(strengths, by_strength, strict=True)
     ]
     means = np.array([p.mean() for p in by_strength])
-    # A Poisson number of events was injected, or of a fixed one a binomial number passes.
-    scatter = [max(float(p.var(ddof=1)) - float(p.mean()), 0.0) ** 0.5 if len(p) > 1 else 0.0 for p in by_strength]
-    return SignalYield(np.array(strengths, float), means, np.array(errors), np.array(scatter))
+    # Of a Poisson number of injected events, as in pseudo-experiments, a Poisson one passes, of a fixed one a binomial.
+    fixed = not all(each.pseudo for each in injections if each.injected)
+    counting = means * (1 - means / np.array(strengths) if fixed else 1.0)
+    variances = np.array([p.var(ddof=1) if len(p) > 1 else 0.0 for p in by_strength])
+    scatter = np.sqrt(np.maximum(variances - counting, 0.0))
+    return SignalYield(np.array(strengths, float), means, np.array(errors), scatter)
 
 
 def injected_limit(injections: Sequence[Injection], background_efficiency: float) -> InjectedLimit:
@@ -187,7 +190,7 @@ def injected_limit(injections: Sequence[Injection], background_efficiency: float
         fewer.excluded(quoted),
         math.nan if pseudo else _inclusive(injections, none, cuts),
         float(found.injected[0]),
-        _worst([] if pseudo else [each.validation for each in none]),
+        worst([] if pseudo else [each.validation for each in none]),
     )
 
 
@@ -215,11 +218,6 @@ def _signal(none: Sequence[Injection], cuts: Sequence[CutFound]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
-
-
-def _worst(validations: Sequence[str]) -> str:
-    """The worst word that was said of a template."""
-    return next((each for each in WORST_FIRST if each in validations), "not made")
 
 
 def _inclusive(injections: Sequence[Injection], none: Sequence[Injection], cuts: Sequence[CutFound]) -> float:

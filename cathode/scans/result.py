@@ -15,7 +15,7 @@ import numpy as np
 from analysis.inference.look_elsewhere import GlobalPValue, of_one_scan
 from analysis.printing import html_table, number, p_value, sigma
 from analysis.statistics.p_values import z_to_p
-from cathode.result import WORST_FIRST
+from cathode.result import worst
 from cathode.runtime.documents import Document
 from cathode.scans.measured import Asked, WindowCut, WindowSearch
 
@@ -207,7 +207,6 @@ class Scan(Document):
         # The cut that was listed first; never the best one, which would be a choice after looking.
         cuts = [next(iter(each.cuts.values())) for each in searches]
         significances = [cut.significance for cut in cuts if math.isfinite(cut.significance) and not cut.obstacle]
-        said = {each.validation for each in searches}
         return Window(
             low,
             high,
@@ -217,7 +216,7 @@ class Scan(Document):
             _mean(cuts, lambda cut: cut.error),
             float(np.mean(significances)) if significances else math.nan,
             float(np.std(significances, ddof=1)) if len(significances) > 1 else 0.0,
-            next((each for each in WORST_FIRST if each in said), "not made"),
+            worst(each.validation for each in searches),
             next((cut.obstacle for cut in cuts if cut.obstacle), "" if cuts else "no search was done"),
             _mean(cuts, lambda cut: cut.per_event),
         )

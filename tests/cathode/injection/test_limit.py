@@ -83,10 +83,23 @@ def test_what_passes_scatters_over_trainings_and_so_a_limit_is_weaker() -> None:
     sure = injected_limit([*others, *(injection(400, 0.2, k) for k in range(4))], 0.01)
     unsure = injected_limit([*others, *(injection(400, e, k) for k, e in enumerate((0.1, 0.3, 0.1, 0.3)))], 0.01)
     found = signal_yield([injection(400, e, k) for k, e in enumerate((0.1, 0.3, 0.1, 0.3))], 0.01)
-    # 36 or 116 events beyond the expectation: their variance less that of a number of 76.
-    assert found.scatter == pytest.approx([(40**2 * 4 / 3 - 76) ** 0.5])
+    # 36 or 116 events beyond the expectation: their variance less that of 76 of 400.
+    assert found.scatter == pytest.approx([(40**2 * 4 / 3 - 76 * (1 - 76 / 400)) ** 0.5])
     assert sure.passing.observed == unsure.passing.observed
     assert unsure.observed > 1.2 * sure.observed
+
+
+@pytest.mark.parametrize("pseudo", [False, True])
+def test_a_number_of_events_is_no_scatter_of_trainings(pseudo: bool) -> None:
+    """All trainings keep 30 % of 400 events, of a Poisson number of them in pseudo-experiments."""
+    rng = np.random.default_rng(5)
+    searches = []
+    for repeat in range(4_000):
+        number = int(rng.poisson(400)) if pseudo else 400
+        cut = CutFound(0.0, 0.0, 0.0, 0.0, float(rng.binomial(number, 0.3)))
+        searches.append(Injection(400, repeat, 0, 0.0, (0.0, 0.0), {0.01: cut}, pseudo=pseudo))
+    (scatter,) = signal_yield(searches, 0.01).scatter
+    assert scatter < 0.35 * 120**0.5
 
 
 def test_a_limit_needs_an_expectation_and_says_what_validation_said() -> None:
