@@ -58,9 +58,10 @@ class FullValidation(Document):
 
     def __repr__(self) -> str:
         failed, made = (sum(each.passed is which for each in self.checks) for which in (False, True))
-        return (
-            f"<FullValidation: {failed} of {failed + made} tests failed, {len(self.checks) - failed - made} not made>"
-        )
+        unresolved = sum(each.unresolved for each in self.checks)
+        said = f"{failed} of {failed + made + unresolved} tests failed"
+        said += f", {unresolved} unresolved" if unresolved else ""
+        return f"<FullValidation: {said}, {len(self.checks) - failed - made - unresolved} not made>"
 
     def _repr_html_(self) -> str:
         """A table for notebooks: every test."""

@@ -88,7 +88,7 @@ def test_a_shape_fails_if_it_changes_often_and_much() -> None:
     assert passed(sculpting_checks(0.01, [])) == [None]
 
 
-def test_errors_that_hide_anything_leave_a_test_unresolved() -> None:
+def test_errors_that_hide_anything_leave_a_test_unresolved(tmp_path: Path) -> None:
     few = [each for each in injections(0.8, 0.0) if each.injected < 300][:4]
     slope, _ = injection_checks(0.01, few)
     assert slope.passed is None
@@ -98,6 +98,10 @@ def test_errors_that_hide_anything_leave_a_test_unresolved() -> None:
     found = FullValidation((slope, replace(good, group=slope.group)), {}, {})
     assert not found.passed
     assert headline(found).startswith("Validation is incomplete: 1 of 2 tests can not tell")
+    assert repr(found) == "<FullValidation: 0 of 2 tests failed, 1 unresolved, 0 not made>"
+    page = write_validation_page(found, tmp_path).read_text()
+    assert "unresolved</td>" in page
+    assert "not made" not in page
     z = 0.4 + 0.9 * np.random.default_rng(1).standard_normal(36)
     mean, *_ = null_checks(0.01, z.tolist())
     assert mean.passed is None
